@@ -1,0 +1,176 @@
+"""What happened: frozen facts in the past tense, plain data, the vocabulary of every record.
+
+A fact does not carry its step: the journal stamps it with `step`, the number of experiences learned when it happened.
+`Update` is the one exception to plain data: the raw trace of a step as it lies on the device. The journal settles runs
+of updates into `Learned` facts with one transfer, so that no step has to wait for the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A learner took in one experience: the pre-update loss () and outputs (B, C), still on the device.
+
+    `per_sample(outputs, targets)` gives the prequential score of each sample. `statistic` is what the shift detector
+    said of this or the latest value that it has seen (0 where there is no detector).
+    """
+
+    expert: int
+    loss: Tensor
+    outputs: Tensor
+    targets: Tensor
+    per_sample: Callable[[Tensor, Tensor], Tensor]
+    statistic: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A run of consecutive updates of one expert; its last update happened at the stamped step."""
+
+    expert: int
+    samples: int
+    losses: tuple[float, ...]
+    scores: tuple[float, ...]
+    statistics: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What the record keeps of a task: its name and the metric that its scores are given in."""
+
+    name: str
+    metric: str
+    higher_is_better: bool
+    low: float
+    high: float
+    test_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    stream: str
+    agent: str
+    seed: int
+    device: str
+    tasks: tuple[TaskFacts, ...]
+    segments: tuple[str, ...]
+    segment_starts: tuple[int, ...]
+    steps: int
+    threshold: float | None = None
+    oracle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntered:
+    """The truth, for the record alone: from the next experience on, the stream serves this task."""
+
+    task: str
+    segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftDetected:
+    """The learner decided that its world changed `delay` experiences ago (1: with the latest one)."""
+
+    expert: int
+    delay: int
+    statistic: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftDismissed:
+    """The detector fired, but the active expert explains the evidence: nothing was changed."""
+
+    expert: int
+    delay: int
+    statistic: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """An expert was put back to what it was before `experiences` experiences that were not its own."""
+
+    expert: int
+    experiences: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertSpawned:
+    expert: int
+    parameters: int
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertChosen:
+    """The expert that will learn from now on; `unexplained` is the share (0..1) of the evidence it leaves open."""
+
+    expert: int
+    unexplained: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubspaceGrown:
+    """A layer now protects `rank` of its `size` input directions, which hold `energy` of the squared activations."""
+
+    expert: int
+    layer: str
+    rank: int
+    size: int
+    energy: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScored:
+    """A task's test set was judged without learning. `value` is in the task's metric, `score` is higher-is-better.
+
+    `segment` counts the finished segments (0: the untrained learner); `at_end` is True for the row of the score matrix
+    that belongs to that segment's end and False for a look within a task. `routed` holds (expert, samples) pairs.
+    """
+
+    task: str
+    value: float
+    score: float
+    samples: int
+    segment: int
+    at_end: bool
+    seen: bool
+    routed: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    experts: int
+    parameters: int
+
+
+Event = (
+    RunStarted
+    | TaskEntered
+    | Learned
+    | ShiftDetected
+    | ShiftDismissed
+    | RolledBack
+    | ExpertSpawned
+    | ExpertChosen
+    | SubspaceGrown
+    | TaskScored
+    | CheckpointSaved
+    | RunFinished
+)
+"""Every fact that a subscriber can be given."""
