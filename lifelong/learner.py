@@ -33,7 +33,15 @@ class Learner(Protocol):
     def size(self) -> Size: ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on as if nothing had happened: tensors and plain data only."""
+        """Everything needed to go on as if nothing had happened: tensors, plain data, and batches with their contracts."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """A learner that looks out for shifts: what the record shows beside its detector's statistic."""
+
+    @property
+    def threshold(self) -> float | None: ...

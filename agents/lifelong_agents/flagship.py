@@ -1,0 +1,54 @@
+"""The lifelong agent: notices shifts by itself, reuses the expert that knows the new world or spawns one, forgets nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from lifelong.lifelong_learner import LifelongLearner
+from lifelong.network import Mlp, Network
+from lifelong.optimizer import Optimizer
+from lifelong.pool import Pool, Sharing, Upbringing
+from lifelong.routing.gaussian import GaussianRouter
+from lifelong.routing.router import Router
+from lifelong.shift.cusum import Cusum
+from lifelong.shift.detector import Detector
+from lifelong.trail import Trail
+
+
+def flagship(
+    network: Network = Mlp(),
+    optimizer: Optimizer = Optimizer(),
+    detector: Detector = Cusum(),
+    router: Router = GaussianRouter(),
+    share: Sharing = "auto",
+    first_energy: float = 0.95,
+    energy: float = 0.99,
+    tolerance: float = 0.25,
+    max_experts: int | None = None,
+    memory: int = 1000,
+    sync_every: int = 1,
+    read_every: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> LifelongLearner:
+    """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
+
+    share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
+    first_energy, energy: share of activations that a shared trunk protects (first layer, other layers). tolerance:
+    unexplained share (0..1) of the evidence up to which an old expert is reused. memory: latest samples kept to
+    consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more is
+    cheaper and costs accuracy where tasks share input directions). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    """
+    upbringing = Upbringing(
+        network,
+        optimizer,
+        detector,
+        first_energy=first_energy,
+        energy=energy,
+        share=share,
+        limit=max_experts,
+        tolerance=tolerance,
+        sync_every=sync_every,
+    )
+    looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
+    return LifelongLearner(Pool(upbringing, seed, device), router, Trail(memory=memory), looks)

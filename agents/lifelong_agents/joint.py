@@ -1,0 +1,80 @@
+"""Joint training: one network that keeps everything it was ever given. The reference with unlimited memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lifelong.events import Event, Update
+from lifelong.experience import Batch, Prediction, Query
+from lifelong.learner import Size
+from lifelong.network import Mlp, Network
+from lifelong.optimizer import Optimizer
+from lifelong_agents.finetune import Finetune
+
+
+class Joint:
+    """Cumulative training: after each batch, `rehearsals` batches drawn evenly from everything seen so far.
+
+    Samples of one contract are rehearsed together; kinds are drawn in proportion to what was seen of them. It stores
+    all data, so it is a reference, not a method: with one shared head it cannot serve tasks that contradict each other.
+    """
+
+    def __init__(
+        self,
+        network: Network = Mlp(),
+        optimizer: Optimizer = Optimizer(),
+        rehearsals: int = 3,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if rehearsals < 1:
+            raise ValueError(f"rehearsals must be at least 1 batch, got {rehearsals}; without any, use finetune.")
+        self._inner = Finetune(network, optimizer, seed, device)
+        self._rehearsals = rehearsals
+        self._random = torch.Generator().manual_seed(seed)
+        self._seen: list[Batch] = []
+
+    def learn(self, batch: Batch) -> Sequence[Update | Event]:
+        events = self._inner.learn(batch)
+        # A batch may be a view of a larger tensor, which would be kept with it.
+        self._seen.append(replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone()))
+        for _ in range(self._rehearsals):
+            self._inner.learn(self._draw(len(batch.targets)))
+        return events
+
+    def _draw(self, size: int) -> Batch:
+        picks = torch.randint(len(self._seen), (size,), generator=self._random).tolist()
+        first = self._seen[picks[0]]
+        rows = torch.randint(2**31, (size,), generator=self._random).tolist()
+        inputs: list[Tensor] = []
+        targets: list[Tensor] = []
+        for pick, row in zip(picks, rows, strict=True):
+            kept = self._seen[pick]
+            # A step trains one head: what has another contract waits for a draw that starts with its kind.
+            if kept.contract == first.contract and kept.task == first.task:
+                inputs.append(kept.inputs[row % len(kept.targets)])
+                targets.append(kept.targets[row % len(kept.targets)])
+        return Batch(torch.stack(inputs), torch.stack(targets), first.contract, first.task)
+
+    def predict(self, query: Query) -> Prediction:
+        return self._inner.predict(query)
+
+    def size(self) -> Size:
+        return self._inner.size()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "inner": self._inner.state_dict(),
+            "seen": list(self._seen),
+            "random": self._random.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._inner.load_state_dict(state["inner"])
+        self._seen = list(state["seen"])
+        self._random.set_state(state["random"])

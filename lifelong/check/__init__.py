@@ -1,0 +1,12 @@
+"""Laws that every stream, learner and detector can be held to, also those of third parties.
+
+Each check raises `LawBroken` at the first law that does not hold, and says which. They take seconds and no
+files, so a package's own tests can call them.
+"""
+
+from lifelong.check.detector import check_detector
+from lifelong.check.law import LawBroken
+from lifelong.check.learner import check_learner
+from lifelong.check.stream import check_stream
+
+__all__ = ["LawBroken", "check_detector", "check_learner", "check_stream"]

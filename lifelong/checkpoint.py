@@ -1,0 +1,85 @@
+"""A learner on disk: written whole or not at all, read back without running anything that it contains.
+
+Tensors and plain data pass through torch's restricted unpickler; beyond those it admits only the frozen dataclasses of
+this library and the objectives of the stream that the run itself uses.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lifelong import experience, objective
+from lifelong.learner import Learner
+from lifelong.stream import Stream
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or was written by something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a checkpoint stands: experiences learned, and seconds that the run had taken."""
+
+    step: int
+    seconds: float
+
+
+def save_checkpoint(path: Path, mark: Mark, learner: Learner) -> None:
+    """Write the learner and torch's random state as they are now; the file appears only when it is complete."""
+    kept = {
+        "format": FORMAT,
+        "step": mark.step,
+        "seconds": mark.seconds,
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "learner": learner.state_dict(),
+    }
+    pending = path.with_suffix(".pending")
+    with pending.open("wb") as file:
+        torch.save(kept, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(pending, path)
+
+
+def load_checkpoint(path: Path, learner: Learner, stream: Stream, device: str) -> Mark:
+    """Restore the learner and torch's random state. Raises CheckpointError."""
+    try:
+        with torch.serialization.safe_globals(_admitted(stream)):
+            kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of this version of lifelong (format {FORMAT}).")
+    learner.load_state_dict(kept["learner"])
+    torch.set_rng_state(kept["random"].cpu())
+    if kept["random_cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state.cpu() for state in kept["random_cuda"]])
+    return Mark(kept["step"], kept["seconds"])
+
+
+def _admitted(stream: Stream) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    known = [
+        objective.Contract,
+        experience.Batch,
+        objective.Classification,
+        objective.MultiLabel,
+        objective.Regression,
+        objective.Accuracy,
+        objective.LabelAccuracy,
+        objective.Explained,
+        objective.AbsoluteError,
+    ]
+    for task in stream.tasks:
+        known += [type(task.contract.objective), type(task.contract.objective.metric)]
+    return list(dict.fromkeys(known))

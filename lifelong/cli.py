@@ -1,0 +1,182 @@
+"""The command line: run a study, report on it, list what there is. Heavy modules load where they are used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lifelong.config import Resolved
+
+OK, USER_ERROR, INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code: 0 fine, 2 a mistake to put right, 130 Ctrl-C.
+
+    A defect passes through as the exception that it is, with which Python exits with 1.
+    """
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code: int = options.command(options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("lifelong: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; Python must not complain about it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (ValueError, OSError) as error:
+        if not _is_for_people(error):
+            raise
+        print(f"lifelong: {error}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lifelong",
+        description="Agents that never stop learning: run studies on streams of tasks and report on them.",
+        epilog="Exit codes: 0 fine, 1 a defect, 2 a mistake to put right, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a configuration", description="Run a configuration.")
+    run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    run.add_argument("overrides", nargs="*", metavar="key.path=value", help="settings put over the file's")
+    run.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)"
+    )
+    run.add_argument("--seed", type=int, metavar="N", help="short for seed=N")
+    run.add_argument("--dry-run", action="store_true", help="show what would be run and run nothing")
+    run.set_defaults(command=_run)
+
+    resume = commands.add_parser("resume", help="go on with an interrupted run from its last checkpoint")
+    resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    resume.set_defaults(command=_resume)
+
+    report = commands.add_parser("report", help="write the report of one run, or of several side by side")
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to write it (default: in the first run)"
+    )
+    report.add_argument("--naive", type=Path, metavar="RUN", help="a run to draw in grey, to compare with")
+    report.set_defaults(command=_report)
+
+    listing = commands.add_parser("list", help="list streams, agents and other components")
+    listing.add_argument("group", nargs="?", metavar="GROUP", help="data, streams, agents, detectors, ...")
+    listing.set_defaults(command=_list)
+
+    schema = commands.add_parser("schema", help="print the JSON schema of configurations, for editors")
+    schema.add_argument("--all", action="store_true", help="also name what other installed packages bring")
+    schema.set_defaults(command=_schema)
+
+    options, rest = parser.parse_known_args(arguments)
+    # argparse gives up on `key=value` words that come after an option.
+    late = [word for word in rest if not word.startswith("-")]
+    if len(late) < len(rest) or (late and options.command is not _run):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if late:
+        options.overrides += late
+    return options
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lifelong.config import load_config
+
+    seed = [] if options.seed is None else [f"seed={options.seed}"]
+    resolved = load_config(options.config, [*options.overrides, *seed])
+    out: Path = options.out or _free_folder(resolved)
+    if options.dry_run:
+        _show(resolved, out)
+        return OK
+    from lifelong.runs import run_config
+
+    run_config(resolved, out)
+    return OK
+
+
+def _show(resolved: Resolved, out: Path) -> None:
+    """What `run` would do: the settings, the segments of the stream, and where the record would go."""
+    study = resolved.build()
+    print(resolved.to_yaml())
+    print(f"# device {study.device}; stream {study.stream.name!r}:")
+    start = 0
+    for number, segment in enumerate(study.stream.segments):
+        print(f"#   segment {number}: task {segment.task}, steps {start} to {start + segment.steps - 1}")
+        start += segment.steps
+    print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
+    who = [plan.name for plan in (study.reference, study.agent) if plan is not None]
+    print(f"# {' and then '.join(who)} would live through it, and {out} would hold the record.")
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from lifelong.runs import resume
+
+    resume(options.run)
+    return OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from lifelong.runs import write_report
+
+    print(write_report(options.runs, options.out, options.naive))
+    return OK
+
+
+def _list(options: argparse.Namespace) -> int:
+    from lifelong.config.errors import nearest
+    from lifelong.config.locate import GROUPS, listing
+
+    short = {group.partition(".")[2]: group for group in GROUPS.values()}
+    if options.group is not None and options.group not in short:
+        close = nearest(options.group, short)
+        raise ValueError(f"there is no group {options.group!r}. {close} There are: {', '.join(short)}.")
+    for name, group in short.items() if options.group is None else [(options.group, short[options.group])]:
+        print(f"{name}:")
+        found = listing(group)
+        width = max((len(item.name) for item in found), default=0)
+        for item in found:
+            foreign = "" if item.package == "lifelong" else f" [{item.package}]"
+            said = f"BROKEN: {item.error}" if item.error else item.summary
+            print(f"  {item.name:{width}}  {said}{foreign}")
+    return OK
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from lifelong.config.schema import BUILT_IN, config_schema
+
+    print(json.dumps(config_schema(None if options.all else BUILT_IN), indent=2, ensure_ascii=False))
+    return OK
+
+
+def _free_folder(resolved: Resolved) -> Path:
+    """`runs/<config>-<agent>-s<seed>`, with -2, -3, ... behind it where that is taken."""
+    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}")
+    candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in count(1))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _is_for_people(error: ValueError | OSError) -> bool:
+    """Whether a message says it all: our own ValueErrors are written for people, torch's are defects."""
+    if isinstance(error, OSError):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in ("lifelong", "lifelong_envs", "lifelong_agents")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""A configuration file, read and checked in full before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from lifelong.config.build import RunWide, build
+from lifelong.config.device import real_device
+from lifelong.config.errors import Report
+from lifelong.config.locate import look_in
+from lifelong.config.overrides import apply
+from lifelong.config.resolve import Call, Items, Node, Plain, resolve_call, written
+from lifelong.config.settings import AgentPlan, Layout, RecordSettings, Study
+from lifelong.config.source import read_file
+from lifelong.config.yaml12 import dump
+from lifelong.evaluation.schedule import Schedule
+from lifelong.learner import Learner
+from lifelong.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A checked configuration with every default written out. Nothing is made yet: `build` does that."""
+
+    path: Path
+    device: str
+    _tree: Call
+    _report: Report
+
+    @property
+    def seed(self) -> int:
+        return cast(int, _value(self._tree, "seed"))
+
+    @property
+    def agent_name(self) -> str:
+        return _short_name(self._tree.arguments["agent"])
+
+    @property
+    def reference_name(self) -> str | None:
+        node = self._tree.arguments["reference"]
+        return _short_name(node) if isinstance(node, Call) else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole configuration as plain data, as `to_yaml` writes it."""
+        return cast(dict[str, Any], written(self._tree))
+
+    def to_yaml(self) -> str:
+        """Text that loads again, from any folder, as this same configuration."""
+        return dump(self.as_dict())
+
+    def build(self) -> Study:
+        """Make the stream and one of each agent; later agents come from the plans.
+
+        Raises: ConfigError with every constructor's complaint, each at the line of its section.
+        """
+        # Complaints of this build alone: the same configuration can be built twice.
+        report = Report(self._report.file, self._report.lines, self._report.overridden)
+        run = RunWide(self.seed, self.device)
+        nodes = self._tree.arguments
+        made = {name: build(nodes[name], run, report) for name in ("stream", "evaluation", "record")}
+        for name in ("agent", "reference"):
+            # An agent's own checks must speak up now, not when the reference has run for an hour.
+            build(nodes[name], run, report)
+        report.stop_if_any()
+        return Study(
+            stream=cast(Stream, made["stream"]),
+            agent=self._plan("agent", run),
+            reference=self._plan("reference", run) if self.reference_name is not None else None,
+            schedule=cast(Schedule, made["evaluation"]),
+            record=cast(RecordSettings, made["record"]),
+            seed=self.seed,
+            device=self.device,
+            threads=cast("int | None", _value(self._tree, "threads")),
+        )
+
+    def _plan(self, which: str, run: RunWide) -> AgentPlan:
+        node = self._tree.arguments[which]
+        make = cast(Callable[[], Learner], partial(_build_again, node, run, self._report.file))
+        return AgentPlan(_short_name(node), make)
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Resolved:
+    """Read a configuration, put the overrides (`a.b.c=value`) over it and check every setting.
+
+    The file's folder, or those that its `modules_from` lists, and the current folder are put on `sys.path`,
+    for components that are named as module:Class. Raises: ConfigError with all problems at once.
+    """
+    path = Path(path)
+    report = Report(str(path))
+    data = read_file(path, report)
+    apply(data, overrides, report)
+    folders = _folders(data, path)
+    look_in([*folders, Path.cwd()])
+    tree = resolve_call((), Layout, data, {}, report, run_wide=())
+    device = _check_device(tree, data, report)
+    report.stop_if_any()
+    assert tree is not None
+    if "modules_from" not in data and _names_a_module(tree):
+        # The record of a run lies elsewhere, and must find the same modules.
+        here = tuple(str(folder) for folder in folders)
+        tree.arguments["modules_from"] = Plain(here, list(here))
+    _check_numbers(tree, report)
+    report.stop_if_any()
+    return Resolved(path, device, tree, report)
+
+
+def _folders(data: dict[str, Any], path: Path) -> list[Path]:
+    given = data.get("modules_from")
+    if isinstance(given, list) and all(isinstance(folder, str) for folder in given):
+        return [(path.parent / folder).resolve() for folder in given]
+    return [path.parent.resolve()]
+
+
+def _check_device(tree: Call | None, data: dict[str, Any], report: Report) -> str:
+    asked = _value(tree, "device") if tree else data.get("device", "auto")
+    try:
+        return real_device(asked) if isinstance(asked, str) else "cpu"
+    except ValueError as error:
+        report.add(("device",), str(error))
+        return "cpu"
+
+
+def _check_numbers(tree: Call, report: Report) -> None:
+    if not 0 <= _value(tree, "seed") < 2**63:
+        report.refuse(("seed",), _value(tree, "seed"), "a whole number from 0 on")
+    threads = _value(tree, "threads")
+    if threads is not None and threads < 1:
+        report.refuse(("threads",), threads, "at least 1, or null to leave it to torch")
+
+
+def _names_a_module(node: Node) -> bool:
+    match node:
+        case Call(name=name, arguments=arguments):
+            return ":" in (name or "") or any(map(_names_a_module, arguments.values()))
+        case Items(items=items):
+            return any(map(_names_a_module, items))
+        case Plain():
+            return False
+
+
+def _value(tree: Call, name: str) -> Any:
+    node = tree.arguments[name]
+    assert isinstance(node, Plain)
+    return node.value
+
+
+def _short_name(node: Node) -> str:
+    """`flagship` stays, `my_package.agents:Mine` is `Mine`."""
+    assert isinstance(node, Call)
+    assert node.name is not None
+    return node.name.rpartition(":")[2]
+
+
+def _build_again(node: Node, run: RunWide, file: str) -> Any:
+    report = Report(file)
+    made = build(node, run, report)
+    report.stop_if_any()
+    return made

@@ -1,0 +1,77 @@
+"""What a configuration holds at its top level, and the objects that it stands for once it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lifelong.evaluation.schedule import Schedule
+from lifelong.learner import Learner
+from lifelong.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """What is kept of a run beside its events, and how often the record is settled.
+
+    `wandb`: auto logs online where a key and a network are there and offline where not. `flush_every`:
+    experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints
+    (None: one at each segment's end). Raises ValueError for numbers below 1.
+    """
+
+    console: bool = True
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "lifelong"
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    flush_every: int = 256
+    checkpoint_every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.flush_every < 1:
+            raise ValueError(f"flush_every must be at least 1, got {self.flush_every}.")
+        if self.checkpoint_every is not None and self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every must be at least 1, or null, got {self.checkpoint_every}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The top level of a configuration: which keys there are, of what kind, and their defaults.
+
+    `reference` is a second agent that lives through the same stream first, to be compared with. `device`:
+    auto, cpu, cuda or cuda:N. `threads`: torch's CPU threads (null: as torch decides). `modules_from`:
+    folders in which module:Class names are looked for; the configuration's own folder where it is left out.
+    """
+
+    stream: Stream
+    agent: Learner
+    reference: Learner | None = None
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    evaluation: Schedule = field(default_factory=Schedule)
+    record: RecordSettings = field(default_factory=RecordSettings)
+    modules_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPlan:
+    """An agent that can be made anew any number of times, each as untouched as the first."""
+
+    name: str
+    build: Callable[[], Learner]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything that a run needs, as objects. `device` is a real one: cpu or cuda:N."""
+
+    stream: Stream
+    agent: AgentPlan
+    reference: AgentPlan | None
+    schedule: Schedule
+    record: RecordSettings
+    seed: int
+    device: str
+    threads: int | None

@@ -1,0 +1,43 @@
+"""Whether each task is answered by the expert that learned it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lifelong.evaluation.trace import Trace
+from lifelong.events import ExpertSpawned, TaskScored
+
+
+def owners(trace: Trace) -> dict[str, int]:
+    """The expert that learned most experiences of each true task; the older one where two are equal."""
+    counts: dict[str, dict[int, int]] = {}
+    for stretch in trace.truth():
+        inside = (trace.steps > stretch.start) & (trace.steps <= stretch.stop)
+        experts, learned = np.unique(trace.experts[inside], return_counts=True)
+        of_task = counts.setdefault(stretch.task, {})
+        for expert, number in zip(experts.tolist(), learned.tolist(), strict=True):
+            of_task[expert] = of_task.get(expert, 0) + number
+    return {
+        task: min(of_task, key=lambda expert, of=of_task: (-of[expert], expert))  # type: ignore[misc]
+        for task, of_task in counts.items()
+        if of_task
+    }
+
+
+def routing_accuracy(trace: Trace) -> float | None:
+    """Share (0..1) of the samples judged in the matrix's last row that went to their task's owner.
+
+    Tasks that nobody has learned yet do not count. None where there is only one expert, or nothing was
+    judged.
+    """
+    experts = set(trace.experts.tolist()) | {event.expert for _, event in trace.all(ExpertSpawned)}
+    rows = [event for _, event in trace.all(TaskScored) if event.at_end]
+    if len(experts) < 2 or not rows:
+        return None
+    owner = owners(trace)
+    right = total = 0
+    for event in rows:
+        if event.segment == rows[-1].segment and event.task in owner:
+            right += sum(samples for expert, samples in event.routed if expert == owner[event.task])
+            total += sum(samples for _, samples in event.routed)
+    return right / total if total else None

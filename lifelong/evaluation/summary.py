@@ -1,0 +1,102 @@
+"""A run in one row: every headline number, computed from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
+from lifelong.evaluation.routing import routing_accuracy
+from lifelong.evaluation.shifts import shifts_of
+from lifelong.evaluation.trace import Trace, trace_of
+from lifelong.events import Event, ExpertSpawned, RunFinished, ShiftDismissed
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The headline numbers of a run; None where a number is not defined.
+
+    Scores are higher-is-better and in units of the metric: fractions 0..1 where `percent` is True. Steps
+    count experiences. `labels_shown` says that the learner was told which task it is in. `threshold` is the
+    shift detector's (None: there was none). `parameters` is None for a run that did not finish.
+    """
+
+    agent: str
+    stream: str
+    seed: int
+    device: str
+    labels_shown: bool
+    metric: str
+    percent: bool
+    finished: bool
+    steps: int
+    acc: float | None
+    bwt: float | None
+    fwt: float | None
+    forgetting: float | None
+    learning_accuracy: float | None
+    prequential_accuracy: float | None
+    experts: int
+    parameters: int | None
+    threshold: float | None
+    shifts_true: int
+    shifts_detected: int
+    shifts_dismissed: int
+    false_alarms: int
+    missed_shifts: int
+    detection_delay: float | None
+    routing_accuracy: float | None
+    wall_seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, versions: dict[str, str]) -> Summary:
+    """Sum up a record; a record of an interrupted run is summed up as far as it goes.
+
+    `wall_seconds` and `versions` (library -> version) are the only things that the record does not hold, so
+    that two runs of one seed have equal records. Raises ValueError for a record without RunStarted.
+    """
+    trace = trace_of(records)
+    matrix = matrix_of(trace)
+    started = trace.started
+    shifts = shifts_of(trace)
+    finished = [event for _, event in trace.all(RunFinished)]
+    spawned = {event.expert for _, event in trace.all(ExpertSpawned)}
+    metrics = sorted({task.metric for task in started.tasks})
+    return Summary(
+        agent=started.agent,
+        stream=started.stream,
+        seed=started.seed,
+        device=started.device,
+        labels_shown=started.oracle,
+        metric=" / ".join(metrics),
+        percent=all(task.higher_is_better and task.high == 1.0 for task in started.tasks),
+        finished=bool(finished),
+        steps=trace.end,
+        acc=acc(matrix),
+        bwt=bwt(matrix),
+        fwt=fwt(matrix),
+        forgetting=forgetting(matrix),
+        learning_accuracy=learning_accuracy(matrix),
+        prequential_accuracy=_prequential(trace),
+        experts=finished[-1].experts if finished else len(spawned | set(trace.experts.tolist())),
+        parameters=finished[-1].parameters if finished else None,
+        threshold=started.threshold,
+        shifts_true=shifts.true,
+        shifts_detected=shifts.detected,
+        shifts_dismissed=len(trace.all(ShiftDismissed)),
+        false_alarms=shifts.false_alarms,
+        missed_shifts=shifts.missed,
+        detection_delay=sum(shifts.delays) / len(shifts.delays) if shifts.delays else None,
+        routing_accuracy=routing_accuracy(trace),
+        wall_seconds=wall_seconds,
+        versions=dict(versions),
+    )
+
+
+def _prequential(trace: Trace) -> float | None:
+    """Mean score before each update over all samples (Gama et al. 2013), turned so that higher is better."""
+    total = float(trace.samples.sum())
+    return float(np.dot(trace.oriented_scores(), trace.samples)) / total if total else None

@@ -1,0 +1,223 @@
+"""An expert: one lane of a network, its optimizer, and what it remembers of the world that it knows.
+
+A `Foundation` is a network with the memory of what in it must not be unlearned; experts that share one train the same
+body under that memory's rules, each with heads of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lifelong.events import SubspaceGrown, Update
+from lifelong.experience import Batch
+from lifelong.network import Assembly
+from lifelong.objective import Contract
+from lifelong.optimizer import Optimizer
+from lifelong.shift.detector import Detector
+from lifelong.subspace.gpm import GradientProjectionMemory
+from lifelong.updates.attach import Handle, attach
+
+
+@dataclass(slots=True)
+class Foundation:
+    """A network, and what in its body must be left alone (None: nothing, it has one owner).
+
+    With `heads_too` the heads are protected like the body: for one network whose head serves every task.
+    """
+
+    assembly: Assembly
+    memory: GradientProjectionMemory | None = None
+    heads_too: bool = False
+
+    def protected_parts(self) -> list[tuple[str, torch.nn.Module]]:
+        parts = list(self.assembly.body())
+        if self.heads_too:
+            parts += [(f"heads.{name}", head) for name, head in self.assembly.heads.items()]
+        return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """What an expert's loss is like in its own world: mean and spread of the losses of single batches."""
+
+    mean: float
+    spread: float
+
+
+class Expert:
+    """Learns batch by batch in its lane of a foundation; every step obeys the foundation's memory.
+
+    `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`).
+    """
+
+    def __init__(
+        self,
+        number: int,
+        foundation: Foundation,
+        optimizer: Optimizer,
+        detector: Detector | None = None,
+        sync_every: int = 1,
+    ) -> None:
+        self.number, self.foundation, self.detector = number, foundation, detector
+        self.lane = f"expert-{number}"
+        self.normal: Normal | None = None
+        self.description: dict[str, Tensor] | None = None
+        self._settings, self._sync_every = optimizer, sync_every
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._groups: list[list[str]] = []
+        self._handle: Handle | None = None
+        self._ready: tuple[Contract, str | None] | None = None
+
+    def update(self, batch: Batch) -> Update:
+        """Predict, then learn: one optimizer step on the batch. The update holds what was true before the step."""
+        ready = self._ready
+        if ready is None or ready[0] is not batch.contract or ready[1] != batch.task:
+            self._prepare(batch.contract, batch.task)
+        optimizer, assembly, objective = self._optimizer, self.foundation.assembly, batch.contract.objective
+        assert optimizer is not None
+        if not assembly.training:
+            assembly.train()
+        outputs = assembly(batch.inputs, batch.contract, self.lane, batch.task)
+        loss = objective.loss(outputs, batch.targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        statistic = self.detector.statistic if self.detector is not None else 0.0
+        return Update(
+            self.number, loss.detach(), outputs.detach(), batch.targets, objective.metric.per_sample, statistic
+        )
+
+    @torch.no_grad()
+    def answer(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
+        """(B, ...) inputs -> (B, C) outputs, without learning."""
+        self.foundation.assembly.eval()
+        with self._settled():
+            outputs: Tensor = self.foundation.assembly(inputs, contract, self.lane, task)
+        return outputs
+
+    def serves(self, contract: Contract, task: str | None = None) -> bool:
+        return self.foundation.assembly.serves(contract, self.lane, task)
+
+    def consolidate(self, batches: Sequence[Batch]) -> list[SubspaceGrown]:
+        """Protect what these batches use of the foundation, if it has a memory."""
+        memory, assembly = self.foundation.memory, self.foundation.assembly
+        if memory is None or not batches:
+            return []
+        self.sync()
+        assembly.eval()
+
+        def forward() -> None:
+            for batch in batches:
+                assembly(batch.inputs, batch.contract, self.lane, batch.task)
+
+        grown = memory.consolidate(self.foundation.protected_parts(), forward)
+        return [SubspaceGrown(self.number, g.layer, g.rank, g.size, g.energy) for g in grown]
+
+    def rest(self) -> None:
+        """Another expert takes over: let go of everything that only training needs."""
+        self.sync()
+        if self._handle is not None:
+            self._handle.detach()
+        self._optimizer, self._handle, self._groups, self._ready = None, None, [], None
+        for p in self.foundation.assembly.lane_parameters(self.lane):
+            p.grad = None
+
+    def sync(self) -> None:
+        """Make the parameters obey the memory exactly, now."""
+        if self._handle is not None:
+            self._handle.sync()
+
+    def tensors(self) -> list[Tensor]:
+        """Everything that an update changes: parameters, buffers and the optimizer's state, as live tensors."""
+        assembly = self.foundation.assembly
+        live: list[Tensor] = [p.detach() for p in assembly.lane_parameters(self.lane)]
+        live += list(assembly.buffers())
+        if self._optimizer is not None:
+            live += [v for state in self._optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
+        return live
+
+    def rebase(self) -> None:
+        """The parameters were put back to an earlier, permitted state."""
+        if self._handle is not None:
+            self._handle.rebase()
+
+    def forget_moments(self) -> None:
+        """Start the optimizer anew: moments of one task say nothing about the next."""
+        if self._optimizer is not None:
+            self._optimizer.state.clear()
+
+    def reguard(self) -> None:
+        """Obey the memory as it is now; to be called after a consolidation."""
+        memory = self.foundation.memory
+        if self._handle is not None:
+            self._handle.detach()
+            self._handle = None
+        if memory is not None and self._optimizer is not None:
+            guards = memory.guards(self.foundation.protected_parts())
+            self._handle = attach(self._optimizer, guards, self._sync_every) if guards else None
+
+    def _prepare(self, contract: Contract, task: str | None) -> None:
+        self.foundation.assembly.grow(contract, self.lane, task)
+        named = self._trainable()
+        covered = {name for group in self._groups for name in group}
+        fresh = [name for name in named if name not in covered]
+        if fresh:
+            self._add_group([named[name] for name in fresh])
+            self._groups.append(fresh)
+            self.reguard()
+        self._ready = (contract, task)
+
+    def _add_group(self, parameters: list[torch.nn.Parameter]) -> None:
+        if self._optimizer is None:
+            self._optimizer = self._settings.over(parameters)
+        else:
+            self._optimizer.add_param_group({"params": parameters})
+
+    def _trainable(self) -> dict[str, torch.nn.Parameter]:
+        assembly = self.foundation.assembly
+        mine = {id(p) for p in assembly.lane_parameters(self.lane)}
+        return {name: p for name, p in assembly.named_parameters() if id(p) in mine}
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Answer from parameters that obey the memory exactly, and leave the training state as it was."""
+        if self._handle is None:
+            yield
+            return
+        with self._handle.settled():
+            yield
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "normal": None if self.normal is None else (self.normal.mean, self.normal.spread),
+            "description": self.description,
+            "detector": None if self.detector is None else self.detector.state_dict(),
+            "groups": self._groups,
+            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "handle": None if self._handle is None else self._handle.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; the foundation must have been restored before."""
+        self.normal = None if state["normal"] is None else Normal(*state["normal"])
+        self.description = state["description"]
+        if self.detector is not None:
+            self.detector.load_state_dict(state["detector"])
+        self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
+        if state["optimizer"] is not None:
+            named = self._trainable()
+            self._groups = [list(group) for group in state["groups"]]
+            for group in self._groups:
+                self._add_group([named[name] for name in group])
+            assert self._optimizer is not None
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.reguard()
+            if self._handle is not None:
+                self._handle.load_state_dict(state["handle"])

@@ -1,0 +1,161 @@
+"""A whole run: from a stream and a learner to a folder with everything that happened, and back again after a stop."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+
+from lifelong.checkpoint import CheckpointError, Mark, load_checkpoint, save_checkpoint
+from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
+from lifelong.evaluation.schedule import Schedule
+from lifelong.evaluation.summary import Summary, summarize
+from lifelong.evaluation.trace import trace_of
+from lifelong.events import CheckpointSaved, Event, RunStarted, TaskFacts
+from lifelong.learner import Learner, Watchful
+from lifelong.loop import live
+from lifelong.record.folder import RunFolder
+from lifelong.record.journal import Journal
+from lifelong.record.jsonl import EventLog, read_events, truncate_to
+from lifelong.record.memory import Memory
+from lifelong.record.report import write_report
+from lifelong.record.scores import ScoresCsv
+from lifelong.record.subscriber import Subscriber
+from lifelong.stream import Stream
+
+KEPT_CHECKPOINTS = 2
+EVALUATION = Schedule()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run leaves behind: the headline numbers, the score matrix, every event, and its folder if it has one."""
+
+    summary: Summary
+    matrix: ScoreMatrix
+    events: Sequence[tuple[int, Event]]
+    folder: Path | None
+
+
+def run(
+    stream: Stream,
+    learner: Learner,
+    *,
+    out: Path | str | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    evaluation: Schedule = EVALUATION,
+    subscribers: Sequence[Subscriber] = (),
+    flush_every: int = 256,
+    checkpoint_every: int | None = None,
+    config: str | None = None,
+    naive: Path | None = None,
+    resume: bool = False,
+) -> Result:
+    """Let a learner live through a stream; judge it, record it, sum it up.
+
+    out: the run's folder (None: nothing is written). seed: sets torch's random state, and is recorded. name: the
+    agent's, in the record. checkpoint_every: experiences between checkpoints (None: one at each segment's end).
+    config: text for config.yaml. naive: a recorded run to draw in grey in the report. resume: go on from the last good
+    checkpoint in `out`, with a learner as it was made for the run's start. Raises FileExistsError where `out` holds a
+    run already and `resume` is not set.
+    """
+    folder = None if out is None else RunFolder(Path(out))
+    torch.manual_seed(seed)
+    mark = Mark(0, 0.0)
+    before: list[tuple[int, Event]] = []
+    if folder is not None and resume:
+        mark, before = _return_to(folder.require(), stream, learner)
+    elif folder is not None:
+        folder.create()
+        if config is not None:
+            folder.config.write_text(config, encoding="utf-8")
+    memory = Memory(before)
+    files: list[Subscriber] = [] if folder is None else [EventLog(folder.events), ScoresCsv(folder.scores, before)]
+    journal = Journal([*files, memory, *subscribers], flush_every)
+    began = time.perf_counter() - mark.seconds
+    try:
+        if mark.step == 0:
+            journal.note(0, _started(stream, learner, name or type(learner).__name__, seed))
+        save = None if folder is None else _saver(folder, learner, journal, began)
+        live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
+    finally:
+        journal.close()
+    summary = summarize(memory.events, round(time.perf_counter() - began, 3), versions())
+    if folder is not None:
+        folder.write_summary(summary)
+        write_report([folder.path], folder.report, naive)
+    matrix = matrix_of(trace_of(memory.events))
+    return Result(summary, matrix, memory.events, None if folder is None else folder.path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's numbers depend on."""
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    for package in ("lifelong", "numpy"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _started(stream: Stream, learner: Learner, name: str, seed: int) -> RunStarted:
+    def facts(task_name: str) -> TaskFacts:
+        task = next(task for task in stream.tasks if task.name == task_name)
+        metric = task.contract.objective.metric
+        return TaskFacts(
+            task.name, metric.name, metric.higher_is_better, metric.low, metric.high, len(task.test_inputs)
+        )
+
+    steps = [segment.steps for segment in stream.segments]
+    return RunStarted(
+        stream=stream.name,
+        agent=name,
+        seed=seed,
+        device=str(stream.tasks[0].test_inputs.device),
+        tasks=tuple(facts(task.name) for task in stream.tasks),
+        segments=tuple(segment.task for segment in stream.segments),
+        segment_starts=tuple(accumulate(steps[:-1], initial=0)),
+        steps=sum(steps),
+        threshold=learner.threshold if isinstance(learner, Watchful) else None,
+        oracle=any(task.label is not None for task in stream.tasks),
+    )
+
+
+def _saver(folder: RunFolder, learner: Learner, journal: Journal, began: float) -> Callable[[int], None]:
+    def save(step: int) -> None:
+        path = folder.checkpoints / f"step-{step:012d}.pt"
+        save_checkpoint(path, Mark(step, time.perf_counter() - began), learner)
+        journal.note(step, CheckpointSaved(path.name))
+        for old in sorted(folder.checkpoints.glob("step-*.pt"))[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+
+    return save
+
+
+def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mark, list[tuple[int, Event]]]:
+    """Restore the learner from the newest checkpoint that can be read, and cut the record back to it."""
+    saved = {e.path: step for step, e in read_events(folder.events) if isinstance(e, CheckpointSaved)}
+    device = str(stream.tasks[0].test_inputs.device)
+    refused = []
+    for name, step in sorted(saved.items(), reverse=True):
+        path = folder.checkpoints / name
+        if not path.is_file():
+            continue
+        try:
+            mark = load_checkpoint(path, learner, stream, device)
+        except CheckpointError as error:
+            refused.append(str(error))
+            continue
+        truncate_to(folder.events, step)
+        return mark, read_events(folder.events)
+    why = " ".join(refused) or "It was stopped before its first one."
+    raise CheckpointError(
+        f"{folder.path} holds no checkpoint to go on from. {why} Start the run anew in another folder."
+    )

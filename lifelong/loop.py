@@ -1,0 +1,92 @@
+"""The only loop of the project: serve experience, let it be learned, judge now and then, note what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from lifelong.evaluation.schedule import Schedule
+from lifelong.events import RunFinished, TaskEntered, TaskScored
+from lifelong.experience import Query
+from lifelong.learner import Learner
+from lifelong.record.journal import Journal
+from lifelong.stream import Stream, Task
+
+Save = Callable[[int], None]
+"""Called with the number of experiences learned when a checkpoint is due; it notes what it saved."""
+
+
+def live(
+    stream: Stream,
+    learner: Learner,
+    schedule: Schedule,
+    journal: Journal,
+    save: Save | None = None,
+    save_every: int | None = None,
+    start: int = 0,
+) -> None:
+    """Live through a stream from step `start` on, noting everything in `journal`.
+
+    `save` is called after every `save_every` experiences (None: at the end of each segment). Judging follows the true
+    segments, which the learner is never told.
+    """
+    looks = schedule.looks([segment.steps for segment in stream.segments])
+    step, segment = start, -1
+    if start == 0:
+        judge(stream, learner, schedule, journal, step=0, finished=0, at_end=True)
+    for experience, truth in stream.experiences(start):
+        if truth.segment != segment:
+            segment = truth.segment
+            if step == _start_of(stream, segment):
+                journal.note(step, TaskEntered(truth.task, segment))
+        step += 1
+        for item in learner.learn(experience):
+            journal.note(step, item)
+        at_end = looks.get(step)
+        if at_end is not None:
+            finished = segment + 1 if at_end else segment
+            judge(stream, learner, schedule, journal, step, finished, at_end)
+        if save is not None and (step % save_every == 0 if save_every is not None else at_end):
+            save(step)
+    size = learner.size()
+    journal.note(step, RunFinished(size.experts, size.parameters))
+    journal.flush()
+
+
+def judge(
+    stream: Stream, learner: Learner, schedule: Schedule, journal: Journal, step: int, finished: int, at_end: bool
+) -> None:
+    """Score every task of the stream, met or not, on its held-out samples: all at a segment's end, some within."""
+    limit = None if at_end else schedule.within_samples
+    entered = finished if at_end else finished + 1
+    met = {segment.task for segment in stream.segments[:entered]}
+    for task in stream.tasks:
+        value, samples, routed = score(learner, task, schedule.batch_size, limit)
+        oriented = value if task.contract.objective.metric.higher_is_better else -value
+        journal.note(step, TaskScored(task.name, value, oriented, samples, finished, at_end, task.name in met, routed))
+
+
+@torch.no_grad()
+def score(
+    learner: Learner, task: Task, batch_size: int, limit: int | None = None
+) -> tuple[float, int, tuple[tuple[int, int], ...]]:
+    """The task's metric on its test samples (evenly spaced ones where `limit` is set), how many, and who answered."""
+    total = len(task.test_inputs)
+    inputs, targets = task.test_inputs, task.test_targets
+    if limit is not None and limit < total:
+        rows = torch.linspace(0, total - 1, limit, device=inputs.device).long()
+        inputs, targets = inputs[rows], targets[rows]
+    values, experts = [], []
+    for first in range(0, len(inputs), batch_size):
+        part = slice(first, first + batch_size)
+        prediction = learner.predict(Query(inputs[part], task.contract, task.label))
+        values.append(task.contract.objective.metric.per_sample(prediction.outputs, targets[part]))
+        experts.append(prediction.experts)
+    numbers, counts = torch.unique(torch.cat(experts), return_counts=True)
+    routed = tuple(zip(numbers.tolist(), counts.tolist(), strict=True))
+    return round(float(torch.cat(values).double().mean()), 9), len(inputs), routed
+
+
+def _start_of(stream: Stream, segment: int) -> int:
+    return sum(before.steps for before in stream.segments[:segment])

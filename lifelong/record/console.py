@@ -1,0 +1,108 @@
+"""The run as it goes, in the terminal: a progress bar, and one line for each turn of events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifelong.events import (
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    Learned,
+    RunStarted,
+    ShiftDetected,
+    ShiftDismissed,
+    TaskScored,
+)
+from lifelong.record.measures import count, score
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+class ConsoleView:
+    """Shows progress, loss, score and experts; a line for each shift found, each expert spawned or reused.
+
+    Where the output is not a terminal there is no bar, only those lines.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(stderr=True)
+        self._progress: Progress | None = None
+        self._experts: set[int] = set()
+        self._current = 0
+        self._spawned_at = -1
+        self._percent = True
+        self._status = ""
+        self._loss = 0.0
+        self._looks: dict[str, float] = {}
+
+    def on(self, step: int, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._start(event)
+            case Learned():
+                self._loss = event.losses[-1]
+                self._refresh(step)
+            case TaskScored(seen=True):
+                self._looks[event.task] = event.score
+                self._refresh(step)
+            case ShiftDetected():
+                self._say(step, f"shift found, began at step {count(step - event.delay)}", "yellow")
+            case ShiftDismissed():
+                self._say(step, f"alarm dismissed, expert {event.expert} still explains the data", "dim")
+            case ExpertSpawned():
+                self._experts.add(event.expert)
+                if step > 0:
+                    self._spawned_at = step
+                    self._say(
+                        step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green"
+                    )
+            case ExpertChosen():
+                if event.expert != self._current and step != self._spawned_at:
+                    left = score(event.unexplained, True)
+                    self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
+                self._current = event.expert
+            case _:
+                pass
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _start(self, run: RunStarted) -> None:
+        self._percent = all(task.higher_is_better and task.high == 1.0 for task in run.tasks)
+        if not self._console.is_terminal:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}", markup=False),
+            console=self._console,
+        )
+        self._progress.add_task(f"{run.agent} on {run.stream}", total=run.steps, status="")
+        self._progress.start()
+
+    def _refresh(self, step: int) -> None:
+        if self._progress is None:
+            return
+        parts = [f"loss {self._loss:.3g}"]
+        if self._looks:
+            mean = sum(self._looks.values()) / len(self._looks)
+            parts.append(f"mean score {score(mean, self._percent)}")
+        if self._experts:
+            parts.append(f"{len(self._experts)} expert{'s' if len(self._experts) > 1 else ''}")
+        self._progress.update(self._progress.task_ids[0], completed=step, status=", ".join(parts))
+
+    def _say(self, step: int, what: str, style: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"step {count(step):>9}  {what}", style=style))

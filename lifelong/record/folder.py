@@ -1,0 +1,88 @@
+"""A run's folder: what every file in it is called, and the rule that a run is never written over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifelong.evaluation.summary import Summary
+from lifelong.record.plain import decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run. Making the object touches nothing on the disk."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings, enough to run the same again."""
+        return self.path / "config.yaml"
+
+    @property
+    def events(self) -> Path:
+        """The source of truth."""
+        return self.path / "events.jsonl"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores.csv"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def wandb(self) -> Path:
+        return self.path / "wandb"
+
+    def holds_run(self) -> bool:
+        """Whether a run was ever started here."""
+        return self.events.exists() or self.config.exists() or self.summary.exists()
+
+    def create(self) -> RunFolder:
+        """Make the folder for a new run. Raises FileExistsError where a run is in it already."""
+        if self.path.exists() and not self.path.is_dir():
+            raise FileExistsError(f"{self.path} is a file, not a folder: choose another folder for this run.")
+        if self.holds_run():
+            raise FileExistsError(
+                f"{self.path} already holds a run, and a run is never written over: choose another folder, "
+                "resume that run, or remove the folder first."
+            )
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def require(self) -> RunFolder:
+        """This folder, if a run was recorded in it. Raises FileNotFoundError where none was."""
+        if not self.events.is_file():
+            reason = "holds no events.jsonl" if self.path.is_dir() else "does not exist"
+            raise FileNotFoundError(f"{self.path} {reason}: give the folder of a recorded run.")
+        return self
+
+    def write_summary(self, summary: Summary) -> None:
+        """Write summary.json, readable by people and by `read_summary`."""
+        text = json.dumps(encode(summary), indent=2, allow_nan=False, ensure_ascii=False)
+        self.summary.write_text(text + "\n", encoding="utf-8")
+
+    def read_summary(self) -> Summary:
+        """The summary written at the run's end. Raises FileNotFoundError before that.
+
+        Raises ValueError where the file is something else.
+        """
+        try:
+            plain = json.loads(self.summary.read_text(encoding="utf-8"))
+            summary = decode(Summary, plain)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.summary} is no summary of this version of lifelong: {error}.") from error
+        assert isinstance(summary, Summary)
+        return summary

@@ -1,0 +1,78 @@
+"""The score matrix as a heat map with its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lifelong.evaluation.matrix import ScoreMatrix
+from lifelong.record.marks import WIDTH, shortened
+from lifelong.record.palette import INK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCALE = ("#fdf3e3", "#f3c98b", "#dd8a52", "#a94b4a", "#5a2350")
+"""Low to high, in even steps of lightness."""
+
+
+def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
+    """After each segment (down) the score on each task (across); the task just taught is framed."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    rows, columns = matrix.scores.shape
+    cell = min(0.62, (WIDTH - 1.9) / columns)
+    height = 0.3 if rows <= 14 else 0.24
+    left = 1.75
+    width, tall = left + cell * columns + 0.1, height * rows + 0.75
+    figure = Figure(figsize=(max(width, 4.2), tall))
+    size = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / size[0], 0.08 / size[1], cell * columns / size[0], height * rows / size[1])
+    )
+    shown = np.ma.masked_invalid(matrix.scores)
+    low, high = (0.0, 1.0) if percent else _range(matrix)
+    colours = LinearSegmentedColormap.from_list("scores", SCALE)
+    axes.pcolormesh(shown, cmap=colours, vmin=low, vmax=high, edgecolors="none")
+    letters = 7.5 if cell > 0.42 else 6.0
+    for row in range(rows):
+        for column in range(columns):
+            value = matrix.scores[row, column]
+            bright = (value - low) / (high - low) < 0.55 if np.isfinite(value) else True
+            text = _number(value, percent)
+            axes.text(
+                column + 0.5, row + 0.5, text, ha="center", va="center", size=letters,
+                color="#2a1526" if bright else "#ffffff",
+            )  # fmt: skip
+    for row, task in enumerate(matrix.segments, start=1):
+        corner = (matrix.tasks.index(task), row)
+        axes.add_patch(
+            Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.6, clip_on=False, zorder=3)
+        )
+    axes.invert_yaxis()
+    after = ["untrained", *(f"{k}  {shortened(task, 20)}" for k, task in enumerate(matrix.segments, start=1))]
+    axes.set_yticks(np.arange(rows) + 0.5, after)
+    names = [shortened(task, max(3, int(cell * 1.9 / 0.062))) for task in matrix.tasks]
+    axes.set_xticks(np.arange(columns) + 0.5, names, rotation=28, ha="left", rotation_mode="anchor")
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelcolor=MUTED, labelsize=8)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return figure
+
+
+def _number(value: float, percent: bool) -> str:
+    if np.isnan(value):
+        return "–"
+    return f"{100 * value:.0f}" if percent else f"{value:.2g}"
+
+
+def _range(matrix: ScoreMatrix) -> tuple[float, float]:
+    known = matrix.scores[np.isfinite(matrix.scores)]
+    if not len(known) or known.min() == known.max():
+        return 0.0, 1.0
+    low, high = np.quantile(known, [0.05, 1.0])
+    return (float(low), float(high)) if low < high else (float(known.min()), float(known.max()))

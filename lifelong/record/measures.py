@@ -1,0 +1,224 @@
+"""The headline numbers as a person reads them: name, unit, direction, meaning, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lifelong.evaluation.summary import Summary
+
+NONE = "–"
+MINUS = "−"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One headline number: a short name, which way is better, what it means, and how to write it.
+
+    `better` is +1 where more is better, -1 where less is, 0 where neither. `value` gives the number to
+    compare runs by.
+    """
+
+    name: str
+    better: int
+    meaning: str
+    value: Callable[[Summary], float | None]
+    write: Callable[[Summary], str]
+
+    @property
+    def title(self) -> str:
+        """The name with an arrow that points where better lies."""
+        return self.name + {1: " ↑", -1: " ↓", 0: ""}[self.better]
+
+
+def score(value: float | None, percent: bool) -> str:
+    """A score: "97.2 %", or three significant digits where it is no share."""
+    if value is None:
+        return NONE
+    return _minus(f"{100 * value:.1f} %" if percent else f"{value:.3g}")
+
+
+def change(value: float | None, percent: bool) -> str:
+    """A difference of two scores, with its sign: "+1.3 pt" (points), or three significant digits."""
+    if value is None:
+        return NONE
+    shown = 100 * value if percent else value
+    # A loss of 0.02 points is not "-0.0".
+    if percent and abs(shown) < 0.05:
+        shown = 0.0
+    sign = "+" if shown > 0 else ""
+    return _minus(f"{sign}{shown:.1f} pt" if percent else f"{sign}{shown:.3g}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "4.2 s", "3 min 05 s" or "2 h 07 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(value: int) -> str:
+    """A whole number with thin thousands, "1,234"."""
+    return f"{value:,}"
+
+
+def detects(summary: Summary) -> bool:
+    """Whether the run looked for shifts by itself."""
+    return summary.threshold is not None or summary.shifts_detected > 0
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+def _shifts(summary: Summary) -> str:
+    if not detects(summary):
+        return NONE
+    return f"{summary.shifts_true - summary.missed_shifts} of {summary.shifts_true}"
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "ACC",
+        1,
+        "Mean score on all tasks seen, at the end.",
+        lambda s: s.acc,
+        lambda s: score(s.acc, s.percent),
+    ),
+    Measure(
+        "BWT",
+        1,
+        "Backward transfer: what later tasks did to older ones. Below zero, something was lost.",
+        lambda s: s.bwt,
+        lambda s: change(s.bwt, s.percent),
+    ),
+    Measure(
+        "FWT",
+        1,
+        "Forward transfer: head start on a task before its first lesson, against an untrained learner.",
+        lambda s: s.fwt,
+        lambda s: change(s.fwt, s.percent),
+    ),
+    Measure(
+        "Forgetting",
+        -1,
+        "Drop of old tasks from the best they ever were.",
+        lambda s: s.forgetting,
+        lambda s: change(s.forgetting, s.percent),
+    ),
+    Measure(
+        "Learning",
+        1,
+        "Score on each task right after it was taught. Who learns nothing forgets nothing.",
+        lambda s: s.learning_accuracy,
+        lambda s: score(s.learning_accuracy, s.percent),
+    ),
+    Measure(
+        "Prequential",
+        1,
+        "Score on every new sample before learning from it.",
+        lambda s: s.prequential_accuracy,
+        lambda s: score(s.prequential_accuracy, s.percent),
+    ),
+    Measure(
+        "Experts",
+        0,
+        "Experts alive at the end.",
+        lambda s: s.experts,
+        lambda s: count(s.experts),
+    ),
+    Measure(
+        "Parameters",
+        -1,
+        "Trainable numbers in all experts together.",
+        lambda s: s.parameters,
+        lambda s: NONE if s.parameters is None else count(s.parameters),
+    ),
+    Measure(
+        "Shifts found",
+        1,
+        "True changes of task that were noticed without being told.",
+        lambda s: s.shifts_true - s.missed_shifts if detects(s) else None,
+        _shifts,
+    ),
+    Measure(
+        "False alarms",
+        -1,
+        "Changes reported where there was none.",
+        lambda s: s.false_alarms if detects(s) else None,
+        lambda s: count(s.false_alarms) if detects(s) else NONE,
+    ),
+    Measure(
+        "Delay",
+        -1,
+        "Mean number of steps from a true change to noticing it; 1 is at once.",
+        lambda s: s.detection_delay,
+        lambda s: NONE if s.detection_delay is None else f"{s.detection_delay:.1f} steps",
+    ),
+    Measure(
+        "Routing",
+        1,
+        "Test samples answered by the expert that learned their task.",
+        lambda s: s.routing_accuracy,
+        lambda s: score(s.routing_accuracy, True),
+    ),
+    Measure(
+        "Time",
+        -1,
+        "Wall-clock time of the run, judging included.",
+        lambda s: s.wall_seconds,
+        lambda s: duration(s.wall_seconds) if s.wall_seconds else NONE,
+    ),
+)
+
+
+def best(measure: Measure, summaries: Sequence[Summary]) -> set[int]:
+    """The places of the best runs; nobody is the best where all are equal or nobody competes."""
+    values = [measure.value(summary) for summary in summaries]
+    known = [value * measure.better for value in values if value is not None]
+    if not measure.better or len(known) < 2 or len({*known}) == 1:
+        return set()
+    return {k for k, value in enumerate(values) if value is not None and value * measure.better == max(known)}
+
+
+def names_of(summaries: Sequence[Summary]) -> list[str]:
+    """A short name for each run: its agent, with stream, seed or a number added where runs look alike."""
+    names = [summary.agent for summary in summaries]
+    streams = [f" on {summary.stream}" for summary in summaries]
+    seeds = [f", seed {summary.seed}" for summary in summaries]
+    for extras in (streams, seeds):
+        longer = [name + extra for name, extra in zip(names, extras, strict=True)]
+        groups = {name: {more for n, more in zip(names, longer, strict=True) if n == name} for name in names}
+        names = [more if len(groups[name]) > 1 else name for name, more in zip(names, longer, strict=True)]
+    numbers = [names[: k + 1].count(name) for k, name in enumerate(names)]
+    return [
+        f"{name} ({number})" if names.count(name) > 1 else name
+        for name, number in zip(names, numbers, strict=True)
+    ]
+
+
+def verdict(summaries: Sequence[Summary]) -> str:
+    """What came out, in plain words: what each run lost on old tasks, and whether it learned the new ones."""
+    best = max((s.learning_accuracy for s in summaries if s.learning_accuracy is not None), default=None)
+    parts = []
+    for name, summary in zip(names_of(summaries), summaries, strict=True):
+        part = f"{name} {_fate(summary)}"
+        taught = summary.learning_accuracy
+        if summary.percent and taught is not None and best is not None and best - taught > 0.05:
+            part += f" (but it learned new tasks only to {score(taught, True)}, against {score(best, True)})"
+        if not summary.finished:
+            part += " (unfinished)"
+        parts.append(part)
+    return "; ".join(parts) + "."
+
+
+def _fate(summary: Summary) -> str:
+    if summary.bwt is None:
+        return f"scored {score(summary.acc, summary.percent)}, with no old task to lose yet"
+    size = change(abs(summary.bwt), summary.percent).removeprefix("+").replace(" pt", " points")
+    if size in ("0.0 points", "0"):
+        return "lost nothing on old tasks"
+    return f"{'lost' if summary.bwt < 0 else 'gained'} {size} on old tasks"

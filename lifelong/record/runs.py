@@ -1,0 +1,40 @@
+"""A recorded run, read back from its folder: all that tables and figures are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
+from lifelong.evaluation.summary import Summary, summarize
+from lifelong.evaluation.trace import Trace, trace_of
+from lifelong.record.folder import RunFolder
+from lifelong.record.jsonl import read_events
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedRun:
+    """One run. `config` is the text of its config.yaml, empty where there is none."""
+
+    trace: Trace
+    matrix: ScoreMatrix
+    summary: Summary
+    config: str
+
+
+def read_run(path: Path) -> RecordedRun:
+    """Read a run's folder; the headline numbers come from the events, time and versions from summary.json.
+
+    An interrupted run has no summary.json, its time is then 0. Raises FileNotFoundError where no run was
+    recorded, ValueError where a file in it is damaged.
+    """
+    folder = RunFolder(path).require()
+    records = read_events(folder.events)
+    try:
+        written = folder.read_summary()
+        seconds, versions = written.wall_seconds, written.versions
+    except FileNotFoundError:
+        seconds, versions = 0.0, {}
+    trace = trace_of(records)
+    config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
+    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions), config)

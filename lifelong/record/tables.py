@@ -1,0 +1,87 @@
+"""The tables of a report: the score matrix, the events of note, and how to run the same again."""
+
+from __future__ import annotations
+
+from lifelong.evaluation.shifts import shifts_of
+from lifelong.events import (
+    CheckpointSaved,
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    RolledBack,
+    ShiftDetected,
+    ShiftDismissed,
+    TaskEntered,
+)
+from lifelong.record import html
+from lifelong.record.measures import count, score
+from lifelong.record.runs import RecordedRun
+
+MOST_ROWS = 200
+
+
+def matrix_table(run: RecordedRun) -> str:
+    """The score matrix with one decimal more than the heat map has."""
+    after = ["untrained", *(f"{k}  {task}" for k, task in enumerate(run.matrix.segments, start=1))]
+    rows = [
+        [name, *(score(None if value != value else float(value), run.summary.percent) for value in values)]
+        for name, values in zip(after, run.matrix.scores, strict=True)
+    ]
+    return html.table(["after segment", *run.matrix.tasks], rows)
+
+
+def notes_table(run: RecordedRun) -> str:
+    """Shifts, experts and the true tasks in order, at most 200 rows."""
+    shifts = shifts_of(run.trace)
+    verdicts = dict.fromkeys(shifts.hit_steps, "right") | dict.fromkeys(shifts.false_steps, "false alarm")
+    rows = [
+        [what, count(step)]
+        for step, event in run.trace.events
+        if (what := _told(event, verdicts.get(step, ""), step)) is not None
+    ]
+    rest = ""
+    if len(rows) > MOST_ROWS:
+        rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
+    return html.table(["what", "step"], rows[:MOST_ROWS]) + rest
+
+
+def config_section(run: RecordedRun, name: str = "") -> str:
+    """The command, the whole configuration and the versions that make this run again."""
+    title = f"Run {name} again" if name else "Run this again"
+    if not run.config:
+        return html.section(
+            title, "This run's folder holds no config.yaml, so it was not started from one.", ""
+        )
+    versions = ", ".join(f"{library} {version}" for library, version in run.summary.versions.items())
+    note = "config.yaml lies in the run's folder, and in full below." + (
+        f" Ran with {versions}." if versions else ""
+    )
+    config = html.folded("config.yaml", html.code(run.config))
+    return html.section(title, note, html.code("lifelong run config.yaml") + config)
+
+
+def _told(event: Event, verdict: str, step: int) -> str | None:
+    match event:
+        case TaskEntered():
+            return f"The stream turns to {event.task}, segment {event.segment + 1}."
+        case ShiftDetected():
+            return f"Shift found ({verdict}): it began at step {count(step - event.delay)}{_over(event)}."
+        case ShiftDismissed():
+            return f"Alarm dismissed, expert {event.expert} still explains the data{_over(event)}."
+        case RolledBack():
+            number = count(event.experiences)
+            return f"Expert {event.expert} is put back by {number} experiences that were not its own."
+        case ExpertSpawned():
+            parent = "" if event.parent is None else f", from expert {event.parent}"
+            return f"Expert {event.expert} is spawned{parent}: {count(event.parameters)} parameters."
+        case ExpertChosen():
+            left = score(event.unexplained, True)
+            return f"Expert {event.expert} learns from here on, {left} of the evidence unexplained."
+        case CheckpointSaved():
+            return f"Checkpoint saved: {event.path}"
+        case _:
+            return None
+
+
+def _over(event: ShiftDetected | ShiftDismissed) -> str:
+    return f" (statistic {event.statistic:.3g}, threshold {event.threshold:.3g})"

@@ -1,0 +1,94 @@
+"""Shift detection by a one-sided, standardised, outlier-proof cumulative sum.
+
+Source: Page 1954 (CUSUM), with three changes that a learner's loss asks for. It is one-sided, because a falling loss is
+learning, not a shift. It is standardised against a running level and spread, so the threshold has no unit. One value
+can add at most `cap - allowance`, so a single outlier, however large, never fires; and while the sum is above the
+weight of two outliers the reference stands still, so a shift cannot teach the detector that it is normal.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from lifelong.shift.detector import Shift
+
+
+@dataclass(slots=True)
+class Cusum:
+    """One-sided standardised CUSUM on surprise values; a jump is found in about `threshold / (cap - allowance)` values.
+
+    threshold: the sum, in standard deviations, that fires. allowance: deviations per value that pass as normal.
+    cap: the most that one value counts. memory: values over which level and spread are averaged. warmup: values that
+    only teach the reference, after a start or a reset. floor: the least spread, as a share of the level.
+    """
+
+    threshold: float = 12.0
+    allowance: float = 1.0
+    cap: float = 4.0
+    memory: int = 20
+    warmup: int = 20
+    floor: float = 0.1
+    statistic: float = field(default=0.0, init=False)
+    _seen: int = field(default=0, init=False, repr=False)
+    _run: int = field(default=0, init=False, repr=False)
+    _level: float = field(default=0.0, init=False, repr=False)
+    _variance: float = field(default=0.0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.threshold > 0 and self.allowance >= 0 and self.cap > self.allowance):
+            raise ValueError(
+                f"Cusum needs threshold > 0 and 0 <= allowance < cap, got threshold={self.threshold}, "
+                f"allowance={self.allowance}, cap={self.cap}."
+            )
+        if self.memory < 2 or self.warmup < 2 or self.floor < 0:
+            raise ValueError(
+                f"Cusum needs memory >= 2, warmup >= 2 and floor >= 0, got memory={self.memory}, "
+                f"warmup={self.warmup}, floor={self.floor}."
+            )
+
+    def update(self, value: float) -> Shift | None:
+        self._seen += 1
+        if self._seen == 1:
+            self._level = value if math.isfinite(value) else 0.0
+            return None
+        spread = max(math.sqrt(self._variance), self.floor * abs(self._level), 1e-12)
+        # A loss that is not a number is as surprising as a value can be.
+        error = value - self._level if math.isfinite(value) else self.cap * spread
+        if self._seen <= self.warmup:
+            self._learn(error)
+            return None
+        excess = min(error / spread, self.cap) - self.allowance
+        self.statistic = max(0.0, self.statistic + excess)
+        self._run = self._run + 1 if self.statistic > 0.0 else 0
+        if self.statistic > self.threshold:
+            return Shift(self._run, self.statistic, self.threshold)
+        if self.statistic <= 2.0 * (self.cap - self.allowance):
+            self._learn(min(error, self.cap * spread))
+        return None
+
+    def _learn(self, error: float) -> None:
+        rate = max(1.0 / self.memory, 1.0 / self._seen)
+        self._variance += rate * (error * error - self._variance)
+        self._level += error / self.memory
+
+    def rearm(self) -> None:
+        self.statistic, self._run = 0.0, 0
+
+    def reset(self) -> None:
+        self.rearm()
+        self._seen, self._level, self._variance = 0, 0.0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "statistic": self.statistic,
+            "seen": self._seen,
+            "run": self._run,
+            "level": self._level,
+            "variance": self._variance,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.statistic, self._seen, self._run = state["statistic"], state["seen"], state["run"]
+        self._level, self._variance = state["level"], state["variance"]

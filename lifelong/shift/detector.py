@@ -1,0 +1,45 @@
+"""The contract of a shift detector: one number in, and now and then the news that the world has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The values no longer come from where they came from. `onset`: how many values ago it began (1: the last one)."""
+
+    onset: int
+    statistic: float
+    threshold: float
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Watches a stream of surprise values (a loss, an error: larger is worse), one at a time, in constant memory.
+
+    `statistic` is what the detector holds against the last value and `threshold` the bound above which it speaks up.
+    """
+
+    @property
+    def statistic(self) -> float: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    def update(self, value: float) -> Shift | None:
+        """Take one value in; a `Shift` if, with this value, the evidence for a change is enough."""
+        ...
+
+    def rearm(self) -> None:
+        """Drop the suspicion and keep the reference: the world that it knows is back."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything: another world begins and its reference must be learned anew."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...

@@ -1,0 +1,147 @@
+"""The record comes back as it was written, also after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from lifelong.events import (
+    CheckpointSaved,
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    Learned,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    ShiftDetected,
+    ShiftDismissed,
+    SubspaceGrown,
+    TaskEntered,
+    TaskFacts,
+    TaskScored,
+)
+from lifelong.record.jsonl import EventLog, RecordLost, line_of, read_events, truncate_to
+
+INF = float("inf")
+FACTS = TaskFacts('t\nü"', "r2", True, -INF, 1.0, 5)
+ONE_OF_EACH: list[Event] = [
+    RunStarted("s", "a", 1, "cpu", (FACTS,), ("t",), (0,), 9, 15.0, True),
+    RunStarted("s", "a", 1, "cpu", (), (), (), 0),
+    TaskEntered("t", 0),
+    Learned(2, 96, (0.1, INF, 2.5), (0.5, 1.0, 0.0), (0.0, 1e-7, 3.0)),
+    ShiftDetected(0, 3, 16.5, 15.0),
+    ShiftDismissed(1, 3, 16.5, 15.0),
+    RolledBack(1, 3),
+    ExpertSpawned(1, 1000, None),
+    ExpertSpawned(2, 1000, 0),
+    ExpertChosen(1, 0.25),
+    SubspaceGrown(1, "layers.0", 3, 784, 0.97),
+    TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10))),
+    TaskScored("t", -INF, 0.5, 100, 1, True, False),
+    CheckpointSaved("checkpoints/x.pt"),
+    RunFinished(3, 3000),
+]
+
+
+def write(path: Path, events: list[Event]) -> None:
+    log = EventLog(path)
+    for step, event in enumerate(events):
+        log.on(step, event)
+    log.close()
+
+
+def test_every_kind_of_event_comes_back_equal(tmp_path: Path) -> None:
+    assert {type(event) for event in ONE_OF_EACH} == set(get_args(Event))
+    write(tmp_path / "events.jsonl", ONE_OF_EACH)
+    assert read_events(tmp_path / "events.jsonl") == list(enumerate(ONE_OF_EACH))
+
+
+def test_lines_are_strict_json_with_the_step_and_the_class(tmp_path: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    write(tmp_path / "events.jsonl", [*ONE_OF_EACH, Learned(0, 1, (float("nan"),), (0.0,), (0.0,))])
+    lines = (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert rows[4] == {
+        "step": 4, "event": "ShiftDetected", "expert": 0, "delay": 3, "statistic": 16.5, "threshold": 15.0,
+    }  # fmt: skip
+    assert rows[-1]["losses"] == ["nan"]
+    (_, again) = read_events(tmp_path / "events.jsonl")[-1]
+    assert isinstance(again, Learned)
+    assert again.losses[0] != again.losses[0]
+
+
+def test_a_line_is_on_the_disk_before_the_next_event(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.on(5, TaskEntered("t", 0))
+    assert read_events(tmp_path / "events.jsonl") == [(5, TaskEntered("t", 0))]
+    log.close()
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_torn_last_line_is_passed_over(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "events.jsonl"
+    write(path, [TaskEntered("t", 0), Learned(0, 9, (0.125,) * 9, (0.5,) * 9, (0.0,) * 9)])
+    os.truncate(path, path.stat().st_size - cut)
+    assert read_events(path) == [(0, TaskEntered("t", 0))]
+
+
+def test_a_broken_line_in_the_middle_is_told_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    good = line_of(0, TaskEntered("t", 0))
+    path.write_text(f"{good}\n{good[:-5]}\n{good}\n")
+    with pytest.raises(ValueError, match="line 2 is not an event"):
+        read_events(path)
+    path.write_text(good.replace("TaskEntered", "TaskLeft") + "\n")
+    with pytest.raises(ValueError, match=r"line 1 is not an event.*TaskLeft"):
+        read_events(path)
+    path.write_text(good.replace('"segment":0', '"segment":"zero"') + "\n")
+    with pytest.raises(ValueError, match="zero"):
+        read_events(path)
+
+
+def test_truncating_keeps_all_up_to_the_checkpoint_and_a_resumed_log_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    kept = [(1, TaskEntered("t", 0)), (2, CheckpointSaved("x"))]
+    lost = [(2, TaskEntered("u", 1)), (3, CheckpointSaved("y"))]
+    path.write_text("".join(line_of(*row) + "\n" for row in [*kept, *lost]) + '{"step": 4, "ev')
+    truncate_to(path, 2)
+    assert read_events(path) == kept
+    log = EventLog(path)
+    log.on(3, CheckpointSaved("z"))
+    log.close()
+    assert read_events(path) == [*kept, (3, CheckpointSaved("z"))]
+
+
+def test_truncating_to_a_checkpoint_that_is_not_there_says_which_are(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write(path, [TaskEntered("t", 0), CheckpointSaved("x")])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"no checkpoint at step 9.*checkpoints are at: 1"):
+        truncate_to(path, 9)
+    assert path.read_bytes() == before
+
+
+def test_a_whole_run_comes_back(tmp_path: Path, make_run: Callable[..., list[tuple[int, Event]]]) -> None:
+    records = make_run()
+    log = EventLog(tmp_path / "events.jsonl")
+    for step, event in records:
+        log.on(step, event)
+    log.close()
+    assert read_events(tmp_path / "events.jsonl") == records
+
+
+def test_a_record_that_cannot_be_written_is_lost_loudly(tmp_path: Path) -> None:
+    with pytest.raises(RecordLost, match="Cannot open"):
+        EventLog(tmp_path / "nowhere" / "events.jsonl")
+    log = EventLog(tmp_path / "events.jsonl")
+    log.close()
+    with pytest.raises(RecordLost, match="Cannot write TaskEntered"):
+        log.on(0, TaskEntered("t", 0))
