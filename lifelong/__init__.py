@@ -1,4 +1,67 @@
-"""Agents that never stop learning.
+"""Agents that never stop learning: task streams, shift detection, experts, protected updates, transfer measured.
 
-Names below load on first use, so that `import lifelong` and `lifelong --help` stay quick.
+The names below load on first use, so that `import lifelong` and `lifelong --help` stay quick.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifelong.checkpoint import load_checkpoint as load_checkpoint
+    from lifelong.checkpoint import save_checkpoint as save_checkpoint
+    from lifelong.evaluation.matrix import ScoreMatrix as ScoreMatrix
+    from lifelong.evaluation.schedule import Schedule as Schedule
+    from lifelong.evaluation.summary import Summary as Summary
+    from lifelong.experience import Batch as Batch
+    from lifelong.experience import Prediction as Prediction
+    from lifelong.experience import Query as Query
+    from lifelong.experience import Truth as Truth
+    from lifelong.learner import Learner as Learner
+    from lifelong.lifelong_learner import LifelongLearner as LifelongLearner
+    from lifelong.lifetime import Result as Result
+    from lifelong.lifetime import run as run
+    from lifelong.objective import Classification as Classification
+    from lifelong.objective import Contract as Contract
+    from lifelong.objective import MultiLabel as MultiLabel
+    from lifelong.objective import Regression as Regression
+    from lifelong.pool import Pool as Pool
+    from lifelong.record.journal import Journal as Journal
+    from lifelong.shift.cusum import Cusum as Cusum
+    from lifelong.stream import Segment as Segment
+    from lifelong.stream import Stream as Stream
+    from lifelong.stream import Task as Task
+    from lifelong.subspace.gpm import GradientProjectionMemory as GradientProjectionMemory
+    from lifelong.updates.attach import attach as attach
+
+_HOMES = {
+    "checkpoint": ("load_checkpoint", "save_checkpoint"),
+    "evaluation.matrix": ("ScoreMatrix",),
+    "evaluation.schedule": ("Schedule",),
+    "evaluation.summary": ("Summary",),
+    "experience": ("Batch", "Prediction", "Query", "Truth"),
+    "learner": ("Learner",),
+    "lifelong_learner": ("LifelongLearner",),
+    "lifetime": ("Result", "run"),
+    "objective": ("Classification", "Contract", "MultiLabel", "Regression"),
+    "pool": ("Pool",),
+    "record.journal": ("Journal",),
+    "shift.cusum": ("Cusum",),
+    "stream": ("Segment", "Stream", "Task"),
+    "subspace.gpm": ("GradientProjectionMemory",),
+    "updates.attach": ("attach",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'lifelong' has no attribute {name!r}; it has {', '.join(__all__)}.")
+    return getattr(import_module(f"lifelong.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

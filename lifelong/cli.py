@@ -52,9 +52,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     run = commands.add_parser("run", help="run a configuration", description="Run a configuration.")
     run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
     run.add_argument("overrides", nargs="*", metavar="key.path=value", help="settings put over the file's")
-    run.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)"
-    )
+    run.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)")
     run.add_argument("--seed", type=int, metavar="N", help="short for seed=N")
     run.add_argument("--dry-run", action="store_true", help="show what would be run and run nothing")
     run.set_defaults(command=_run)
@@ -65,9 +63,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     report = commands.add_parser("report", help="write the report of one run, or of several side by side")
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
-    report.add_argument(
-        "--out", type=Path, metavar="FILE", help="where to write it (default: in the first run)"
-    )
+    report.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: in the first run)")
     report.add_argument("--naive", type=Path, metavar="RUN", help="a run to draw in grey, to compare with")
     report.set_defaults(command=_report)
 

@@ -110,7 +110,7 @@ class LifelongLearner:
         return events
 
     def _arrive(self, batch: Batch) -> tuple[Expert, Sequence[Event]]:
-        """Who learns this batch, now that something visible changed: the first batch, its contract, a label, a boundary."""
+        """Who learns this batch, now that something visible changed: first batch, contract, label or boundary."""
         active, same_task = self._active, batch.task == self._task
         self._contract, self._task = batch.contract, batch.task
         told = None if batch.task is None else self._experts_of.get(batch.task)

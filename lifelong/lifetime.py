@@ -62,10 +62,11 @@ def run(
     """Let a learner live through a stream; judge it, record it, sum it up.
 
     out: the run's folder (None: nothing is written). seed: sets torch's random state, and is recorded. name: the
-    agent's, in the record. checkpoint_every: experiences between checkpoints (None: one at each segment's end).
-    config: text for config.yaml. naive: a recorded run to draw in grey in the report. resume: go on from the last good
-    checkpoint in `out`, with a learner as it was made for the run's start. Raises FileExistsError where `out` holds a
-    run already and `resume` is not set.
+    agent's, in the record. subscribers: watch the run; those of a resumed run are handed its record so far first.
+    checkpoint_every: experiences between checkpoints (None: one at each segment's end). config: text for config.yaml.
+    naive: a recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a
+    learner as it was made for the run's start. Raises FileExistsError where `out` holds a run already and `resume`
+    is not set.
     """
     folder = None if out is None else RunFolder(Path(out))
     torch.manual_seed(seed)
@@ -79,6 +80,9 @@ def run(
             folder.config.write_text(config, encoding="utf-8")
     memory = Memory(before)
     files: list[Subscriber] = [] if folder is None else [EventLog(folder.events), ScoresCsv(folder.scores, before)]
+    watching = Journal(subscribers)
+    for step, event in before:
+        watching.note(step, event)
     journal = Journal([*files, memory, *subscribers], flush_every)
     began = time.perf_counter() - mark.seconds
     try:

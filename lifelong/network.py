@@ -1,4 +1,4 @@
-"""Networks made of three parts: an encoder for each kind of input, a trunk, and heads that are never shared by accident.
+"""Networks made of three parts: an encoder for each kind of input, a trunk, and heads that are not shared by accident.
 
 A `Network` is a recipe (frozen settings); an `Assembly` is the living module that grows an encoder when a new input
 shape appears and a head when a new kind of answer is asked for. Shapes: B samples, F features, C outputs.

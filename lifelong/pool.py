@@ -40,8 +40,9 @@ class Upbringing:
 
     share: whether a new expert builds on an existing foundation: never; always (one foundation for all); auto (when a
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
-    ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool. tolerance: the unexplained share up to which an expert
-    is taken to know the evidence.
+    ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool.
+    tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
+    as well, for one network whose head serves every task. See `Expert` and `GradientProjectionMemory` for the others.
     """
 
     network: Network

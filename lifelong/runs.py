@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lifelong.config.settings import AgentPlan, Study
+from lifelong.config.yaml12 import dump
 from lifelong.evaluation.summary import Summary
 from lifelong.lifetime import Result, run
 from lifelong.record.console import ConsoleView
@@ -28,8 +29,9 @@ REFERENCE = "reference"
 def run_config(resolved: Resolved, out: Path) -> list[Summary]:
     """Run a checked configuration: the reference agent first, if there is one, then the agent. Shows the table."""
     study = resolved.build()
-    folder = RunFolder(out).create()
-    folder.config.write_text(_first_line(out) + resolved.to_yaml(), encoding="utf-8")
+    if RunFolder(out).holds_run():
+        # Said before the reference has run for an hour, not after.
+        RunFolder(out).create()
     return _finish(_run_all(resolved, study, out, resume=False), out)
 
 
@@ -67,17 +69,11 @@ def _run_all(resolved: Resolved, study: Study, out: Path, resume: bool) -> list[
 
 
 def _one(
-    study: Study, plan: AgentPlan, out: Path, resume: bool, settings: dict[str, object], naive: Path | None
+    study: Study, plan: AgentPlan, out: Path, resume: bool, settings: dict[str, Any], naive: Path | None
 ) -> Summary:
     folder = RunFolder(out)
     if resume and folder.summary.is_file():
         return folder.read_summary()
-    started = folder.events.is_file()
-    if not started:
-        out.mkdir(parents=True, exist_ok=True)
-    watchers: list[Subscriber] = [ConsoleView()] if study.record.console else []
-    if study.record.wandb != "disabled":
-        watchers.append(WandbSink())
     result: Result = run(
         study.stream,
         plan.build(),
@@ -85,20 +81,26 @@ def _one(
         seed=study.seed,
         name=plan.name,
         evaluation=study.schedule,
-        subscribers=watchers,
+        subscribers=_watchers(study, plan.name, out, settings),
         flush_every=study.record.flush_every,
         checkpoint_every=study.record.checkpoint_every,
+        config=f"# lifelong run {folder.config}\n{dump(settings)}",
         naive=naive,
-        resume=started,
+        resume=resume and folder.events.is_file(),
     )
     return result.summary
+
+
+def _watchers(study: Study, agent: str, out: Path, settings: dict[str, Any]) -> list[Subscriber]:
+    record = study.record
+    watchers: list[Subscriber] = [ConsoleView()] if record.console else []
+    if record.wandb != "disabled":
+        name = f"{agent}-s{study.seed}"
+        watchers.append(WandbSink(out, record.wandb, record.project, record.group, record.tags, name, settings))
+    return watchers
 
 
 def _finish(summaries: list[Summary], out: Path) -> list[Summary]:
     show(summaries)
     print(f"\nReport: {RunFolder(out).report}")
     return summaries
-
-
-def _first_line(out: Path) -> str:
-    return f"# lifelong run {RunFolder(out).config}\n"

@@ -25,7 +25,7 @@ class Trail:
     `every * (snapshots - 1)` batches back is undone exactly; an older one as far as the oldest snapshot.
     """
 
-    def __init__(self, every: int = 16, snapshots: int = 4, memory: int = 1000) -> None:
+    def __init__(self, every: int = 16, snapshots: int = 2, memory: int = 1000) -> None:
         if every < 1 or snapshots < 2 or memory < 1:
             raise ValueError(
                 f"A trail needs every >= 1, snapshots >= 2 and memory >= 1, got every={every}, "
@@ -56,7 +56,7 @@ class Trail:
         return [t.clone() for t in live]
 
     def rewind(self, expert: Expert, count: int) -> list[Batch]:
-        """Put `expert` back to before its last `count` batches and take those off the trail, in order."""
+        """Put `expert` back to before its last `count` batches; take those off the trail and return them in order."""
         while self._snapshots and self._snapshots[-1][0] > self.position - count and len(self._snapshots) > 1:
             self._snapshots.pop()
         start, kept = self._snapshots[-1]

@@ -7,11 +7,15 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from lifelong.experience import Batch
+from lifelong.objective import Contract, Metric, Objective
 
 
 class LawBroken(ValueError):
@@ -47,7 +51,7 @@ def same(name: str, wanted: Any, seen: Any) -> None:
 def saved(thing: Stateful) -> Any:
     """A copy of the state, as a checkpoint would keep it.
 
-    Raises: LawBroken where it holds more than tensors and plain data, which no checkpoint can load safely.
+    Raises: LawBroken where it holds more than tensors, plain data and batches, which no checkpoint loads safely.
     """
     state = thing.state_dict()
     foreign = _foreign(state, "")
@@ -63,9 +67,11 @@ def global_seed(seed: int) -> Iterator[None]:
         torch.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def _unlike(a: Any, b: Any, at: str) -> str | None:
@@ -74,10 +80,23 @@ def _unlike(a: Any, b: Any, at: str) -> str | None:
         return None if a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num()) else at
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         return next((w for k in a if (w := _unlike(a[k], b[k], f"{at}.{k}")) is not None), None)
+    if is_dataclass(a) and type(a) is type(b):
+        return _unlike(_fields(a), _fields(b), at)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
         found = (_unlike(x, y, f"{at}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True)))
         return next((w for w in found if w is not None), None)
     return None if type(a) is type(b) and (a == b or (a != a and b != b)) else at
+
+
+def _is_fact(value: object) -> bool:
+    """Whether a checkpoint admits it: the frozen things that a learner is given, whole."""
+    return isinstance(value, Batch | Contract) or (
+        is_dataclass(value) and isinstance(value, Objective | Metric) and not isinstance(value, type)
+    )
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 _PLAIN = {type(None), bool, int, float, str, bytes, torch.Size, torch.dtype, torch.device}
@@ -90,6 +109,8 @@ def _foreign(value: Any, at: str) -> str | None:
     if type(value) in (dict, OrderedDict):
         found = [_foreign(item, f"{at}.{key}") for key, item in value.items()]
         found += [_foreign(key, f"{at}'s keys") for key in value]
+    elif _is_fact(value):
+        return _foreign(_fields(value), at)
     elif type(value) in (list, tuple):
         found = [_foreign(item, f"{at}[{i}]") for i, item in enumerate(value)]
     else:

@@ -41,11 +41,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.where}: {dotted(self.key)}: {self.message}"
-            if self.key
-            else f"{self.where}: {self.message}"
-        )
+        return f"{self.where}: {dotted(self.key)}: {self.message}" if self.key else f"{self.where}: {self.message}"
 
 
 class ConfigError(ValueError):

@@ -75,9 +75,7 @@ def locate(name: str, group: str | None) -> Factory:
             raise NotFound(f"got {name!r}, expected module:Class, such as my_package.streams:Mine.")
         return _load(name, f"{name!r}")
     if group is None:
-        raise NotFound(
-            f"got {name!r}, expected module:Class (a module that Python can import, and a name in it)."
-        )
+        raise NotFound(f"got {name!r}, expected module:Class (a module that Python can import, and a name in it).")
     known = points(group)
     if name not in known:
         there = f"There are: {', '.join(known)}." if known else "None is installed."
@@ -136,9 +134,7 @@ def _load(value: str, what: str) -> Factory:
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and path.startswith(str(error.name))
         hint = " It was looked for beside the configuration, in the current folder and in what is installed."
-        raise NotFound(
-            f"{what} cannot be imported: {type(error).__name__}: {error}." + hint * missing
-        ) from error
+        raise NotFound(f"{what} cannot be imported: {type(error).__name__}: {error}." + hint * missing) from error
     found: Any = module
     for name in names.split("."):
         if not hasattr(found, name):

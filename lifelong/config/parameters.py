@@ -79,13 +79,9 @@ def parameters(target: Factory, reserved: str | None = RESERVED) -> tuple[Parame
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise NotConfigurable(
-                f"{_title(target)} takes {parameter.name!r} by position only; it must go by name."
-            )
+            raise NotConfigurable(f"{_title(target)} takes {parameter.name!r} by position only; it must go by name.")
         if parameter.name not in hints:
-            raise NotConfigurable(
-                f"the parameter {parameter.name!r} of {_title(target)} has no annotation; add one."
-            )
+            raise NotConfigurable(f"the parameter {parameter.name!r} of {_title(target)} has no annotation; add one.")
         default = factories[parameter.name]() if parameter.name in factories else parameter.default
         if parameter.name == reserved:
             if default is MISSING:

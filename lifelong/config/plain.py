@@ -86,9 +86,7 @@ def spell(annotation: Any) -> str:
     if origin is tuple and not (len(args) == 2 and args[1] is Ellipsis):
         return f"a list of {len(args)} ({', '.join(spell(a) for a in args)})"
     if origin in (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc.Iterable):
-        return "a list of " + spell(args[0]).replace("a whole number", "whole numbers").replace(
-            "a number", "numbers"
-        )
+        return "a list of " + spell(args[0]).replace("a whole number", "whole numbers").replace("a number", "numbers")
     if origin in (dict, collections.abc.Mapping):
         return f"a mapping from {spell(args[0])} to {spell(args[1])}"
     return f"a {getattr(annotation, '__name__', str(annotation))}"

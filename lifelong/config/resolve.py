@@ -78,9 +78,7 @@ def resolve_call(
     before = len(report.problems)
     keep = {RESERVED} if name is not None else set()
     for wrong in [k for k in given if k not in known and k not in keep]:
-        report.add(
-            (*key, wrong), "unknown key.", nearest(wrong, known), _takes(name, known), _whole(key, report)
-        )
+        report.add((*key, wrong), "unknown key.", nearest(wrong, known), _takes(name, known), _whole(key, report))
     arguments: dict[str, Node] = {}
     inherited = []
     for parameter in known.values():

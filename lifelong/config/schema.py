@@ -49,9 +49,7 @@ class _Writer:
     package: str | None
     definitions: dict[str, Schema] = field(default_factory=dict)
 
-    def section(
-        self, target: Factory, name: str | None, base: dict[str, Any], reserved: str | None = None
-    ) -> Schema:
+    def section(self, target: Factory, name: str | None, base: dict[str, Any], reserved: str | None = None) -> Schema:
         """A mapping with the settings of one class or function; what `base` holds need not be given."""
         head: Schema = {} if name is None else {RESERVED: {"const": name, "description": summary_of(target)}}
         known = parameters(target, reserved)

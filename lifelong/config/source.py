@@ -86,15 +86,11 @@ class _Walker:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._report.add(
-                    key, f"a key on line {line} is a list or a mapping; keys must be plain names."
-                )
+                self._report.add(key, f"a key on line {line} is a list or a mapping; keys must be plain names.")
                 continue
             name = key_node.value
             if name in first:
-                self._report.add(
-                    key, f"the key {name!r} is given twice, on lines {first[name]} and {line}: keep one."
-                )
+                self._report.add(key, f"the key {name!r} is given twice, on lines {first[name]} and {line}: keep one.")
                 continue
             first[name] = self._lines[(*key, name)] = line
             found[name] = self.value(value_node, (*key, name), depth + 1)

@@ -62,13 +62,9 @@ def scalar(node: yaml.ScalarNode) -> Any:
         case "str":
             return text
         case _:
-            raise ValueError(
-                f"the tag {node.tag!r} does not belong in a configuration: give plain text or a number."
-            )
+            raise ValueError(f"the tag {node.tag!r} does not belong in a configuration: give plain text or a number.")
 
 
 def dump(data: Any) -> str:
     """Plain data as text that reads back as the same data."""
-    return yaml.dump(
-        data, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-    )
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)

@@ -41,9 +41,7 @@ class ScoreMatrix:
             raise ValueError(f"Every task has one column, but a name is there twice: {self.tasks}.")
         unknown = sorted(set(self.segments) - set(self.tasks))
         if unknown:
-            raise ValueError(
-                f"Segments name tasks that have no column: {unknown}; the tasks are {self.tasks}."
-            )
+            raise ValueError(f"Segments name tasks that have no column: {unknown}; the tasks are {self.tasks}.")
 
     def visits(self) -> dict[str, tuple[int, int]]:
         """The rows after the first and the last segment of every task seen, in order of appearance."""

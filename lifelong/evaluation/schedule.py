@@ -23,9 +23,7 @@ class Schedule:
         if self.within < 0:
             raise ValueError(f"within counts the looks inside a segment: give 0 or more, got {self.within}.")
         if self.within_samples is not None and self.within_samples < 1:
-            raise ValueError(
-                f"within_samples must be at least 1, or None for all, got {self.within_samples}."
-            )
+            raise ValueError(f"within_samples must be at least 1, or None for all, got {self.within_samples}.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
 

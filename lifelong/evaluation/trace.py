@@ -80,9 +80,7 @@ def trace_of(records: Iterable[tuple[int, Event]]) -> Trace:
             started = event
         events.append((step, event))
     if started is None:
-        raise ValueError(
-            "The record has no RunStarted, so its tasks are not known: is the file cut at its head?"
-        )
+        raise ValueError("The record has no RunStarted, so its tasks are not known: is the file cut at its head?")
     lengths = [len(block.losses) for _, block in blocks]
     # One update happens on each step, so the step of a block's last update tells the steps of all.
     steps = [np.arange(step - n + 1, step + 1) for (step, _), n in zip(blocks, lengths, strict=True)]

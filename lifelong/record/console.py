@@ -58,9 +58,7 @@ class ConsoleView:
                 self._experts.add(event.expert)
                 if step > 0:
                     self._spawned_at = step
-                    self._say(
-                        step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green"
-                    )
+                    self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
             case ExpertChosen():
                 if event.expert != self._current and step != self._spawned_at:
                     left = score(event.unexplained, True)

@@ -10,27 +10,17 @@ from numpy.typing import NDArray
 
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import TaskScored
-from lifelong.record.marks import (
-    WIDTH,
-    bands,
-    colour_of,
-    end_labels,
-    plain,
-    shift_lane,
-    shortened,
-    task_strip,
-)
+from lifelong.record.marks import bands, colour_of, end_labels, shift_lane, shortened
 from lifelong.record.measures import score
 from lifelong.record.palette import INK, MUTED, REFERENCE, colour, dash
 from lifelong.record.runs import RecordedRun
+from lifelong.record.stage import stage, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
-LEFT, RIGHT = 0.055, 0.885
-INCHES = WIDTH * (RIGHT - LEFT)
 
 
 def task_curve(run: RecordedRun, task: str) -> Curve:
@@ -62,117 +52,67 @@ def prequential_curve(run: RecordedRun, bins: int = 160) -> Curve:
 
 def score_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
     """Mean score and one row for each task; the naive run in grey, where one is given."""
-    from matplotlib.figure import Figure
-
     tasks = run.matrix.tasks
     row = 0.62 if len(tasks) <= 8 else 0.48
-    heights = [0.24, 0.2, 1.25, *([row] * len(tasks))]
-    gaps = 0.3 * len(heights)
-    total = sum(heights) + gaps + 0.4
-    figure = Figure(figsize=(WIDTH, total))
-    grid = figure.add_gridspec(
-        len(heights), 1, height_ratios=heights, left=LEFT, right=RIGHT,
-        top=1 - 0.08 / total, bottom=0.42 / total, hspace=0.3 * len(heights) / sum(heights),
-    )  # fmt: skip
-    rows = [figure.add_subplot(grid[k]) for k in range(len(heights))]
-    for axes in rows:
-        plain(axes, run.trace.end)
-    task_strip(rows[0], run, INCHES)
-    shift_lane(rows[1], run)
+    figure, (lane, top, *panels) = stage(run, [(0.0, 0.24), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
+    shift_lane(lane, run)
     span = _span([run, *([naive] if naive else [])])
-    _panel(rows[2], run, mean_curve(run), mean_curve(naive) if naive else None, INK, span, 1.25, None)
-    _title(rows[2], "Mean over the tasks seen so far", INK)
-    for axes, task in zip(rows[3:], tasks, strict=True):
+    title(top, "Mean over the tasks seen so far")
+    bands(top, run)
+    _curves(top, run, mean_curve(run), mean_curve(naive) if naive else None, INK, span)
+    for axes, task in zip(panels, tasks, strict=True):
         tint = colour_of(run, task)
-        _panel(
-            axes,
-            run,
-            task_curve(run, task),
-            task_curve(naive, task) if naive else None,
-            tint,
-            span,
-            row,
-            task,
-        )
-        _title(axes, shortened(task, 70), tint)
-    for axes in rows[2:-1]:
-        axes.tick_params(labelbottom=False)
-    rows[-1].set_xlabel("experiences learned")
+        title(axes, shortened(task, 70), tint)
+        bands(axes, run, strong=task)
+        _curves(axes, run, task_curve(run, task), task_curve(naive, task) if naive else None, tint, span)
     return figure
 
 
 def prequential_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
     """The score on new samples before learning from them, smoothed."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 2.3))
-    top, axes = figure.subplots(
-        2,
-        1,
-        height_ratios=(0.24, 1.7),
-        gridspec_kw={"left": LEFT, "right": RIGHT, "top": 0.96, "bottom": 0.19},
-    )
-    for each in (top, axes):
-        plain(each, run.trace.end)
-    task_strip(top, run, INCHES)
+    figure, (axes,) = stage(run, [(0.1, 1.7)])
     curve, other = prequential_curve(run), prequential_curve(naive) if naive else None
     values = np.concatenate([curve[1], other[1] if other else np.empty(0)])
-    _panel(axes, run, curve, other, INK, _limits(values, run.summary.percent), 1.7, None)
-    axes.set_xlabel("experiences learned")
+    bands(axes, run)
+    _curves(axes, run, curve, other, INK, _limits(values, run.summary.percent))
     return figure
 
 
 def comparison_figure(runs: Sequence[RecordedRun], names: Sequence[str]) -> Figure:
     """The mean score over the tasks seen of several runs, each named at its end."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 3.2))
-    top, axes = figure.subplots(
-        2,
-        1,
-        height_ratios=(0.24, 2.6),
-        gridspec_kw={"left": LEFT, "right": 0.78, "top": 0.97, "bottom": 0.14},
-    )
-    for each in (top, axes):
-        plain(each, max(run.trace.end for run in runs))
-    task_strip(top, runs[0], WIDTH * (0.78 - LEFT))
+    longest = max(runs, key=lambda run: run.trace.end)
+    figure, (axes,) = stage(longest, [(0.1, 2.6)], right=0.78, strip=MUTED)
     axes.set_ylim(*_span(runs))
-    _ticks(axes, runs[0].summary.percent)
+    percent = runs[0].summary.percent
+    _ticks(axes, percent)
     labels = []
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
         steps, scores = mean_curve(run)
         axes.plot(steps, scores, color=colour(place), linestyle=dash(place))
         if len(scores):
-            text = f"{shortened(name, 20)} {score(float(scores[-1]), run.summary.percent)}"
+            text = f"{shortened(name, 20)} {score(float(scores[-1]), percent)}"
             labels.append((float(scores[-1]), text, colour(place), True))
-    end_labels(axes, labels, 2.6 * 72)
-    axes.set_xlabel("experiences learned")
+    end_labels(axes, labels)
     return figure
 
 
-def _panel(
-    axes: Axes, run: RecordedRun, curve: Curve, naive: Curve | None, tint: str, span: tuple[float, float],
-    inches: float, task: str | None,
-) -> None:  # fmt: skip
-    """One curve over bands and shift lines, the naive one in grey behind it, final values at the right."""
+def _curves(
+    axes: Axes, run: RecordedRun, curve: Curve, naive: Curve | None, tint: str, span: tuple[float, float]
+) -> None:
+    """One curve over shift lines, the naive one in grey behind it, final values at the right."""
     percent = run.summary.percent
-    bands(axes, run, strong=task)
     for step in shifts_of(run.trace).hit_steps:
         axes.axvline(step, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
     axes.set_ylim(*span)
     _ticks(axes, percent)
+    drawn = [(naive, REFERENCE, 1.5), (curve, tint, 1.8)]
     labels = []
-    if naive is not None and len(naive[0]):
-        axes.plot(*naive, color=REFERENCE, linewidth=1.5, zorder=2)
-        labels.append((float(naive[1][-1]), score(float(naive[1][-1]), percent), REFERENCE, False))
-    if len(curve[0]):
-        axes.plot(*curve, color=tint, zorder=3)
-        labels.append((float(curve[1][-1]), score(float(curve[1][-1]), percent), tint, True))
-    end_labels(axes, labels, inches * 72)
-
-
-def _title(axes: Axes, text: str, tint: str) -> None:
-    axes.set_title(text, loc="left", color=tint, fontweight="bold", pad=3)
+    for line, shade, width in drawn:
+        if line is not None and len(line[0]):
+            axes.plot(*line, color=shade, linewidth=width)
+            last = float(line[1][-1])
+            labels.append((last, score(last, percent), shade, line is curve))
+    end_labels(axes, labels)
 
 
 def _ticks(axes: Axes, percent: bool) -> None:

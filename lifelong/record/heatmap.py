@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lifelong.evaluation.matrix import ScoreMatrix
-from lifelong.record.marks import WIDTH, shortened
-from lifelong.record.palette import INK, MUTED
+from lifelong.record.marks import shortened
+from lifelong.record.palette import MUTED
+from lifelong.record.stage import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCALE = ("#fdf3e3", "#f3c98b", "#dd8a52", "#a94b4a", "#5a2350")
 """Low to high, in even steps of lightness."""
+FRAME = "#1e90ff"
+"""Stands out from both ends of the scale."""
 
 
 def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
@@ -24,19 +27,17 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     from matplotlib.patches import Rectangle
 
     rows, columns = matrix.scores.shape
-    cell = min(0.62, (WIDTH - 1.9) / columns)
-    height = 0.3 if rows <= 14 else 0.24
+    cell = min(0.8, (WIDTH - 1.9) / columns)
+    height = 0.32 if rows <= 14 else 0.24
     left = 1.75
     width, tall = left + cell * columns + 0.1, height * rows + 0.75
     figure = Figure(figsize=(max(width, 4.2), tall))
     size = figure.get_size_inches()
-    axes = figure.add_axes(
-        (left / size[0], 0.08 / size[1], cell * columns / size[0], height * rows / size[1])
-    )
+    axes = figure.add_axes((left / size[0], 0.08 / size[1], cell * columns / size[0], height * rows / size[1]))
     shown = np.ma.masked_invalid(matrix.scores)
     low, high = (0.0, 1.0) if percent else _range(matrix)
     colours = LinearSegmentedColormap.from_list("scores", SCALE)
-    axes.pcolormesh(shown, cmap=colours, vmin=low, vmax=high, edgecolors="none")
+    axes.pcolormesh(shown, cmap=colours, vmin=low, vmax=high, edgecolors="#ffffff", linewidth=0.6)
     letters = 7.5 if cell > 0.42 else 6.0
     for row in range(rows):
         for column in range(columns):
@@ -49,9 +50,7 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
             )  # fmt: skip
     for row, task in enumerate(matrix.segments, start=1):
         corner = (matrix.tasks.index(task), row)
-        axes.add_patch(
-            Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.6, clip_on=False, zorder=3)
-        )
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6, clip_on=False, zorder=3))
     axes.invert_yaxis()
     after = ["untrained", *(f"{k}  {shortened(task, 20)}" for k, task in enumerate(matrix.segments, start=1))]
     axes.set_yticks(np.arange(rows) + 0.5, after)

@@ -38,8 +38,8 @@ def tile(name: str, value: str, what: str, beside: str = "") -> str:
     """One headline number with its plain meaning; `beside` is the same number of a reference run."""
     other = f'<span class="beside">{escape(beside)}</span>' if beside else ""
     return (
-        f'<div class="tile"><span class="name">{escape(name)}</span><span class="value">{escape(value)}</span>'
-        f'{other}<span class="what">{escape(what)}</span></div>'
+        f'<div class="tile"><span class="name">{escape(name)}</span>'
+        f'<span class="value">{escape(value)}</span>{other}<span class="what">{escape(what)}</span></div>'
     )
 
 
@@ -59,21 +59,20 @@ def figure(svg: str, own_width: bool = False) -> str:
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
     """Coloured keys with their names; colours are CSS values."""
-    keys = "".join(
-        f'<span class="key" style="background:{colour}"></span>{escape(name)}' for colour, name in entries
-    )
+    keys = "".join(f'<span class="key" style="background:{colour}"></span>{escape(name)}' for colour, name in entries)
     return f'<p class="note">{keys}</p>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[set[int]] = ()) -> str:
-    """A table; the first column is text, all others numbers. `best` holds for each row the cells to stress."""
-    top = "".join(f"<th{_numeric(k)}>{escape(cell)}</th>" for k, cell in enumerate(head))
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[set[int]] = (), text: int = 0) -> str:
+    """A table of numbers, but for the column `text`; `best` holds for each row the cells to stress."""
+    top = "".join(f"<th{_classes(k != text)}>{escape(cell)}</th>" for k, cell in enumerate(head))
     lines = []
     for place, row in enumerate(rows):
         stressed = best[place] if best else set()
-        cells = "".join(f"<td{_numeric(k, k in stressed)}>{escape(cell)}</td>" for k, cell in enumerate(row))
+        cells = "".join(f"<td{_classes(k != text, k in stressed)}>{escape(cell)}</td>" for k, cell in enumerate(row))
         lines.append(f"<tr>{cells}</tr>")
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    rest = "".join(lines)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{rest}</tbody></table></div>'
 
 
 def code(text: str) -> str:
@@ -85,6 +84,6 @@ def folded(title: str, body: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
 
 
-def _numeric(column: int, best: bool = False) -> str:
-    names = " ".join(name for name, is_so in (("n", column > 0), ("best", best)) if is_so)
+def _classes(number: bool, best: bool = False) -> str:
+    names = " ".join(name for name, is_so in (("n", number), ("best", best)) if is_so)
     return f' class="{names}"' if names else ""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import ShiftDismissed, SubspaceGrown
-from lifelong.record.curves import INCHES, LEFT, RIGHT
-from lifelong.record.marks import WIDTH, bands, colour_of, end_labels, plain, task_strip
+from lifelong.record.marks import bands, colour_of, end_labels, shortened, triangles
+from lifelong.record.measures import count
 from lifelong.record.palette import ALARM, INK, MUTED, colour, dash
 from lifelong.record.runs import RecordedRun
+from lifelong.record.stage import LEFT, stage, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,60 +23,38 @@ if TYPE_CHECKING:
 
 def detector_figure(run: RecordedRun) -> Figure:
     """The detector's statistic against its threshold, and below it which expert learned when."""
-    from matplotlib.figure import Figure
-
     experts = sorted(set(run.trace.experts.tolist()))
-    lanes = 0.2 * max(len(experts), 1)
-    heights = (0.24, 1.5, lanes)
-    total = sum(heights) + 1.05
-    figure = Figure(figsize=(WIDTH, total))
-    top, axes, below = figure.subplots(
-        3, 1, height_ratios=heights,
-        gridspec_kw={
-            "left": LEFT + 0.03, "right": RIGHT, "top": 1 - 0.08 / total, "bottom": 0.42 / total,
-            "hspace": 0.22 * 3 / sum(heights),
-        },
-    )  # fmt: skip
-    for each in (top, axes, below):
-        plain(each, run.trace.end)
-    task_strip(top, run, INCHES - 0.03 * WIDTH)
-    _statistic(axes, run)
-    axes.tick_params(labelbottom=False)
+    panels = [(0.26, 1.5), (0.26, 0.2 * max(len(experts), 1))]
+    figure, (above, below) = stage(run, panels, left=LEFT + 0.03)
+    _statistic(above, run)
     _lanes(below, run, experts)
-    below.set_xlabel("experiences learned")
     return figure
 
 
 def rank_figure(run: RecordedRun) -> Figure:
-    """The share of each layer's input directions that is protected, over the stream."""
-    from matplotlib.figure import Figure
+    """The share of each layer's input directions that is protected: a panel a layer, a line an expert."""
     from matplotlib.ticker import PercentFormatter
 
-    grown: dict[tuple[int, str], list[tuple[int, SubspaceGrown]]] = {}
+    grown: dict[str, dict[int, list[tuple[int, SubspaceGrown]]]] = {}
     for step, event in run.trace.all(SubspaceGrown):
-        grown.setdefault((event.expert, event.layer), []).append((step, event))
-    figure = Figure(figsize=(WIDTH, max(2.2, 0.3 + 0.15 * len(grown))))
-    axes = figure.subplots(gridspec_kw={"left": LEFT, "right": 0.74, "top": 0.96, "bottom": 0.19})
-    plain(axes, run.trace.end)
-    bands(axes, run)
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    labels = []
-    layers = list(dict.fromkeys(layer for _, layer in grown))
-    several = len({expert for expert, _ in grown}) > 1
-    for place, ((expert, layer), events) in enumerate(grown.items()):
-        tint = colour(layers.index(layer) if not several else place)
-        steps = [0, *(step for step, _ in events), run.trace.end]
-        shares = [0.0, *(event.rank / event.size for _, event in events)]
-        axes.step(
-            steps, [*shares, shares[-1]], where="post", color=tint, linestyle=dash(place), linewidth=1.4
-        )
-        last = events[-1][1]
-        name = f"expert {expert} {layer}" if several else layer
-        labels.append((shares[-1], f"{name} {last.rank}/{last.size}", tint, False))
-    if len(labels) <= 18:
-        end_labels(axes, labels, 72 * 0.77 * float(figure.get_size_inches()[1]))
-    axes.set_xlabel("experiences learned")
+        grown.setdefault(event.layer, {}).setdefault(event.expert, []).append((step, event))
+    heights = [(0.28, max(0.62, 0.15 * len(experts))) for experts in grown.values()]
+    figure, panels = stage(run, heights, right=0.845)
+    for axes, (layer, experts) in zip(panels, grown.items(), strict=True):
+        bands(axes, run)
+        axes.set_ylim(0, 1.04)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+        labels = []
+        for expert, events in experts.items():
+            steps = [0, *(step for step, _ in events), run.trace.end]
+            shares = [0.0, *(event.rank / event.size for _, event in events)]
+            tint = colour(expert) if len(experts) > 1 else INK
+            axes.step(steps, [*shares, shares[-1]], where="post", color=tint, linestyle=dash(expert))
+            name = f"expert {expert}: " if len(experts) > 1 else ""
+            labels.append((shares[-1], f"{name}{count(events[-1][1].rank)}", tint, False))
+        end_labels(axes, labels)
+        size = next(iter(experts.values()))[-1][1].size
+        title(axes, f"{shortened(layer, 60)}, {count(size)} directions")
     return figure
 
 
@@ -97,7 +76,7 @@ def envelope(
 def _statistic(axes: Axes, run: RecordedRun) -> None:
     threshold = run.summary.threshold
     bands(axes, run)
-    axes.plot(*envelope(run.trace.steps, run.trace.statistics, 700), color=INK, linewidth=0.9)
+    axes.plot(*envelope(run.trace.steps, run.trace.statistics, 700), color=INK, linewidth=0.8)
     highest = float(np.max(run.trace.statistics[np.isfinite(run.trace.statistics)], initial=0.0))
     top = 1.15 * max(highest, threshold or 0.0) or 1.0
     if threshold is not None:
@@ -111,28 +90,21 @@ def _statistic(axes: Axes, run: RecordedRun) -> None:
     axes.set_ylim(min(0.0, float(np.min(run.trace.statistics, initial=0.0))), top)
     shifts = shifts_of(run.trace)
     dismissed = [step for step, _ in run.trace.all(ShiftDismissed)]
-    for steps, edge, face in (
+    marks = (
         (shifts.hit_steps, INK, INK),
         (shifts.false_steps, ALARM, "none"),
         (dismissed, MUTED, "none"),
-    ):
-        axes.plot(
-            steps,
-            [0.93 * top] * len(steps),
-            "v",
-            markeredgecolor=edge,
-            markerfacecolor=face,
-            markersize=6,
-            clip_on=False,
-        )
+    )
+    for steps, edge, face in marks:
+        triangles(axes, steps, 0.93 * top, edge, face)
     cut = " (peaks are cut off)" if highest > top else ""
-    axes.set_title(f"Detector statistic{cut}", loc="left", color=INK, fontweight="bold", pad=3)
+    title(axes, f"Detector statistic{cut}")
 
 
 def _lanes(axes: Axes, run: RecordedRun, experts: list[int]) -> None:
     """A bar wherever an expert learned, in the colour of the task that it was really given."""
     trace = run.trace
-    axes.set_ylim(len(experts) - 0.5, -0.5)
+    axes.set_ylim(max(len(experts), 1) - 0.5, -0.5)
     axes.grid(visible=False)
     axes.set_yticks(range(len(experts)), [f"expert {expert}" for expert in experts])
     for stretch in trace.truth():
@@ -141,7 +113,7 @@ def _lanes(axes: Axes, run: RecordedRun, experts: list[int]) -> None:
             bars = _stretches(trace.steps[inside & (trace.experts == expert)])
             tint = colour_of(run, stretch.task)
             axes.broken_barh(bars, (lane - 0.36, 0.72), facecolors=tint, linewidth=0)
-    axes.set_title("Expert that learned", loc="left", color=INK, fontweight="bold", pad=3)
+    title(axes, "Expert that learned")
 
 
 def _stretches(steps: NDArray[np.int64]) -> list[tuple[float, float]]:

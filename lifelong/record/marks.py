@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import ExpertChosen, ExpertSpawned
-from lifelong.record.palette import ALARM, GRID, INK, MUTED, SURFACE, colour
+from lifelong.record.palette import ALARM, INK, MUTED, colour
 from lifelong.record.runs import RecordedRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-WIDTH = 9.2
-"""Figure width in inches; the page scales it."""
-LETTER = 0.068
-"""Width of a letter of 9 points in inches, roundly."""
 
 
 def colour_of(run: RecordedRun, task: str) -> str:
@@ -39,68 +34,36 @@ def bands(axes: Axes, run: RecordedRun, strong: str | None = None) -> None:
             )
 
 
-def task_strip(axes: Axes, run: RecordedRun, inches: float) -> None:
-    """A strip, `inches` wide, that names the true task of each stretch; names that do not fit are cut."""
-    axes.set_axis_off()
-    axes.set_ylim(0, 1)
-    for stretch in run.trace.truth():
-        left, right = stretch.start, stretch.stop
-        axes.axvspan(left, right, color=colour_of(run, stretch.task), alpha=0.85, linewidth=0)
-        room = int(inches * (right - left) / max(run.trace.end, 1) / LETTER) - 1
-        axes.text(
-            (left + right) / 2,
-            0.45,
-            shortened(stretch.task, room),
-            color=SURFACE,
-            ha="center",
-            va="center",
-            size=8.5,
-        )
-
-
 def shift_lane(axes: Axes, run: RecordedRun) -> None:
     """A lane of marks: shifts rightly found, false alarms, experts spawned and reused."""
     axes.set_ylim(0, 1)
     axes.set_axis_off()
     shifts = shifts_of(run.trace)
-    true, false = shifts.hit_steps, shifts.false_steps
-    spawned = [(step, event.expert) for step, event in run.trace.all(ExpertSpawned)]
-    new = set(spawned)
-    chosen = [(step, event.expert) for step, event in run.trace.all(ExpertChosen)]
-    axes.plot(true, [0.5] * len(true), "v", color=INK, markersize=5.5)
-    axes.plot(false, [0.5] * len(false), "v", markeredgecolor=ALARM, markerfacecolor="none", markersize=5.5)
-    for step, expert in sorted(new | set(chosen)):
-        sign = "+" if (step, expert) in new else "↺"
-        axes.annotate(
-            f"{sign}{expert}",
-            (step, 0.5),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            size=7.5,
-            color=MUTED,
-        )
+    for steps, edge, face in ((shifts.hit_steps, INK, INK), (shifts.false_steps, ALARM, "none")):
+        triangles(axes, steps, 0.5, edge, face)
+    spawned = {(step, event.expert) for step, event in run.trace.all(ExpertSpawned)}
+    chosen = {(step, event.expert) for step, event in run.trace.all(ExpertChosen)}
+    for step, expert in sorted(spawned | chosen):
+        text = f"+{expert}" if (step, expert) in spawned else f"↺{expert}"
+        axes.annotate(text, (step, 0.5), xytext=(5, 0), textcoords="offset points", va="center", size=7.5, color=MUTED)
 
 
-def plain(axes: Axes, end: int) -> None:
-    """Fine horizontal lines, no frame, the whole stream on the x axis."""
-    axes.set_xlim(0, max(end, 1))
-    axes.grid(axis="y", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
-    axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+def triangles(axes: Axes, steps: Sequence[int], height: float, edge: str, face: str) -> None:
+    """Mark detections with triangles that point down at their steps."""
+    axes.plot(
+        steps, [height] * len(steps), "v", markeredgecolor=edge, markerfacecolor=face, markersize=5.5, clip_on=False
+    )
 
 
-def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str, bool]], points: float) -> None:
-    """Write (y, text, colour, bold) labels right of the axes, pushed apart so that none covers another.
-
-    `points` is the height of the axes.
-    """
+def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str, bool]]) -> None:
+    """Write (y, text, colour, bold) labels right of the axes, pushed apart so that none covers another."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    points = 72 * axes.get_position().height * figure.get_size_inches()[1]
     low, high = axes.get_ylim()
     gap = 10.5 / points * (high - low)
     ordered = sorted(labels, key=lambda label: label[0])
-    places = spread([min(max(y, low), high) for y, _, _, _ in ordered], gap)
+    places = spread([y for y, _, _, _ in ordered], gap, low, high)
     for place, (_, text, tint, bold) in zip(places, ordered, strict=True):
         axes.annotate(
             text,
@@ -116,21 +79,28 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str, bool]], point
         )
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Ascending places moved as little as needed to be `gap` apart; crowded ones keep their middle."""
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending places moved as little as needed to be `gap` apart and, if there is room, within low..high."""
     groups: list[tuple[float, int]] = []
     for place in places:
-        groups.append((place, 1))
+        groups.append((_inside(place, 1, gap, low, high), 1))
         while len(groups) > 1:
             (before, many), (centre, few) = groups[-2:]
-            if centre - before >= gap * (many + few) / 2:
+            size = many + few
+            if centre - before >= gap * size / 2 - 1e-9 * gap:
                 break
-            groups[-2:] = [((before * many + centre * few) / (many + few), many + few)]
+            groups[-2:] = [(_inside((before * many + centre * few) / size, size, gap, low, high), size)]
     return [centre + gap * (k - (size - 1) / 2) for centre, size in groups for k in range(size)]
 
 
+def _inside(centre: float, size: int, gap: float, low: float, high: float) -> float:
+    """The centre of a group of `size` labels, moved so that none lies outside low..high."""
+    half = gap * (size - 1) / 2
+    return (low + high) / 2 if 2 * half > high - low else min(max(centre, low + half), high - half)
+
+
 def shortened(text: str, room: int) -> str:
-    """Text cut to `room` letters with an ellipsis; nothing at all where not even three fit."""
+    """Text cut to `room` letters with an ellipsis; nothing at all where not even five fit."""
     if len(text) <= room:
         return text
-    return text[: room - 1] + "…" if room >= 3 else ""
+    return text[: room - 1] + "…" if room >= 5 else ""

@@ -195,8 +195,7 @@ def names_of(summaries: Sequence[Summary]) -> list[str]:
         names = [more if len(groups[name]) > 1 else name for name, more in zip(names, longer, strict=True)]
     numbers = [names[: k + 1].count(name) for k, name in enumerate(names)]
     return [
-        f"{name} ({number})" if names.count(name) > 1 else name
-        for name, number in zip(names, numbers, strict=True)
+        f"{name} ({number})" if names.count(name) > 1 else name for name, number in zip(names, numbers, strict=True)
     ]
 
 
@@ -216,6 +215,8 @@ def verdict(summaries: Sequence[Summary]) -> str:
 
 
 def _fate(summary: Summary) -> str:
+    if summary.acc is None:
+        return "was not judged after any lesson yet"
     if summary.bwt is None:
         return f"scored {score(summary.acc, summary.percent)}, with no old task to lose yet"
     size = change(abs(summary.bwt), summary.percent).removeprefix("+").replace(" pt", " points")

@@ -10,7 +10,7 @@ INK = "#1b1c1e"
 MUTED = "#65676c"
 GRID = "#dcdde1"
 SURFACE = "#fffffe"
-REFERENCE = "#9a9ca3"
+REFERENCE = "#85878f"
 ALARM = "#b3261e"
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b88a00", "#3fa0dc", "#6b4fa0")
@@ -24,7 +24,7 @@ DARK = {
     MUTED: "#a5a9b1",
     GRID: "#363a41",
     SURFACE: "#1b1e23",
-    REFERENCE: "#80848d",
+    REFERENCE: "#8b8f98",
     ALARM: "#ff8a80",
     SERIES[0]: "#5ab0ee",
     SERIES[1]: "#ff8f4d",

@@ -14,6 +14,9 @@ from lifelong.record.palette import GRID, INK, MUTED, VARIABLES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PIXELS = 1.36
+"""Pixels of the page to a point of the figure, so that figures of any width have letters of one size."""
+
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "lifelong",
@@ -74,5 +77,6 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     text = re.sub(r"\s*\n\s*", " ", text)
     opening = re.search(r'<svg[^>]*?(viewBox="[^"]+")[^>]*>', text)
     assert opening is not None
-    head = f'<svg {opening[1]} role="img" aria-label="{html.escape(alt)}">'
+    width = round(float(opening[1].split()[2]) * PIXELS)
+    head = f'<svg {opening[1]} width="{width}" role="img" aria-label="{html.escape(alt)}">'
     return head + text[opening.end() :]

@@ -31,9 +31,7 @@ def table(summaries: Sequence[Summary]) -> Table:
         if all(cell == NONE for cell in cells):
             continue
         winners = best(measure, summaries)
-        shown.add_row(
-            measure.title, *(f"[bold]{c}[/bold]" if k in winners else c for k, c in enumerate(cells))
-        )
+        shown.add_row(measure.title, *(f"[bold]{c}[/bold]" if k in winners else c for k, c in enumerate(cells)))
     return shown
 
 

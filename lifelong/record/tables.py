@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
-    CheckpointSaved,
     Event,
     ExpertChosen,
     ExpertSpawned,
@@ -35,27 +34,23 @@ def notes_table(run: RecordedRun) -> str:
     shifts = shifts_of(run.trace)
     verdicts = dict.fromkeys(shifts.hit_steps, "right") | dict.fromkeys(shifts.false_steps, "false alarm")
     rows = [
-        [what, count(step)]
+        [count(step), what]
         for step, event in run.trace.events
         if (what := _told(event, verdicts.get(step, ""), step)) is not None
     ]
     rest = ""
     if len(rows) > MOST_ROWS:
         rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
-    return html.table(["what", "step"], rows[:MOST_ROWS]) + rest
+    return html.table(["step", "what"], rows[:MOST_ROWS], text=1) + rest
 
 
 def config_section(run: RecordedRun, name: str = "") -> str:
     """The command, the whole configuration and the versions that make this run again."""
     title = f"Run {name} again" if name else "Run this again"
     if not run.config:
-        return html.section(
-            title, "This run's folder holds no config.yaml, so it was not started from one.", ""
-        )
+        return html.section(title, "This run's folder holds no config.yaml, so it was not started from one.", "")
     versions = ", ".join(f"{library} {version}" for library, version in run.summary.versions.items())
-    note = "config.yaml lies in the run's folder, and in full below." + (
-        f" Ran with {versions}." if versions else ""
-    )
+    note = "config.yaml lies in the run's folder, and in full below." + (f" Ran with {versions}." if versions else "")
     config = html.folded("config.yaml", html.code(run.config))
     return html.section(title, note, html.code("lifelong run config.yaml") + config)
 
@@ -77,8 +72,6 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case ExpertChosen():
             left = score(event.unexplained, True)
             return f"Expert {event.expert} learns from here on, {left} of the evidence unexplained."
-        case CheckpointSaved():
-            return f"Checkpoint saved: {event.path}"
         case _:
             return None
 

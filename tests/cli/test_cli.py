@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +12,7 @@ import pytest
 from lifelong import cli
 from lifelong.config import ConfigError, Resolved, load_config
 
-MODULE = '''
+MODULE = """
 from lifelong.experience import Batch, Truth
 from lifelong.objective import Classification, Contract
 from lifelong.stream import Segment, Task
@@ -38,7 +37,7 @@ class CliAgent:
     def size(self): ...
     def state_dict(self): ...
     def load_state_dict(self, state): ...
-'''
+"""
 
 
 @pytest.fixture
@@ -51,14 +50,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Resolved, Path]]]:
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Resolved, Path]]:
     """What was asked of the runner, which runs nothing."""
     asked: list[tuple[Resolved, Path]] = []
     runs = ModuleType("lifelong.runs")
     runs.run_config = lambda resolved, out: asked.append((resolved, out))  # type: ignore[attr-defined]
     runs.resume = lambda where: asked.append((load_config("small.yaml"), where))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lifelong.runs", runs)
-    yield asked
+    return asked
 
 
 def test_run_hands_over_the_resolved_configuration(folder: Path, ran: list[tuple[Resolved, Path]]) -> None:

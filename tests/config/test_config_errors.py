@@ -10,9 +10,7 @@ from lifelong.config import ConfigError
 
 def problems(load: Load, text: str = MINIMAL, *overrides: str, build: bool = False) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        resolved = load(text, *overrides)
-        if build:
-            resolved.build()
+        load(text, *overrides).build() if build else load(text, *overrides)
     assert isinstance(caught.value, ValueError)
     assert all(str(problem) in str(caught.value) for problem in caught.value.problems)
     return [str(problem) for problem in caught.value.problems]
@@ -36,8 +34,7 @@ def test_all_problems_are_told_at_once_each_with_its_line(load: Load) -> None:
     assert told == [
         "study.yaml:10: sede: unknown key. Did you mean 'seed'? This section takes: stream, agent, reference, "
         "seed, device, threads, evaluation, record, modules_from.",
-        "study.yaml:5: stream.data.cuont: unknown key. Did you mean 'count'? toy_parts:Numbers takes: count, "
-        "spread.",
+        "study.yaml:5: stream.data.cuont: unknown key. Did you mean 'count'? toy_parts:Numbers takes: count, spread.",
         "study.yaml:7: stream.hours.steps: got 'many', expected a whole number.",
         "study.yaml:9: agent.name: 'toy_parts:ToyAgnt' is not there: toy_parts has no 'ToyAgnt'. "
         "Did you mean 'ToyAgent'?",
@@ -114,9 +111,7 @@ def test_list_items_are_addressed_by_number(load: Load) -> None:
     agent: toy_parts:needs_nothing
     """
     assert load(text, "stream.streams.1.data.count=3").as_dict()["stream"]["streams"][1]["data"]["count"] == 3
-    assert problems(load, text) == [
-        "study.yaml:7: stream.streams.1.data.count: got 'x', expected a whole number."
-    ]
+    assert problems(load, text) == ["study.yaml:7: stream.streams.1.data.count: got 'x', expected a whole number."]
     assert problems(load, text, "stream.streams.2.seed=3", "stream.streams.1.data.count=2") == [
         "command line: stream.streams.2: there are items 0 to 1 here; '2' is none of them."
     ]

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 import pytest
-from toy_study import MINIMAL, Load
 from toy_parts import Alarm, Hours, Knob, Numbers, ToyAgent, ToyStream
+from toy_study import MINIMAL, Load
 
 from lifelong.config import load_config
 

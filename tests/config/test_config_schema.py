@@ -72,9 +72,7 @@ LONG = """
 
 
 @pytest.mark.parametrize("text", [MINIMAL, SHORT, LONG.replace(", toys]", "]")])
-def test_what_the_loader_takes_meets_the_schema_before_and_after(
-    load: Load, schema: dict[str, Any], text: str
-) -> None:
+def test_what_the_loader_takes_meets_the_schema_before_and_after(load: Load, schema: dict[str, Any], text: str) -> None:
     from lifelong.config.errors import Report
     from lifelong.config.source import read_text
 

@@ -77,9 +77,7 @@ def test_a_module_that_breaks_on_import_is_told_with_its_reason(
         locate("breaks_on_import:X", None)
 
 
-def test_modules_lie_beside_the_configuration_or_where_it_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_modules_lie_beside_the_configuration_or_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [*__import__("sys").path])
     code, studies = tmp_path / "code", tmp_path / "studies"
     code.mkdir()
@@ -87,7 +85,7 @@ def test_modules_lie_beside_the_configuration_or_where_it_says(
     (code / "lies_elsewhere.py").write_text("class Mine:\n    pass\n")
     text = "stream: toy_parts:toy_stream\nagent: lies_elsewhere:Mine\n"
     (studies / "study.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="No module named 'lies_elsewhere'. It was looked for beside"):
+    with pytest.raises(ConfigError, match=r"No module named 'lies_elsewhere'\. It was looked for beside"):
         load_config(studies / "study.yaml")
     (studies / "study.yaml").write_text(text.replace("toy_stream\n", "toy_stream\nmodules_from: [../code]\n"))
     with pytest.raises(ConfigError) as caught:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_the_place_inside_a_value_is_told() -> None:
 @pytest.mark.parametrize(
     ("annotation", "words"),
     [
-        (tuple[int, ...] | None, "a list of whole numbers or null"), (Optional[float], "a number or null"),
+        (tuple[int, ...] | None, "a list of whole numbers or null"), (float | None, "a number or null"),
         (tuple[int, str], "a list of 2 (a whole number, text)"), (Literal["a"], "a"), (Path, "a Path"),
         (Literal["a", "b"], "one of a, b"), (dict[str, bool], "a mapping from text to true or false"),
         (Mapping[str, int], "a mapping from text to a whole number"), (Annotated[str, "x"], "text"),

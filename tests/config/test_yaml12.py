@@ -40,7 +40,26 @@ def test_not_a_number_is_a_number() -> None:
     assert math.isnan(read(".nan"))
 
 
-AWKWARD = ["1e-3", "no", "true", "", "~", "null", "010", "1_0", ".inf", "a: b", "- a", "#c", "'", "é", "\n", " x ", "=", "<<"]
+AWKWARD = [
+    "1e-3",
+    "no",
+    "true",
+    "",
+    "~",
+    "null",
+    "010",
+    "1_0",
+    ".inf",
+    "a: b",
+    "- a",
+    "#c",
+    "'",
+    "é",
+    "\n",
+    " x ",
+    "=",
+    "<<",
+]
 
 
 @pytest.mark.parametrize("value", [*AWKWARD, 1e-05, 1e300, 0.1, 5.0, math.inf, 10**20, -3, True, None, [], {}])

@@ -53,7 +53,7 @@ def test_forward_transfer_is_measured_against_the_untrained_learner_not_against_
 
 def test_a_recurring_task_is_anchored_at_its_last_visit() -> None:
     #                     A   B   C   D
-    rows = [
+    rows: list[list[float]] = [
         [10, 10, 10, 10],
         [90, 12, 11, 10],  # A
         [50, 88, 14, 13],  # B
@@ -136,9 +136,7 @@ def test_looks_within_a_segment_are_no_rows() -> None:
 
 
 def test_a_judged_score_that_is_not_a_number_counts_as_the_worst_not_as_absent() -> None:
-    records = run(
-        "AB", [(0, "A", 0.1), (0, "B", 0.1), (1, "A", 0.9), (1, "B", 0.1), (2, "A", NAN), (2, "B", 1)]
-    )
+    records = run("AB", [(0, "A", 0.1), (0, "B", 0.1), (1, "A", 0.9), (1, "B", 0.1), (2, "A", NAN), (2, "B", 1)])
     assert acc(matrix_of(trace_of(records))) == pytest.approx(0.5)
 
 

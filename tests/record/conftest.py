@@ -119,9 +119,7 @@ def made_up_run(agent: str = "flagship", segments: str = "ABCAD", steps: int = 4
 def _block(expert: int, rng: np.random.Generator, level: float, n: int, statistics: list[float]) -> Learned:
     scores = np.clip(level + rng.normal(0, 0.06, n), 0, 1).round(6)
     losses = (-np.log(scores + 0.02)).round(6)
-    return Learned(
-        expert, 32 * n, tuple(losses.tolist()), tuple(scores.tolist()), tuple(map(float, statistics))
-    )
+    return Learned(expert, 32 * n, tuple(losses.tolist()), tuple(scores.tolist()), tuple(map(float, statistics)))
 
 
 @pytest.fixture

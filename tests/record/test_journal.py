@@ -43,9 +43,7 @@ class Broken:
         raise self.error
 
 
-def update(
-    expert: int = 0, samples: int = 4, right: int = 2, loss: float = 0.5, statistic: float = 0.0
-) -> Update:
+def update(expert: int = 0, samples: int = 4, right: int = 2, loss: float = 0.5, statistic: float = 0.0) -> Update:
     outputs = torch.zeros(samples, 3)
     outputs[:, 1] = 1.0
     targets = torch.zeros(samples, dtype=torch.int64)
@@ -63,9 +61,7 @@ def test_a_run_of_updates_becomes_one_block_stamped_with_its_last_step() -> None
     assert seen.records == [
         (
             4,
-            Learned(
-                0, 16, (0.125, 0.25, 0.375, 0.5), (0.25, 0.5, 0.75, 1.0), (0.333333, 0.666667, 1.0, 1.33333)
-            ),
+            Learned(0, 16, (0.125, 0.25, 0.375, 0.5), (0.25, 0.5, 0.75, 1.0), (0.333333, 0.666667, 1.0, 1.33333)),
         )
     ]
 
@@ -128,9 +124,9 @@ def test_multi_label_targets_and_single_precision_are_settled_exactly_as_update_
         journal.note(step, Update(0, loss, outputs, targets, explained.per_sample))
     journal.close()
     ((_, block),) = seen.learned()
-    for score, loss, (outputs, targets) in zip(block.scores, block.losses, pairs, strict=True):
+    for score, mean_loss, (outputs, targets) in zip(block.scores, block.losses, pairs, strict=True):
         assert score == pytest.approx(explained.per_sample(outputs, targets).mean().item(), rel=5e-6)
-        assert loss == pytest.approx((outputs - targets).square().mean().item(), rel=5e-6)
+        assert mean_loss == pytest.approx((outputs - targets).square().mean().item(), rel=5e-6)
 
 
 def test_a_failing_subscriber_is_named_once_and_dropped(capsys: pytest.CaptureFixture[str]) -> None:

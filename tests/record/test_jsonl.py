@@ -28,6 +28,7 @@ from lifelong.events import (
 )
 from lifelong.record.jsonl import EventLog, RecordLost, line_of, read_events, truncate_to
 
+Records = list[tuple[int, Event]]
 INF = float("inf")
 FACTS = TaskFacts('t\nü"', "r2", True, -INF, 1.0, 5)
 ONE_OF_EACH: list[Event] = [
@@ -109,8 +110,8 @@ def test_a_broken_line_in_the_middle_is_told_with_its_number(tmp_path: Path) -> 
 
 def test_truncating_keeps_all_up_to_the_checkpoint_and_a_resumed_log_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    kept = [(1, TaskEntered("t", 0)), (2, CheckpointSaved("x"))]
-    lost = [(2, TaskEntered("u", 1)), (3, CheckpointSaved("y"))]
+    kept: Records = [(1, TaskEntered("t", 0)), (2, CheckpointSaved("x"))]
+    lost: Records = [(2, TaskEntered("u", 1)), (3, CheckpointSaved("y"))]
     path.write_text("".join(line_of(*row) + "\n" for row in [*kept, *lost]) + '{"step": 4, "ev')
     truncate_to(path, 2)
     assert read_events(path) == kept
@@ -129,7 +130,7 @@ def test_truncating_to_a_checkpoint_that_is_not_there_says_which_are(tmp_path: P
     assert path.read_bytes() == before
 
 
-def test_a_whole_run_comes_back(tmp_path: Path, make_run: Callable[..., list[tuple[int, Event]]]) -> None:
+def test_a_whole_run_comes_back(tmp_path: Path, make_run: Callable[..., Records]) -> None:
     records = make_run()
     log = EventLog(tmp_path / "events.jsonl")
     for step, event in records:

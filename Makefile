@@ -1,0 +1,56 @@
+# Everything here works from a fresh clone: the first target makes .venv with the versions in constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint types wheel schema clean
+
+help:
+	@echo "make demo    run the flagship on a stream of permuted digits and write runs/demo/report.html"
+	@echo "make test    the tests, without the slow ones (make test-slow: those)"
+	@echo "make lint    ruff: rules and format"
+	@echo "make types   mypy --strict"
+	@echo "make wheel   dist/*.whl and dist/*.tar.gz"
+	@echo "make schema  configs/schema.json, for editors"
+	@echo "make clean   remove what was built; runs/ and .venv/ stay"
+
+# torch comes first and exactly as pinned: left to itself, the resolver would fetch gigabytes of CUDA packages.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(INSTALLED)
+	rm -rf runs/demo
+	$(BIN)/lifelong run configs/digits.yaml --out runs/demo
+
+test test-slow: export OMP_NUM_THREADS ?= 2
+test test-slow: export WANDB_MODE = offline
+test test-slow: export WANDB_SILENT = true
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+wheel: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+schema: $(INSTALLED)
+	$(BIN)/lifelong schema > schema.pending
+	mv schema.pending configs/schema.json
+
+clean:
+	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +

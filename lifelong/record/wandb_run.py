@@ -1,0 +1,104 @@
+"""Opening a Weights & Biases run that never blocks, never asks, and always ends up somewhere."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlparse
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+Mode = Literal["auto", "online", "offline", "disabled"]
+PATIENCE = 10.0
+"""Seconds to wait for the server before going on offline."""
+
+
+def open_run(
+    folder: Path,
+    mode: Mode,
+    project: str,
+    group: str | None,
+    tags: Sequence[str],
+    name: str | None,
+    config: Mapping[str, object],
+) -> tuple[Run, bool]:
+    """A run to log to, and whether it is ours to finish: one that the user has already started is joined.
+
+    auto: online with a key, unless WANDB_MODE says otherwise, else offline. Where the server cannot be reached, or an
+    online run has no key, the run goes on offline and says so.
+    """
+    import wandb
+
+    if wandb.run is not None:
+        joined: Any = wandb.run
+        joined.config.update(dict(config), allow_val_change=True)
+        return joined, False
+
+    def start(actual: Literal["online", "offline", "disabled"]) -> Run:
+        with kept_in(folder):
+            return wandb.init(
+                project=project,
+                dir=folder,
+                group=group,
+                tags=list(tags),
+                name=name,
+                config=dict(config),
+                mode=actual,
+                settings=wandb.Settings(init_timeout=PATIENCE, silent=actual == "offline"),
+            )
+
+    if mode == "auto":
+        mode = _asked_for() or ("online" if _has_key() else "offline")
+    if mode == "online":
+        if _has_key():
+            try:
+                return start("online"), True
+            except (wandb.errors.Error, OSError, TimeoutError) as error:
+                _say(f"cannot be reached ({str(error).splitlines()[0]}), so this run is logged offline")
+        else:
+            _say("has no API key (WANDB_API_KEY, or `wandb login`), so this run is logged offline")
+        return start("offline"), True
+    return start("disabled" if mode == "disabled" else "offline"), True
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Let W&B put its working files into `folder`/wandb too, and not into the user's home, unless told otherwise."""
+    places = {name: str(folder / "wandb") for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR") if name not in os.environ}
+    os.environ.update(places)
+    try:
+        yield
+    finally:
+        for name in places:
+            os.environ.pop(name, None)
+
+
+def _asked_for() -> Mode | None:
+    wanted = os.environ.get("WANDB_MODE", "")
+    known: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled", "dryrun": "offline"}
+    return known.get(wanted)
+
+
+def _has_key() -> bool:
+    """Whether a login is set up, in the environment or in the netrc file that `wandb login` writes."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
+    for place in (Path(place).expanduser() for place in places if place):
+        try:
+            if netrc.netrc(place).authenticators(host) is not None:
+                return True
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+def _say(what: str) -> None:
+    print(f"lifelong: Weights & Biases {what}; upload it later with `wandb sync`.", file=sys.stderr)

@@ -1,0 +1,187 @@
+"""The record as a Weights & Biases run: live curves, the score matrix, marks of what happened.
+
+Every number is logged beside `stream_step`, the experiences learned, which is the x axis of all charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
+from lifelong.evaluation.summary import summarize
+from lifelong.evaluation.trace import trace_of
+from lifelong.events import (
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    Learned,
+    RunFinished,
+    RunStarted,
+    ShiftDetected,
+    ShiftDismissed,
+    TaskScored,
+)
+from lifelong.record.wandb_run import Mode, kept_in, open_run
+
+if TYPE_CHECKING:
+    import wandb
+
+CHARTS = ("train/*", "shift/*", "task/*", "cl/*", "mark/*", "expert")
+CELLS: list[str | int] = ["after_segment", "after_task", "on_task", "score"]
+MARKS: list[str | int] = ["stream_step", "mark", "expert", "detail"]
+
+
+class WandbSink:
+    """Logs a run to Weights & Biases; all files that it writes lie in `folder`/wandb.
+
+    `mode`: auto logs online where a key is set up and the server answers, else offline. `config` holds the resolved
+    settings. `before` is the record of a run that is resumed: it is logged first, so that the charts are whole. A
+    recorded run is logged afterwards by `before` alone, followed by `close()`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: Mode = "auto",
+        project: str = "lifelong",
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        name: str | None = None,
+        config: Mapping[str, object] | None = None,
+        before: Iterable[tuple[int, Event]] = (),
+    ) -> None:
+        self._run, self._ours = open_run(folder, mode, project, group, tags, name, config or {})
+        self._run.define_metric("stream_step")
+        for chart in CHARTS:
+            self._run.define_metric(chart, step_metric="stream_step")
+        self._folder = folder
+        self._began = monotonic()
+        self._records: list[tuple[int, Event]] = []
+        self._marks: list[tuple[int, str, int, str]] = []
+        self._judged: dict[str, float] = {}
+        self._judged_at = 0
+        self._segment_ended = False
+        for step, event in before:
+            self.on(step, event)
+
+    def on(self, step: int, event: Event) -> None:
+        if self._judged and not (isinstance(event, TaskScored) and step == self._judged_at):
+            self._log_judging()
+        self._records.append((step, event))
+        match event:
+            case Learned():
+                self._log_block(step, event)
+            case TaskScored():
+                self._judged[f"task/{event.task}/score"] = event.score
+                self._judged_at = step
+                self._segment_ended = event.at_end
+            case ShiftDetected():
+                self._mark(step, "shift", event.expert, f"began at step {step - event.delay}")
+            case ShiftDismissed():
+                self._mark(step, "dismissed", event.expert, f"alarm, began at step {step - event.delay}")
+            case ExpertSpawned():
+                parent = "" if event.parent is None else f", from expert {event.parent}"
+                self._mark(step, "spawn", event.expert, f"{event.parameters} parameters{parent}")
+            case ExpertChosen():
+                self._marks.append((step, "chosen", event.expert, f"{event.unexplained:.3g} unexplained"))
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Log the matrix, the marks and the headline numbers, and finish the run if it was started here."""
+        if self._judged:
+            self._log_judging()
+        kinds = {type(event) for _, event in self._records}
+        with kept_in(self._folder) if self._ours else nullcontext():
+            if RunStarted in kinds:
+                self._log_end()
+            if self._ours:
+                self._run.finish(exit_code=0 if RunFinished in kinds else 1)
+
+    def _log_block(self, step: int, block: Learned) -> None:
+        self._run.log(
+            {
+                "stream_step": step,
+                "train/loss": sum(block.losses) / len(block.losses),
+                "train/score": sum(block.scores) / len(block.scores),
+                "shift/statistic": max(block.statistics),
+                "expert": block.expert,
+            }
+        )
+
+    def _log_judging(self) -> None:
+        """All tasks of one judging in one call, at a segment's end with the measures as far as the run has got."""
+        row: dict[str, Any] = {"stream_step": self._judged_at, **self._judged}
+        if self._segment_ended:
+            row |= _measures(self._matrix())
+        self._run.log(row)
+        self._judged = {}
+
+    def _mark(self, step: int, mark: str, expert: int, detail: str) -> None:
+        self._run.log({"stream_step": step, f"mark/{mark}": 1})
+        self._marks.append((step, mark, expert, detail))
+
+    def _log_end(self) -> None:
+        import wandb
+
+        matrix = self._matrix()
+        summary = summarize(self._records, round(monotonic() - self._began, 3), {})
+        self._run.log(
+            {
+                "stream_step": summary.steps,
+                "cl/matrix": _table(matrix),
+                "cl/heatmap": _image(matrix, summary.percent),
+                "marks": wandb.Table(columns=MARKS, data=[list(mark) for mark in self._marks]),
+            }
+        )
+        known = {name: value for name, value in asdict(summary).items() if value is not None and name != "versions"}
+        self._run.summary.update(known)
+
+    def _matrix(self) -> ScoreMatrix:
+        return matrix_of(trace_of(record for record in self._records if not isinstance(record[1], Learned)))
+
+
+def _measures(matrix: ScoreMatrix) -> dict[str, float]:
+    values = {
+        "cl/acc": acc(matrix),
+        "cl/bwt": bwt(matrix),
+        "cl/fwt": fwt(matrix),
+        "cl/forgetting": forgetting(matrix),
+        "cl/learning_accuracy": learning_accuracy(matrix),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _table(matrix: ScoreMatrix) -> wandb.Table:
+    """The score matrix in long form: one row for each cell that was judged."""
+    import wandb
+
+    after = ["untrained", *matrix.segments]
+    rows = [
+        [row, after[row], task, float(score)]
+        for row, scores in enumerate(matrix.scores)
+        for task, score in zip(matrix.tasks, scores, strict=True)
+        if score == score
+    ]
+    return wandb.Table(columns=CELLS, data=rows)
+
+
+def _image(matrix: ScoreMatrix, percent: bool) -> wandb.Image:
+    """The score matrix as a picture, because W&B has no heat map of its own."""
+    import wandb
+    from PIL.Image import open as read_image
+
+    from lifelong.record.heatmap import heatmap_figure
+    from lifelong.record.svg import drawing
+
+    with drawing():
+        figure = heatmap_figure(matrix, percent)
+        picture = BytesIO()
+        figure.savefig(picture, format="png", dpi=150, facecolor="white")
+    return wandb.Image(read_image(picture), caption="score after each segment on each task")
