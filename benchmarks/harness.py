@@ -47,7 +47,8 @@ class Table:
 def finish(table: Table, options: argparse.Namespace) -> None:
     """Print the table and write the numbers where asked."""
     print(table)
-    print(f"\n{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s)"
+    print(f"\n{machine}, torch {torch.__version__}")
     if options.json is not None:
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

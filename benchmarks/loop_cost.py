@@ -2,7 +2,7 @@
 
 python -m benchmarks.loop_cost [--quick] [--json FILE]
 
-Same model (MLP 784-100-100-10), batches, optimizer and seed; one thread; runs of both kinds interleaved; CPU time of the
+Same model (MLP 784-100-100-10), batches and optimizer; one thread; runs of both kinds interleaved; CPU time of the
 whole process from the first batch to the last record written, as the median over rounds of ours / bare.
 """
 
@@ -75,9 +75,7 @@ def ours(make: Callable[[], Learner], data: Arrays, batch: int, epochs: int) -> 
 def bare(data: Arrays, batch: int, epochs: int, settings: Optimizer) -> float:
     inputs, targets = torch.as_tensor(data.train_inputs), torch.as_tensor(data.train_targets)
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10)
-    )
+    model = nn.Sequential(nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10))
     optimizer = settings.over(model.parameters())
     began = time.process_time()
     for _ in range(epochs):
@@ -119,7 +117,9 @@ def main() -> None:
             for name, found in ratios.items():
                 ratio, goal = statistics.median(found), GOALS[name, batch]
                 base = statistics.median(bares) / steps * 1e6
-                table.add(name, kind, batch, round(base, 1), round(base * ratio, 1), round(ratio, 3), goal, ratio <= goal)
+                table.add(
+                    name, kind, batch, round(base, 1), round(base * ratio, 1), round(ratio, 3), goal, ratio <= goal
+                )
     finish(table, options)
 
 

@@ -6,6 +6,7 @@ body under that memory's rules, each with heads of its own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Expert:
         """Predict, then learn: one optimizer step on the batch. The update holds what was true before the step."""
         ready = self._ready
         if ready is None or ready[0] is not batch.contract or ready[1] != batch.task:
-            self._prepare(batch.contract, batch.task)
+            self.prepare(batch.contract, batch.task)
         optimizer, assembly, objective = self._optimizer, self.foundation.assembly, batch.contract.objective
         assert optimizer is not None
         if not assembly.training:
@@ -162,7 +163,8 @@ class Expert:
             guards = memory.guards(self.foundation.protected_parts())
             self._handle = attach(self._optimizer, guards, self._sync_every) if guards else None
 
-    def _prepare(self, contract: Contract, task: str | None) -> None:
+    def prepare(self, contract: Contract, task: str | None) -> None:
+        """Make the parts and the optimizer that learning this needs."""
         self.foundation.assembly.grow(contract, self.lane, task)
         named = self._trainable()
         covered = {name for group in self._groups for name in group}
@@ -217,7 +219,8 @@ class Expert:
             for group in self._groups:
                 self._add_group([named[name] for name in group])
             assert self._optimizer is not None
-            self._optimizer.load_state_dict(state["optimizer"])
+            # torch takes the tensors of a state over as they are: two experts must not share moments.
+            self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
             self.reguard()
             if self._handle is not None:
                 self._handle.load_state_dict(state["handle"])

@@ -118,7 +118,8 @@ class Assembly(nn.Module):
 
     def _born(self, part: str, make: Any) -> nn.Module:
         digest = hashlib.sha256(f"{self.seed}/{part}".encode()).digest()
-        with torch.random.fork_rng(devices=[]):
+        # Seeding reaches the accelerator's generator too: there, it must be put back as well.
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(int.from_bytes(digest[:7], "big"))
             module: nn.Module = make()
         return module.to(self.device)
@@ -182,13 +183,13 @@ class Assembly(nn.Module):
         return {"encoders": self._encoder_shapes, "heads": self._head_keys, "weights": self.state_dict()}
 
     def rebuild(self, parts: dict[str, Any]) -> None:
-        """Make the parts that `parts()` named and load their weights."""
+        """Make the parts that `parts()` named, and no others, and load their weights."""
+        self.encoders, self.heads, self._route = nn.ModuleDict(), nn.ModuleDict(), None
+        self._encoder_shapes, self._head_keys = [], []
         for shape in parts["encoders"]:
-            if tuple(shape) not in self._encoder_shapes:
-                self._add_encoder(tuple(shape))
+            self._add_encoder(tuple(shape))
         for key in parts["heads"]:
-            if tuple(key) not in self._head_keys:
-                self._add_head(tuple(key))
+            self._add_head(tuple(key))
         self.load_state_dict(parts["weights"])
 
 

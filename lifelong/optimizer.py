@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
+
+
+Name = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"]
 
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
     """A torch optimizer by name. `momentum` belongs to sgd and rmsprop; weight decay is decoupled in adamw only."""
 
-    name: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"] = "adam"
+    name: Name = "adam"
     lr: float = 1e-3
     momentum: float = 0.0
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.name not in get_args(Name):
+            raise ValueError(f"name must be one of {', '.join(get_args(Name))}, got {self.name!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}.")
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:

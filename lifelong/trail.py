@@ -39,6 +39,7 @@ class Trail:
     def note(self, expert: Expert, batch: Batch) -> None:
         """Remember that `expert` is about to learn `batch`."""
         if self.position % self._every == 0:
+            expert.prepare(batch.contract, batch.task)
             expert.sync()
             self._snapshots.append((self.position, self._copy(expert.tensors())))
         self._batches.append(batch)

@@ -1,4 +1,4 @@
-"""The lifelong agent: notices shifts by itself, reuses the expert that knows the new world or spawns one, forgets nothing."""
+"""The lifelong agent: notices shifts by itself, reuses the expert that knows the new world or spawns one."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ def flagship(
 
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
     first_energy, energy: share of activations that a shared trunk protects (first layer, other layers). tolerance:
-    unexplained share (0..1) of the evidence up to which an old expert is reused. memory: latest samples kept to
-    consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more is
-    cheaper and costs accuracy where tasks share input directions). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    unexplained share (0..1) of the evidence up to which an old expert is reused. max_experts: null for no limit.
+    memory: latest samples kept to consolidate from. sync_every: steps after which a shared trunk's forbidden movement
+    is taken out (1: at once; more is cheaper and costs accuracy where tasks share input directions). read_every:
+    batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
     """
     upbringing = Upbringing(
         network,

@@ -1,4 +1,4 @@
-"""Independent experts: one network per true task, told which task it is. The oracle that routing is measured against."""
+"""Independent experts: one network per true task, told which task it is. The oracle for routing."""
 
 from __future__ import annotations
 

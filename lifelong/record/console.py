@@ -55,9 +55,9 @@ class ConsoleView:
             case ShiftDismissed():
                 self._say(step, f"alarm dismissed, expert {event.expert} still explains the data", "dim")
             case ExpertSpawned():
+                self._current, self._spawned_at = event.expert, step
                 self._experts.add(event.expert)
-                if step > 0:
-                    self._spawned_at = step
+                if len(self._experts) > 1:
                     self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
             case ExpertChosen():
                 if event.expert != self._current and step != self._spawned_at:

@@ -18,6 +18,8 @@ SCALE = ("#fdf3e3", "#f3c98b", "#dd8a52", "#a94b4a", "#5a2350")
 """Low to high, in even steps of lightness."""
 FRAME = "#1e90ff"
 """Stands out from both ends of the scale."""
+LETTER = 0.062
+"""Width of a letter of the names in inches, roundly."""
 
 
 def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
@@ -27,13 +29,14 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     from matplotlib.patches import Rectangle
 
     rows, columns = matrix.scores.shape
-    cell = min(0.8, (WIDTH - 1.9) / columns)
+    after = ["untrained", *(f"{k}  {shortened(task, 20)}" for k, task in enumerate(matrix.segments, start=1))]
+    left = LETTER * max(map(len, after)) + 0.2
+    cell = min(0.8, (WIDTH - left - 0.2) / columns)
     height = 0.32 if rows <= 14 else 0.24
-    left = 1.75
-    width, tall = left + cell * columns + 0.1, height * rows + 0.75
-    figure = Figure(figsize=(max(width, 4.2), tall))
-    size = figure.get_size_inches()
-    axes = figure.add_axes((left / size[0], 0.08 / size[1], cell * columns / size[0], height * rows / size[1]))
+    slanted = LETTER * max(map(len, matrix.tasks)) > cell
+    width, tall = left + cell * columns + (0.6 if slanted else 0.1), height * rows + (0.75 if slanted else 0.3)
+    figure = Figure(figsize=(width, tall))
+    axes = figure.add_axes((left / width, 0.05 / tall, cell * columns / width, height * rows / tall))
     shown = np.ma.masked_invalid(matrix.scores)
     low, high = (0.0, 1.0) if percent else _range(matrix)
     colours = LinearSegmentedColormap.from_list("scores", SCALE)
@@ -52,11 +55,12 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
         corner = (matrix.tasks.index(task), row)
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6, clip_on=False, zorder=3))
     axes.invert_yaxis()
-    after = ["untrained", *(f"{k}  {shortened(task, 20)}" for k, task in enumerate(matrix.segments, start=1))]
     axes.set_yticks(np.arange(rows) + 0.5, after)
-    names = [shortened(task, max(3, int(cell * 1.9 / 0.062))) for task in matrix.tasks]
-    axes.set_xticks(np.arange(columns) + 0.5, names, rotation=28, ha="left", rotation_mode="anchor")
     axes.xaxis.tick_top()
+    axes.set_xticks(np.arange(columns) + 0.5, [shortened(task, 20) for task in matrix.tasks])
+    if slanted:
+        for label in axes.get_xticklabels():
+            label.set(rotation=28, ha="left", rotation_mode="anchor")
     axes.tick_params(length=0, labelcolor=MUTED, labelsize=8)
     for side in axes.spines.values():
         side.set_visible(False)

@@ -43,6 +43,7 @@ def rank_figure(run: RecordedRun) -> Figure:
     for axes, (layer, experts) in zip(panels, grown.items(), strict=True):
         bands(axes, run)
         axes.set_ylim(0, 1.04)
+        axes.set_yticks([0.0, 0.5, 1.0])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
         labels = []
         for expert, events in experts.items():

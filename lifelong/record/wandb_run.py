@@ -40,6 +40,8 @@ def open_run(
         joined.config.update(dict(config), allow_val_change=True)
         return joined, False
 
+    folder.mkdir(parents=True, exist_ok=True)
+
     def start(actual: Literal["online", "offline", "disabled"]) -> Run:
         with kept_in(folder):
             return wandb.init(

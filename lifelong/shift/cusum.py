@@ -20,8 +20,9 @@ class Cusum:
     """One-sided standardised CUSUM on surprise values; a jump is found in about `threshold / (cap - allowance)` values.
 
     threshold: the sum, in standard deviations, that fires. allowance: deviations per value that pass as normal.
-    cap: the most that one value counts. memory: values over which level and spread are averaged. warmup: values that
-    only teach the reference, after a start or a reset. floor: the least spread, as a share of the level.
+    cap: the most that one value counts. memory: values over which level and spread are averaged; in a young world the
+    level follows a fall faster. warmup: values that only teach the reference, after a start or a reset.
+    floor: the least spread, as a share of the level.
     """
 
     threshold: float = 12.0
@@ -50,12 +51,14 @@ class Cusum:
 
     def update(self, value: float) -> Shift | None:
         self._seen += 1
+        # Beyond this a square is infinite: as good as not a number.
+        finite = abs(value) < 1e100
         if self._seen == 1:
-            self._level = value if math.isfinite(value) else 0.0
+            self._level = value if finite else 0.0
             return None
         spread = max(math.sqrt(self._variance), self.floor * abs(self._level), 1e-12)
         # A loss that is not a number is as surprising as a value can be.
-        error = value - self._level if math.isfinite(value) else self.cap * spread
+        error = value - self._level if finite else self.cap * spread
         if self._seen <= self.warmup:
             self._learn(error)
             return None
@@ -71,7 +74,9 @@ class Cusum:
     def _learn(self, error: float) -> None:
         rate = max(1.0 / self.memory, 1.0 / self._seen)
         self._variance += rate * (error * error - self._variance)
-        self._level += error / self.memory
+        # A level that lags behind a learning curve takes the lag for spread, and is blind to an early shift.
+        fall = min(0.5, max(1.0 / self.memory, 10.0 / self._seen))
+        self._level += error * (fall if error < 0.0 else 1.0 / self.memory)
 
     def rearm(self) -> None:
         self.statistic, self._run = 0.0, 0

@@ -40,20 +40,23 @@ class PageHinkley:
 
     def update(self, value: float) -> Shift | None:
         self._seen += 1
+        # Beyond this a square is infinite: as good as not a number.
+        finite = abs(value) < 1e100
         if self._seen == 1:
-            self._mean = value if math.isfinite(value) else 0.0
+            self._mean = value if finite else 0.0
             return None
         spread = max(math.sqrt(self._variance), 0.1 * abs(self._mean), 1e-12)
         cap = self.threshold / 2.5
-        score = min((value - self._mean) / spread, cap) if math.isfinite(value) else cap
+        error = value - self._mean if finite else cap * spread
+        # The first values are far from a first one that was odd: capped, they could not teach the reference.
         if self._seen > self.warmup:
+            error = min(error, cap * spread)
             # The statistic is the cumulated score above its running minimum, kept without the cumulated score itself.
-            self.statistic = max(0.0, self.statistic + score - self.delta)
+            self.statistic = max(0.0, self.statistic + error / spread - self.delta)
             self._since_lowest = self._since_lowest + 1 if self.statistic > 0.0 else 0
             if self.statistic > self.threshold:
                 return Shift(self._since_lowest, self.statistic, self.threshold)
         rate = max(1.0 / self.memory, 1.0 / self._seen)
-        error = score * spread
         self._mean += rate * error
         self._variance += rate * (error * error - self._variance)
         return None

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lifelong.subspace.basis import Basis
 from lifelong.updates.attach import Guard, freeze
@@ -35,7 +36,7 @@ class Growth:
 
 
 class GradientProjectionMemory:
-    """What one network must not unlearn: a basis for each Linear and Conv2d; all other parameters are frozen.
+    """What one network must not unlearn: a basis for each Linear and Conv2d; what else a part has is frozen.
 
     first_energy, energy: the share of squared activations to protect, in layers that see raw inputs (`encoders.*`) and
     in all others; samples: rows kept per layer and consolidation. Raises ValueError for layers it cannot protect.
@@ -49,12 +50,14 @@ class GradientProjectionMemory:
             raise ValueError(f"samples must be at least 1, got {samples}.")
         self._first_energy, self._energy, self._samples = first_energy, energy, samples
         self._bases: dict[str, Basis] = {}
+        self._lived: set[str] = set()
 
     def consolidate(self, parts: Parts, forward: Callable[[], object]) -> list[Growth]:
         """Run `forward` once over what must be kept, watch every layer's input and protect what it used."""
-        layers = dict(_layers(parts))
-        with _collecting(layers, self._samples) as rows:
+        parts = list(parts)
+        with _collecting(parts, self._samples) as (rows, ran):
             forward()
+        self._lived |= ran
         grown = []
         for name, samples in rows.items():
             basis = self._bases.setdefault(name, Basis(samples.shape[1]))
@@ -64,8 +67,7 @@ class GradientProjectionMemory:
 
     def guards(self, parts: Parts) -> list[Guard]:
         """The rules that keep what was consolidated; none before the first consolidation."""
-        if not self._bases:
-            return []
+        parts = list(parts)
         guards: list[Guard] = []
         covered: set[int] = set()
         for name, layer in _layers(parts):
@@ -75,9 +77,8 @@ class GradientProjectionMemory:
                 guards.append(Guard(parameters, _projection(self._bases[name])))
             covered.update(id(p) for p in layer.parameters())
         for name, part in parts:
-            known = any(known.startswith(name) for known in self._bases)
             rest = [p for p in part.parameters() if id(p) not in covered]
-            guards += [Guard((p,), freeze) for p in rest if known]
+            guards += [Guard((p,), freeze) for p in rest if name in self._lived]
         return guards
 
     def used(self) -> float:
@@ -85,11 +86,13 @@ class GradientProjectionMemory:
         return max((basis.rank / basis.size for basis in self._bases.values()), default=0.0)
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: basis.state_dict() for name, basis in self._bases.items()}
+        bases = {name: basis.state_dict() for name, basis in self._bases.items()}
+        return {"bases": bases, "lived": sorted(self._lived)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._bases = {name: Basis(kept["size"]) for name, kept in state.items()}
-        for name, kept in state.items():
+        self._lived = set(state["lived"])
+        self._bases = {name: Basis(kept["size"]) for name, kept in state["bases"].items()}
+        for name, kept in state["bases"].items():
             self._bases[name].load_state_dict(kept)
 
 
@@ -97,6 +100,9 @@ def _layers(parts: Parts) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
     for part_name, part in parts:
         for name, module in part.named_modules():
             full = f"{part_name}.{name}" if name else part_name
+            if isinstance(module, NonDynamicallyQuantizableLinear):
+                # Attention reads this layer's weight without running it, so its inputs go unseen: frozen, as the rest.
+                continue
             if isinstance(module, nn.Linear):
                 yield full, module
             elif isinstance(module, nn.Conv2d):
@@ -115,22 +121,31 @@ def _layers(parts: Parts) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
 
 
 @contextmanager
-def _collecting(layers: dict[str, nn.Linear | nn.Conv2d], samples: int) -> Iterator[dict[str, Tensor]]:
+def _collecting(parts: Parts, samples: int) -> Iterator[tuple[dict[str, Tensor], set[str]]]:
+    """Inside, collect the inputs of every layer that runs, as rows, and the names of the parts that run."""
     rows: dict[str, Tensor] = {}
+    strides: dict[str, int] = {}
+    ran: set[str] = set()
 
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen = _rows(module, inputs[0].detach())
+            seen = _rows(module, inputs[0].detach())[:: strides.setdefault(name, 1)]
             rows[name] = torch.cat([rows[name], seen]) if name in rows else seen
-            if len(rows[name]) > 2 * samples:
-                rows[name] = _thin(rows[name], samples)
+            # One stride for early and late batches: every batch stays represented by its share of the rows.
+            while len(rows[name]) > 2 * samples:
+                rows[name] = rows[name][::2]
+                strides[name] *= 2
 
         return hook
 
-    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda *_: ran.add(name)
+
+    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in _layers(parts)]
+    hooks += [part.register_forward_pre_hook(note(name)) for name, part in parts]
     try:
         with torch.no_grad():
-            yield rows
+            yield rows, ran
         for name in rows:
             rows[name] = _thin(rows[name], samples)
     finally:
@@ -139,7 +154,7 @@ def _collecting(layers: dict[str, nn.Linear | nn.Conv2d], samples: int) -> Itera
 
 
 def _thin(rows: Tensor, samples: int) -> Tensor:
-    """Evenly spaced rows: deterministic, and every batch of a forward pass stays represented."""
+    """Evenly spaced rows, at most so many."""
     if len(rows) <= samples:
         return rows
     return rows[torch.linspace(0, len(rows) - 1, samples, device=rows.device).long()]
@@ -148,10 +163,10 @@ def _thin(rows: Tensor, samples: int) -> Tensor:
 def _rows(layer: nn.Module, inputs: Tensor) -> Tensor:
     """The layer's input as (N, D) rows that its weight multiplies, with a column of ones for a bias."""
     if isinstance(layer, nn.Conv2d):
-        # Only patches that will be kept are worth unfolding: a few images are enough.
+        # Only patches that will be kept are worth unfolding: a few images, evenly spaced, are enough.
         padding = layer.padding
         assert not isinstance(padding, str)
-        patches = F.unfold(inputs[:64], layer.kernel_size, layer.dilation, padding, layer.stride)
+        patches = F.unfold(inputs[:: -(-len(inputs) // 64)], layer.kernel_size, layer.dilation, padding, layer.stride)
         rows = patches.transpose(1, 2).flatten(0, 1)
     else:
         rows = inputs.flatten(0, -2)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lifelong.evaluation.summary import Summary, summarize
-from lifelong.events import Event, ExpertSpawned, RunStarted, ShiftDetected
+from lifelong.events import Event, ExpertChosen, ExpertSpawned, RunStarted, ShiftDetected
 from lifelong.record.console import ConsoleView
 from lifelong.record.measures import MEASURES, best, change, duration, names_of, score, verdict
 from lifelong.record.table import show, table
@@ -140,5 +140,9 @@ def test_runs_get_the_shortest_names_that_tell_them_apart(make_run: MakeRun) -> 
     assert names_of([one, one]) == ["flagship (1)", "flagship (2)"]
 
 
-def test_an_expert_spawned_at_the_very_start_is_no_news() -> None:
-    assert watched([(0, ExpertSpawned(0, 10))], terminal=False) == ""
+def test_the_first_expert_is_no_news_and_a_return_to_it_is_one_without_a_choice_noted_before() -> None:
+    told = watched([(1, ExpertSpawned(0, 10)), (5, ExpertSpawned(1, 10)), (9, ExpertChosen(0, 0.1))], terminal=False)
+    assert told.splitlines() == [
+        "step         5  expert 1 is new, 10 parameters",
+        "step         9  expert 0 takes over again (10.0 % unexplained)",
+    ]

@@ -31,9 +31,7 @@ def class_split(
     """
     source = data.load(torch.device(device))
     if not source.has_classes:
-        raise ValueError(
-            f"class_split needs class labels, but {source.name!r} asks for {source.objective.name}."
-        )
+        raise ValueError(f"class_split needs class labels, but {source.name!r} asks for {source.objective.name}.")
     given = _even(source, classes) if groups is None else groups
     _check(source, given)
     names = tuple(letter(index) for index in range(len(given)))

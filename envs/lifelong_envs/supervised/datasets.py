@@ -31,14 +31,10 @@ def datasets(
     sources = [source.load(torch.device(device)) for source in data]
     titles = names or [source.name for source in sources]
     if len(titles) != len(sources):
-        raise ValueError(
-            f"datasets: {len(sources)} data sets but {len(titles)} names. Give one name for each."
-        )
+        raise ValueError(f"datasets: {len(sources)} data sets but {len(titles)} names. Give one name for each.")
     twice = [title for title, count in Counter(titles).items() if count > 1]
     if twice:
-        raise ValueError(
-            f"datasets: several tasks would be called {', '.join(map(repr, twice))}. Give unique names."
-        )
+        raise ValueError(f"datasets: several tasks would be called {', '.join(map(repr, twice))}. Give unique names.")
     lessons = [_lesson(title, source, scenario) for title, source in zip(titles, sources, strict=True)]
     return TaskStream(f"datasets {', '.join(titles)}", lessons, timetable, scenario, seed)
 

@@ -28,9 +28,7 @@ def label_permuted(
     """
     source = data.load(torch.device(device))
     if not source.has_classes:
-        raise ValueError(
-            f"label_permuted needs class labels, but {source.name!r} asks for {source.objective.name}."
-        )
+        raise ValueError(f"label_permuted needs class labels, but {source.name!r} asks for {source.objective.name}.")
     names = lettered(tasks, timetable)
     renamings = derangements(source.outputs, len(names), seed)
     contract = scenario.contract(source.input_shape, source.outputs, source.objective)

@@ -20,9 +20,7 @@ def place(name: str) -> int:
         return ord(name) - ord("A")
     if re.fullmatch(r"T[1-9]\d*", name) and int(name[1:]) > 26:
         return int(name[1:]) - 1
-    raise ValueError(
-        f"timetable: order names the task {name!r}, but tasks are named A, B, ..., Z, T27, T28, ..."
-    )
+    raise ValueError(f"timetable: order names the task {name!r}, but tasks are named A, B, ..., Z, T27, T28, ...")
 
 
 def lettered(tasks: int | None, timetable: Timetable) -> tuple[str, ...]:

@@ -18,9 +18,7 @@ def permutations(size: int, count: int, seed: int) -> list[Tensor]:
     The n-th depends on the seed and n alone. Raises ValueError where there are not so many.
     """
     if size <= 12 and count > factorial(size):
-        raise ValueError(
-            f"{size} values have {factorial(size)} orders, that is not enough for {count} tasks."
-        )
+        raise ValueError(f"{size} values have {factorial(size)} orders, that is not enough for {count} tasks.")
     return list(islice(_distinct(size, seed), count))
 
 

@@ -43,9 +43,7 @@ def rotated(
             f"shape {source.input_shape}."
         )
     if angles is not None and tasks not in (None, len(angles)):
-        raise ValueError(
-            f"rotated: {len(angles)} angles for tasks={tasks}. Give one of the two, or make them agree."
-        )
+        raise ValueError(f"rotated: {len(angles)} angles for tasks={tasks}. Give one of the two, or make them agree.")
     names = lettered(tasks if angles is None else len(angles), timetable)
     turns = angles or [index * span / len(names) for index in range(len(names))]
     contract = scenario.contract(source.input_shape, source.outputs, source.objective)
@@ -82,9 +80,7 @@ class Rotation:
         height, width = images.shape[-2:]
         c, s = cos(radians(self.degrees)), sin(radians(self.degrees))
         # The grid's coordinates run from -1 to 1 along either side: their ratio keeps the turn from shearing.
-        turn = torch.tensor(
-            [[[c, -s * height / width, 0.0], [s * width / height, c, 0.0]]], device=images.device
-        )
+        turn = torch.tensor([[[c, -s * height / width, 0.0], [s * width / height, c, 0.0]]], device=images.device)
         grid = F.affine_grid(turn, [1, 1, height, width], align_corners=False)
         return torch.cat(
             [

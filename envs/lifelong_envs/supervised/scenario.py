@@ -37,9 +37,7 @@ class Scenario:
             ("head", self.head, get_args(Head)),
         ):
             if given not in known:
-                raise ValueError(
-                    f"scenario: {what}={given!r}, expected one of {', '.join(map(repr, known))}."
-                )
+                raise ValueError(f"scenario: {what}={given!r}, expected one of {', '.join(map(repr, known))}.")
 
     def contract(
         self,

@@ -28,9 +28,7 @@ class Timetable:
             if number is not None and number < 1:
                 raise ValueError(f"timetable: {what} must be at least 1, got {number}.")
         if self.order is not None and not self.named:
-            raise ValueError(
-                f'timetable: order {self.order!r} names no task. Write "A B A", or null for each once.'
-            )
+            raise ValueError(f'timetable: order {self.order!r} names no task. Write "A B A", or null for each once.')
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -42,8 +40,7 @@ class Timetable:
         for name in self.named:
             if name not in tasks:
                 raise ValueError(
-                    f"timetable: order names the task {name!r}, but this stream has "
-                    f"{', '.join(map(repr, tasks))}."
+                    f"timetable: order names the task {name!r}, but this stream has {', '.join(map(repr, tasks))}."
                 )
         return self.named or tuple(tasks)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from lifelong.stream import Stream
 from lifelong_envs.supervised.class_split import class_split
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.timetable import Timetable
-
-from lifelong.stream import Stream
 
 # Each sample holds its own label, so that what is served can be checked against what is asked.
 LABELS = torch.arange(60) % 6
@@ -44,9 +44,7 @@ def test_a_shared_head_tells_the_classes_only_where_judging_tells_the_task() -> 
 
 
 def test_a_head_per_task_numbers_classes_within_the_task() -> None:
-    stream = class_split(
-        SIX, scenario=Scenario(labels="judging", head="per_task"), groups=[[4, 1], [0, 2, 3]]
-    )
+    stream = class_split(SIX, scenario=Scenario(labels="judging", head="per_task"), groups=[[4, 1], [0, 2, 3]])
     assert pairs(stream) == {"A": {(4, 0), (1, 1)}, "B": {(0, 0), (2, 1), (3, 2)}}
     assert [task.contract.outputs for task in stream.tasks] == [2, 3]
     assert all(task.contract.own_head and task.contract.mask is None for task in stream.tasks)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from lifelong_envs.supervised.data import Csv
 
 from lifelong.objective import Classification, Regression
+from lifelong_envs.supervised.data import Csv
 
 CPU = torch.device("cpu")
 TEXT = """size,kind,weight,fixed
@@ -43,9 +43,7 @@ def test_columns_are_standardised_by_the_training_part(file: Path) -> None:
 
 
 def test_regression_targets_are_standardised_too(file: Path) -> None:
-    loaded = Csv(file, target=2, task="regression", split="time", test_share=1 / 6, drop=["kind", -1]).load(
-        CPU
-    )
+    loaded = Csv(file, target=2, task="regression", split="time", test_share=1 / 6, drop=["kind", -1]).load(CPU)
     assert (loaded.outputs, loaded.objective, loaded.input_shape) == (1, Regression(), (1,))
     torch.testing.assert_close(loaded.train_targets, torch.tensor([[-2.0], [-1], [0], [1], [2]]) / 2**0.5)
     torch.testing.assert_close(loaded.test_targets, torch.tensor([[6 / 2**0.5]]))
@@ -113,9 +111,7 @@ def test_a_faulty_table_is_refused(file: Path, old: str, new: str, message: str)
         ({"target": "kind", "test_share": 0.1}, "test_share=0.1 of 6 samples leaves 6 for training and 0"),
     ],
 )
-def test_settings_that_do_not_fit_the_table_are_refused(
-    file: Path, settings: dict[str, Any], message: str
-) -> None:
+def test_settings_that_do_not_fit_the_table_are_refused(file: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Csv(file, **settings).load(CPU)
 

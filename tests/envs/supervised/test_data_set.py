@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lifelong_envs.supervised.data import Arrays, DataSet, DataSource, Digits, from_torch_dataset
 from torch.utils.data import IterableDataset, TensorDataset
 
 from lifelong.objective import Classification, Explained, MultiLabel, Objective, Regression
+from lifelong_envs.supervised.data import Arrays, DataSet, DataSource, Digits, from_torch_dataset
 
 CPU = torch.device("cpu")
 X = torch.arange(12.0).view(6, 2)
@@ -180,7 +180,5 @@ def test_a_share_outside_0_and_1_is_refused(share: float) -> None:
 
 
 def test_a_share_that_leaves_a_part_empty_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"test_share=0\.001 of 1797 samples leaves 1797 for training and 0 for"
-    ):
+    with pytest.raises(ValueError, match=r"test_share=0\.001 of 1797 samples leaves 1797 for training and 0 for"):
         Digits(test_share=0.001).load(CPU)

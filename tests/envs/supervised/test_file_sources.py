@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lifelong_envs.supervised.data import Idx, Npz
 
 from lifelong.objective import Classification, Regression
+from lifelong_envs.supervised.data import Idx, Npz
 
 CPU = torch.device("cpu")
 IMAGES = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3) * 10
@@ -60,9 +60,7 @@ def test_variables_and_home_in_a_path_are_filled_in(folder: Path, monkeypatch: p
     monkeypatch.setenv("HOME", str(folder.parent))
     assert Idx(Path("~/small")).load(CPU).name == "small"
     monkeypatch.delenv("SOME_DATA")
-    with pytest.raises(
-        ValueError, match=r"\$SOME_DATA/small: an environment variable in this path is not set"
-    ):
+    with pytest.raises(ValueError, match=r"\$SOME_DATA/small: an environment variable in this path is not set"):
         Idx(Path("$SOME_DATA/small")).load(CPU)
 
 
@@ -89,9 +87,7 @@ def test_a_wrong_magic_number_is_refused(folder: Path) -> None:
 def test_a_truncated_gz_is_refused(folder: Path) -> None:
     file = folder / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-12])
-    with pytest.raises(
-        ValueError, match=r"train-images-idx3-ubyte.gz is cut short or damaged .*Fetch the file again"
-    ):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is cut short or damaged .*Fetch the file again"):
         Idx(folder).load(CPU)
     file.write_bytes(b"no gzip at all")
     with pytest.raises(ValueError, match="is cut short or damaged"):
@@ -151,9 +147,7 @@ def test_npz_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no file .*absent.npz. The folder .* has: nothing"):
         Npz(tmp_path / "absent.npz").load(CPU)
     np.savez(tmp_path / "other.npz", images=COLOUR, y_train=COLOUR)
-    with pytest.raises(
-        ValueError, match=r"lacks x_train, x_test, y_test. Expected .* it has images, y_train"
-    ):
+    with pytest.raises(ValueError, match=r"lacks x_train, x_test, y_test. Expected .* it has images, y_train"):
         Npz(tmp_path / "other.npz").load(CPU)
     (tmp_path / "broken.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:200])
     with pytest.raises(ValueError, match=r"broken\.np. is not an \.npz archive, or it is cut short"):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from lifelong.objective import Classification, MultiLabel, Regression
 from lifelong_envs.supervised.data import Arrays, Digits
 from lifelong_envs.supervised.datasets import datasets
 from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.timetable import Timetable
 
-from lifelong.objective import Classification, MultiLabel, Regression
-
 DRAW = torch.Generator().manual_seed(3)
-REAL = Arrays(
-    torch.rand(20, 3, generator=DRAW), torch.rand(20, generator=DRAW), torch.ones(2, 3), torch.ones(2)
-)
+REAL = Arrays(torch.rand(20, 3, generator=DRAW), torch.rand(20, generator=DRAW), torch.ones(2, 3), torch.ones(2))
 TAGS = Arrays(torch.rand(9, 4, 2), torch.eye(3).repeat(3, 1), torch.rand(3, 4, 2), torch.eye(3), name="tags")
 
 
@@ -34,9 +32,7 @@ def test_shapes_outputs_and_objectives_are_each_tasks_own() -> None:
         task = next(task for task in stream.tasks if task.name == truth.task)
         assert batch.contract == task.contract
         assert batch.inputs.shape[1:] == task.contract.input_shape
-        loss = task.contract.objective.loss(
-            torch.zeros(len(batch.inputs), task.contract.outputs), batch.targets
-        )
+        loss = task.contract.objective.loss(torch.zeros(len(batch.inputs), task.contract.outputs), batch.targets)
         assert loss.isfinite()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
+from lifelong.stream import Stream
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.label_permuted import label_permuted
 from lifelong_envs.supervised.permutations import derangements, permutations
 from lifelong_envs.supervised.permuted import permuted
 from lifelong_envs.supervised.timetable import Timetable
-from torch import Tensor
-
-from lifelong.stream import Stream
 
 PIXELS = torch.arange(60.0).view(1, 3, 4, 5)
 ONE = Arrays(PIXELS, torch.tensor([0]), PIXELS, torch.tensor([0]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
 from lifelong_envs.supervised.class_split import class_split
 from lifelong_envs.supervised.data import Csv, Digits, Idx, Npz
 from lifelong_envs.supervised.datasets import datasets

@@ -6,6 +6,7 @@ from math import cos, floor, radians, sin
 
 import pytest
 import torch
+
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.rotated import Rotation, rotated
 from lifelong_envs.supervised.timetable import Timetable
@@ -50,9 +51,7 @@ def test_training_and_test_images_turn_by_the_angle_of_their_task(images: Arrays
     turn = {"A": 0, "B": 1, "C": 2}
     train, test = torch.as_tensor(images.train_inputs), torch.as_tensor(images.test_inputs)
     for task in stream.tasks:
-        torch.testing.assert_close(
-            task.test_inputs, torch.rot90(test, turn[task.name], (2, 3)), atol=1e-4, rtol=0
-        )
+        torch.testing.assert_close(task.test_inputs, torch.rot90(test, turn[task.name], (2, 3)), atol=1e-4, rtol=0)
     served = 0
     for batch, truth in stream.experiences():
         back = torch.rot90(batch.inputs, -turn[truth.task], (2, 3))

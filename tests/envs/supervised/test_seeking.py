@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+
+from lifelong.experience import Batch, Truth
+from lifelong.stream import Stream
 from lifelong_envs.supervised.class_split import class_split
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.datasets import datasets
@@ -17,9 +20,6 @@ from lifelong_envs.supervised.rotated import rotated
 from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.timetable import Timetable
 
-from lifelong.experience import Batch, Truth
-from lifelong.stream import Stream
-
 Maker = Callable[[Arrays, Timetable, Scenario, int], Stream]
 
 STREAMS: dict[str, Maker] = {
@@ -28,9 +28,7 @@ STREAMS: dict[str, Maker] = {
     "class_split": lambda data, table, scenario, seed: class_split(
         data, table, scenario, groups=[[0, 1], [2, 3], [1, 2]], seed=seed
     ),
-    "label_permuted": lambda data, table, scenario, seed: label_permuted(
-        data, table, scenario, tasks=3, seed=seed
-    ),
+    "label_permuted": lambda data, table, scenario, seed: label_permuted(data, table, scenario, tasks=3, seed=seed),
     "datasets": lambda data, table, scenario, seed: datasets(
         [data, data, data], table, scenario, names=["A", "B", "C"], seed=seed
     ),
@@ -56,9 +54,7 @@ def content(stream: Stream) -> torch.Tensor:
 
 @every_stream
 @pytest.mark.parametrize("table", [RECURRING, SAMPLED], ids=["all_samples", "some_samples"])
-def test_starting_late_equals_skipping_from_any_step_on(
-    make: Maker, table: Timetable, images: Arrays
-) -> None:
+def test_starting_late_equals_skipping_from_any_step_on(make: Maker, table: Timetable, images: Arrays) -> None:
     scenario = Scenario(labels="training", boundaries="shown")
     whole = list(make(images, table, scenario, 3).experiences())
     for start in range(len(whole) + 1):
@@ -135,9 +131,7 @@ def test_labels_in_judging_are_told_in_training_too(make: Maker, images: Arrays)
 
 
 @every_stream
-def test_boundaries_are_shown_on_the_first_batch_of_each_visit_but_the_first(
-    make: Maker, images: Arrays
-) -> None:
+def test_boundaries_are_shown_on_the_first_batch_of_each_visit_but_the_first(make: Maker, images: Arrays) -> None:
     stream = make(images, RECURRING, Scenario(boundaries="shown"), 3)
     starts = [0]
     for segment in stream.segments:

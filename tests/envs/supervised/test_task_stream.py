@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from lifelong_envs.supervised import task_stream
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.datasets import datasets
@@ -42,9 +43,7 @@ def test_a_batch_larger_than_the_task_is_all_of_it() -> None:
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 64, 500])
-def test_the_size_of_chunks_changes_nothing(
-    chunk_bytes: int, images: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_chunks_changes_nothing(chunk_bytes: int, images: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     table = Timetable(order="B A", batch_size=4)
     usual = [batch.inputs for batch, _ in permuted(images, table).experiences()]
     monkeypatch.setattr(task_stream, "_CHUNK_BYTES", chunk_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.letters import letter, lettered, place
 from lifelong_envs.supervised.permuted import permuted

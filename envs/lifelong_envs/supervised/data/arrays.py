@@ -62,9 +62,7 @@ def _gathered(dataset: Dataset[Any], part: str) -> tuple[Tensor, Tensor]:
     if not hasattr(dataset, "__len__") or not len(dataset):
         raise ValueError(f"The {part} data set ({type(dataset).__name__}) is empty or has no length.")
     try:
-        pairs = [
-            (torch.as_tensor(x), torch.as_tensor(y)) for x, y in (dataset[i] for i in range(len(dataset)))
-        ]
+        pairs = [(torch.as_tensor(x), torch.as_tensor(y)) for x, y in (dataset[i] for i in range(len(dataset)))]
         return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(

@@ -53,9 +53,7 @@ class Csv:
         if len(self.delimiter) != 1 and self.delimiter != "whitespace":
             raise ValueError(f"delimiter={self.delimiter!r}: expected one character or 'whitespace'.")
         if self.labels_file is not None and self.target != -1:
-            raise ValueError(
-                f"Give either target={self.target!r} or labels_file={self.labels_file}, not both."
-            )
+            raise ValueError(f"Give either target={self.target!r} or labels_file={self.labels_file}, not both.")
 
     def load(self, device: torch.device) -> DataSet:
         """The data set on `device`. Raises ValueError naming file, line and column of what cannot be used."""

@@ -34,10 +34,7 @@ class DataSet:
     def __post_init__(self) -> None:
         if self.outputs < 1:
             raise ValueError(f"Data set {self.name!r} needs at least one output, got outputs={self.outputs}.")
-        devices = {
-            str(x.device)
-            for x in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
-        }
+        devices = {str(x.device) for x in (self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)}
         if len(devices) > 1:
             raise ValueError(f"Data set {self.name!r} lies on several devices: {', '.join(sorted(devices))}.")
         self._check_part("train", self.train_inputs, self.train_targets)
@@ -67,13 +64,10 @@ class DataSet:
         where = f"Data set {self.name!r}, {part}"
         if inputs.dtype != torch.float32 or inputs.ndim < 2:
             raise ValueError(
-                f"{where}_inputs must be float32 of shape (samples, ...), got {inputs.dtype} "
-                f"{tuple(inputs.shape)}."
+                f"{where}_inputs must be float32 of shape (samples, ...), got {inputs.dtype} {tuple(inputs.shape)}."
             )
         if len(inputs) != len(targets):
-            raise ValueError(
-                f"{where}: {len(inputs)} inputs but {len(targets)} targets. There must be one for each."
-            )
+            raise ValueError(f"{where}: {len(inputs)} inputs but {len(targets)} targets. There must be one for each.")
         if not inputs.numel():
             raise ValueError(f"{where}_inputs is empty: shape {tuple(inputs.shape)}.")
         _check_finite(f"{where}_inputs", inputs)
@@ -94,14 +88,10 @@ class DataSet:
                 )
         elif targets.dtype == torch.float32 and targets.ndim == 2 and targets.shape[1] == self.outputs:
             if isinstance(self.objective, Classification):
-                raise ValueError(
-                    f"{where} are floats, but classification needs int64 class indices, one a sample."
-                )
+                raise ValueError(f"{where} are floats, but classification needs int64 class indices, one a sample.")
             _check_finite(where, targets)
             if isinstance(self.objective, MultiLabel) and not _all_binary(targets):
-                raise ValueError(
-                    f"{where} must be 0 or 1 for the objective 'multi_label', but hold other values."
-                )
+                raise ValueError(f"{where} must be 0 or 1 for the objective 'multi_label', but hold other values.")
         else:
             raise ValueError(
                 f"{where} must be int64 of shape (samples,) or float32 of shape (samples, {self.outputs}), "

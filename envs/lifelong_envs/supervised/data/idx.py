@@ -28,9 +28,7 @@ class Idx:
 
     def __post_init__(self) -> None:
         if self.train_limit is not None and self.train_limit < 1:
-            raise ValueError(
-                f"train_limit={self.train_limit}: keep at least one training sample, or null for all."
-            )
+            raise ValueError(f"train_limit={self.train_limit}: keep at least one training sample, or null for all.")
 
     def load(self, device: torch.device) -> DataSet:
         """The data set on `device`. Raises ValueError for missing, damaged or contradicting files."""

@@ -11,9 +11,7 @@ from lifelong_envs.supervised.seeding import generator
 def check_share(test_share: float) -> None:
     """Raises ValueError where a share of samples is not between 0 and 1."""
     if not 0 < test_share < 1:
-        raise ValueError(
-            f"test_share={test_share}: expected a share of the samples between 0 and 1, like 0.2."
-        )
+        raise ValueError(f"test_share={test_share}: expected a share of the samples between 0 and 1, like 0.2.")
 
 
 def random_rows(strata: Tensor, test_share: float, split_seed: int) -> tuple[Tensor, Tensor]:

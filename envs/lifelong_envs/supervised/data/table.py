@@ -78,9 +78,7 @@ def read_table(path: Path, delimiter: str, header: bool) -> Table:
     try:
         text = read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{file} is not UTF-8 text ({error}). Convert it, or check that it is a table."
-        ) from error
+        raise ValueError(f"{file} is not UTF-8 text ({error}). Convert it, or check that it is a table.") from error
     cells = list(_split(text.splitlines(keepends=True), delimiter))
     names = tuple(cells.pop(0)[1]) if header and cells else ()
     if not cells:

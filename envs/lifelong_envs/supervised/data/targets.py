@@ -39,28 +39,19 @@ def with_objective(
     else:
         outputs = train_targets.shape[1]
         objective = objective or _float_objective(train_targets, test_targets)
-    return DataSet(
-        name, train_inputs.float(), train_targets, test_inputs.float(), test_targets, outputs, objective
-    )
+    return DataSet(name, train_inputs.float(), train_targets, test_inputs.float(), test_targets, outputs, objective)
 
 
 def _formed(targets: Tensor, objective: Objective | None) -> Tensor:
     whole = not targets.is_floating_point()
-    if (
-        whole
-        and targets.ndim == 2
-        and targets.shape[1] == 1
-        and not isinstance(objective, MultiLabel | Regression)
-    ):
+    if whole and targets.ndim == 2 and targets.shape[1] == 1 and not isinstance(objective, MultiLabel | Regression):
         targets = targets[:, 0]
     if whole and targets.ndim == 1 and not isinstance(objective, MultiLabel | Regression):
         return targets.long()
     if targets.ndim == 1:
         targets = targets[:, None]
     if targets.ndim != 2:
-        raise ValueError(
-            f"Targets must have shape (samples,) or (samples, outputs), got {tuple(targets.shape)}."
-        )
+        raise ValueError(f"Targets must have shape (samples,) or (samples, outputs), got {tuple(targets.shape)}.")
     if whole and targets.dtype != torch.bool and objective is None:
         raise ValueError(
             f"Integer targets of shape {tuple(targets.shape)} can mean several things: give one column for "

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toys import CONTRACT, batches, toy_stream
+
+from lifelong.events import ExpertChosen, ExpertSpawned, RolledBack, ShiftDetected, ShiftDismissed, Update
+from lifelong.experience import Query
+from lifelong.lifelong_learner import LifelongLearner
+from lifelong.network import Mlp
+from lifelong.optimizer import Optimizer
+from lifelong_agents.flagship import flagship
+from lifelong_agents.gpm import gpm
+
+FAST = Optimizer("adam", lr=0.01)
+
+
+def learner(**settings) -> LifelongLearner:
+    return flagship(network=Mlp(hidden=(16, 16)), optimizer=FAST, **settings)
+
+
+def live(learner: LifelongLearner, *stretches: list) -> list[tuple[int, object]]:
+    """Every event but the updates, with the number of batches learned."""
+    events, step = [], 0
+    for stretch in stretches:
+        for batch in stretch:
+            step += 1
+            first, *rest = learner.learn(batch)
+            assert isinstance(first, Update)
+            events += [(step, event) for event in rest]
+    return events
+
+
+def kinds(events: list[tuple[int, object]], kind: type) -> list[tuple[int, object]]:
+    return [(step, event) for step, event in events if isinstance(event, kind)]
+
+
+def weights(of: LifelongLearner, expert: int) -> list[torch.Tensor]:
+    assembly = of._pool.experts[expert].foundation.assembly
+    return [p.detach().clone() for p in assembly.parameters()]
+
+
+def test_a_new_world_is_noticed_and_given_to_a_new_expert():
+    events = live(learner(), batches(1, 80), batches(2, 40))
+    ((step, shift),) = kinds(events, ShiftDetected)
+    assert 80 < step <= 86
+    assert step - shift.delay == 80
+    assert [(s, e.expert) for s, e in kinds(events, ExpertSpawned)] == [(1, 0), (step, 1)]
+
+
+def test_a_world_that_comes_back_gets_its_expert_back():
+    agent = learner()
+    events = live(agent, batches(1, 80), batches(2, 80), batches(3, 80), batches(1, 40), batches(4, 40))
+    assert agent.size().experts == 4
+    ((step, chosen),) = kinds(events, ExpertChosen)
+    assert chosen.expert == 0
+    assert 240 < step <= 246
+    assert chosen.unexplained < 0.25
+
+
+def test_nothing_that_came_after_the_onset_stays_in_the_old_expert():
+    agent, oracle = learner(), learner()
+    past = batches(1, 80)
+    events = live(agent, past, batches(2, 40))
+    (_, shift), *_ = kinds(events, ShiftDetected)
+    # The onset was found exactly, so the old expert is to the bit the one that stopped there.
+    assert kinds(events, RolledBack)[0][1].experiences == shift.delay
+    live(oracle, past)
+    for ours, theirs in zip(weights(agent, 0), weights(oracle, 0), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_evidence_is_not_lost_but_learned_by_the_new_expert():
+    agent = learner()
+    news = batches(2, 40)
+    events = live(agent, batches(1, 80), news[:6])
+    (step, _), *_ = kinds(events, ShiftDetected)
+    # The new expert has learned exactly the batches since the onset, from the ancestor's weights on.
+    twin = learner()
+    live(twin, news[: step - 80])
+    late = learner()
+    live(late, batches(1, 80), news[: step - 80])
+    for ours, theirs in zip(weights(late, 1), weights(twin, 0), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_stationary_stream_raises_no_alarm():
+    agent = learner()
+    events = live(agent, batches(1, 1500))
+    assert not kinds(events, ShiftDetected)
+    assert agent.size().experts == 1
+
+
+def test_an_alarm_that_the_active_expert_can_explain_is_dismissed():
+    agent = learner()
+    live(agent, batches(1, 80))
+    # A stretch that is a little noisier than the world was, but still this world.
+    noisy = [replace(b, inputs=b.inputs + 1.2 * torch.randn(b.inputs.shape)) for b in batches(1, 60)]
+    torch.manual_seed(0)
+    events = live(agent, noisy)
+    assert kinds(events, ShiftDismissed)
+    assert not kinds(events, ExpertSpawned)
+    assert agent.size().experts == 1
+
+
+@pytest.mark.parametrize("read_every", [2, 8])
+def test_reading_losses_rarely_finds_the_same_shift_and_undoes_as_much(read_every):
+    often, rarely, oracle = learner(), learner(read_every=read_every), learner()
+    past, news = batches(1, 80), batches(2, 40)
+    events = live(rarely, past, news)
+    live(often, past, news)
+    ((step, shift),) = kinds(events, ShiftDetected)
+    assert 80 < step <= 86 + read_every
+    assert step - shift.delay == 80
+    live(oracle, past)
+    for ours, theirs in zip(weights(rarely, 0), weights(oracle, 0), strict=True):
+        assert torch.equal(ours, theirs)
+    assert rarely.size() == often.size()
+
+
+def test_a_shown_label_decides_who_learns_and_who_answers():
+    agent = learner()
+    stretches = [[replace(b, task=name) for b in batches(i, 20)] for i, name in ((1, "one"), (2, "two"), (1, "one"))]
+    events = live(agent, *stretches)
+    assert agent.size().experts == 2
+    assert [(s, e.expert) for s, e in kinds(events, ExpertChosen)] == [(41, 0)]
+    inputs = batches(1, 1)[0].inputs
+    # The label is believed, whatever the inputs look like.
+    for name, expert in (("one", 0), ("two", 1)):
+        assert agent.predict(Query(inputs, CONTRACT, name)).experts.unique().tolist() == [expert]
+
+
+def test_a_shown_boundary_is_taken_for_a_shift():
+    agent = learner()
+    marked = batches(2, 20)
+    marked[0] = replace(marked[0], boundary=True)
+    events = live(agent, batches(1, 20), marked)
+    # Twenty batches are too few for the detector, which is still warming up.
+    assert [s for s, _ in kinds(events, ExpertSpawned)] == [1, 21]
+
+
+def test_no_more_experts_than_allowed():
+    agent = learner(max_experts=2)
+    live(agent, batches(1, 80), batches(2, 80), batches(3, 80), batches(4, 80))
+    assert agent.size().experts == 2
+
+
+def test_gpm_keeps_one_network_and_protects_it():
+    agent = gpm(network=Mlp(hidden=(32, 32), bias=False), optimizer=FAST)
+    events = live(agent, batches(1, 80), batches(2, 80))
+    assert agent.size().experts == 1
+    assert len(kinds(events, ShiftDetected)) == 1
+    memory = agent._pool.experts[0].foundation.memory
+    assert 0.0 < memory.used() <= 1.0
+
+
+def test_the_cost_of_a_step_does_not_grow_with_the_number_of_experts():
+    agent = learner()
+    live(agent, *(batches(i, 60) for i in range(1, 9)))
+    assert agent.size().experts == 8
+    asked = []
+    for expert in agent._pool.experts:
+        expert.answer = lambda *_, e=expert: asked.append(e)  # type: ignore[method-assign]
+    active = agent._active.number
+    live(agent, batches(8, 20))
+    assert asked == []
+    assert agent._active.number == active
+
+
+def test_labels_hidden_or_shown_toy_streams_are_mastered():
+    for labels in ("never", "judging"):
+        stream = toy_stream("A B C A D", labels=labels, steps=80)
+        agent = learner()
+        for batch, _ in stream.experiences():
+            agent.learn(batch)
+        assert agent.size().experts == 4
+        for task in stream.tasks:
+            answer = agent.predict(Query(task.test_inputs, task.contract, task.label))
+            assert (answer.outputs.argmax(1) == task.test_targets).float().mean() > 0.93

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from toys import toy_stream, walk
+
+from lifelong.checkpoint import CheckpointError
+from lifelong.evaluation.schedule import Schedule
+from lifelong.events import CheckpointSaved, Event, TaskScored
+from lifelong.experience import Batch
+from lifelong.lifetime import run
+from lifelong.network import Mlp
+from lifelong.optimizer import Optimizer
+from lifelong_agents.finetune import Finetune
+from lifelong_agents.flagship import flagship
+from lifelong_agents.gpm import gpm
+from lifelong_agents.independent import Independent
+from lifelong_agents.joint import Joint
+
+FAST = Optimizer("adam", lr=0.01)
+NETWORK = Mlp(hidden=(16, 16))
+AGENTS = {
+    "flagship": lambda: flagship(NETWORK, FAST),
+    "flagship sharing": lambda: flagship(NETWORK, FAST, share="always"),
+    "flagship reading rarely": lambda: flagship(NETWORK, FAST, read_every=8),
+    "gpm": lambda: gpm(NETWORK, FAST),
+    "gpm lazy": lambda: gpm(NETWORK, Optimizer("sgd", lr=0.05, momentum=0.9), sync_every=16),
+    "finetune": lambda: Finetune(NETWORK, FAST),
+    "joint": lambda: Joint(NETWORK, FAST),
+}
+SCHEDULE = Schedule(within=2)
+
+
+class Stopped(RuntimeError):
+    """The process is gone."""
+
+
+class Mortal:
+    """A learner that dies before it has learned `after` experiences."""
+
+    def __init__(self, inner, after):
+        self._inner, self._left = inner, after
+
+    def learn(self, batch: Batch):
+        self._left -= 1
+        if self._left < 0:
+            raise Stopped
+        return self._inner.learn(batch)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_same_seed_writes_the_same_bytes(agent, tmp_path):
+    for name in ("one", "two"):
+        torch.rand(17)  # The state of the global generator must not matter.
+        run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / name, evaluation=SCHEDULE, name=agent)
+    one, two = ((tmp_path / name / "events.jsonl").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert (tmp_path / "one/scores.csv").read_bytes() == (tmp_path / "two/scores.csv").read_bytes()
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("stop_at", [45, 64, 130])
+def test_a_resumed_run_equals_the_uninterrupted_one(agent, stop_at, tmp_path):
+    options = {"evaluation": SCHEDULE, "name": agent, "checkpoint_every": 20, "flush_every": 7}
+    whole = run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / "whole", **options)
+    with pytest.raises(Stopped):
+        run(toy_stream("A B A"), Mortal(AGENTS[agent](), stop_at), out=tmp_path / "torn", **options)
+    torn = run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / "torn", resume=True, **options)
+    assert [e for e in torn.events] == [e for e in whole.events]
+    # Blocks of updates end where a checkpoint or the end is, so even the bytes agree.
+    assert (tmp_path / "torn/events.jsonl").read_bytes() == (tmp_path / "whole/events.jsonl").read_bytes()
+    assert (tmp_path / "torn/scores.csv").read_bytes() == (tmp_path / "whole/scores.csv").read_bytes()
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
+    options = {"evaluation": SCHEDULE, "checkpoint_every": 20}
+    whole = run(toy_stream("A B A"), flagship(NETWORK, FAST), out=tmp_path / "whole", **options)
+    with pytest.raises(Stopped):
+        run(toy_stream("A B A"), Mortal(flagship(NETWORK, FAST), 70), out=tmp_path / "torn", **options)
+    newest = max((tmp_path / "torn/checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:1000])
+    torn = run(toy_stream("A B A"), flagship(NETWORK, FAST), out=tmp_path / "torn", resume=True, **options)
+    assert torn.matrix.scores.tolist() == whole.matrix.scores.tolist()
+
+
+def test_a_run_without_a_checkpoint_says_so_when_resumed(tmp_path):
+    with pytest.raises(Stopped):
+        run(toy_stream(), Mortal(Finetune(NETWORK), 5), out=tmp_path / "torn")
+    with pytest.raises(CheckpointError, match="stopped before its first one"):
+        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "torn", resume=True)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    options = {"evaluation": SCHEDULE, "checkpoint_every": 20}
+    with pytest.raises(Stopped):
+        run(toy_stream(), Mortal(Finetune(NETWORK), 25), out=tmp_path / "torn", **options)
+    (checkpoint,) = (tmp_path / "torn/checkpoints").iterdir()
+    torch.save({"format": 1, "step": 20, "learner": Trap()}, checkpoint)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "torn", resume=True, **options)
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path):
+    result = run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run", checkpoint_every=20)
+    assert len([e for _, e in result.events if isinstance(e, CheckpointSaved)]) == 9
+    assert [p.name for p in sorted((tmp_path / "run/checkpoints").iterdir())] == [
+        "step-000000000160.pt",
+        "step-000000000180.pt",
+    ]
+
+
+def test_a_run_is_never_written_over(tmp_path):
+    run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run")
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run")
+
+
+def test_the_matrix_has_the_untrained_learner_in_row_0_and_every_task_as_a_column():
+    result = run(toy_stream("A B A"), Finetune(NETWORK, FAST), evaluation=SCHEDULE)
+    assert result.folder is None
+    assert result.matrix.tasks == ("A", "B")
+    assert result.matrix.segments == ("A", "B", "A")
+    untrained = result.matrix.scores[0]
+    assert (untrained < 0.7).all()
+    assert result.matrix.scores[1, 0] > 0.95 > result.matrix.scores[1, 1]
+    looks = {step for step, e in result.events if isinstance(e, TaskScored)}
+    assert looks == {0, 20, 40, 60, 80, 100, 120, 140, 160, 180}
+
+
+def test_the_folder_has_every_file_and_the_summary_every_number(tmp_path):
+    run(toy_stream("A B A"), flagship(NETWORK, FAST), out=tmp_path / "run", config="seed: 0\n")
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names >= {"config.yaml", "events.jsonl", "scores.csv", "summary.json", "report.html", "checkpoints"}
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    promised = """acc bwt fwt forgetting learning_accuracy prequential_accuracy experts shifts_true shifts_detected
+        false_alarms missed_shifts detection_delay routing_accuracy steps wall_seconds seed versions""".split()
+    assert all(summary[name] is not None for name in promised)
+    assert summary["experts"] == summary["shifts_detected"] == summary["shifts_true"] == 2
+    assert summary["false_alarms"] == summary["missed_shifts"] == 0
+
+
+class Spy:
+    """Keeps everything that a learner is handed, by whatever method."""
+
+    def __init__(self, inner):
+        self._inner, self.handed = inner, []
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return found
+
+        def call(*given):
+            self.handed += given
+            return found(*given)
+
+        return call
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_agents_never_see_a_task_id(agent):
+    spy = Spy(AGENTS[agent]())
+    stream = toy_stream("A B A")
+    run(stream, spy, evaluation=SCHEDULE)
+    handed = list(walk(spy.handed))
+    assert sum(isinstance(thing, Batch) for thing in handed) == 180
+    names = {task.name for task in stream.tasks}
+    assert not [thing for thing in handed if isinstance(thing, str) and thing in names]
+    assert len({id(thing.contract) for thing in handed if isinstance(thing, Batch)}) == 1
+    assert not any(thing.boundary for thing in handed if isinstance(thing, Batch))
+
+
+def test_the_spy_would_notice_a_label():
+    spy = Spy(Finetune(NETWORK))
+    run(toy_stream("A B A", labels="judging"), spy, evaluation=SCHEDULE)
+    assert {"A", "B"} <= {thing for thing in walk(spy.handed) if isinstance(thing, str)}
+
+
+def test_the_oracle_needs_labels_and_says_how_to_give_them():
+    with pytest.raises(ValueError, match=r"stream\.scenario\.labels=judging"):
+        run(toy_stream(), Independent(NETWORK))
+    result = run(toy_stream("A B A", labels="judging"), Independent(NETWORK, FAST))
+    assert result.summary.experts == 2
+    assert result.summary.labels_shown
+
+
+def test_a_subscriber_sees_the_run_in_order():
+    class Watch:
+        def __init__(self):
+            self.steps: list[int] = []
+            self.closed = 0
+
+        def on(self, step: int, event: Event) -> None:
+            self.steps.append(step)
+
+        def close(self) -> None:
+            self.closed += 1
+
+    watch = Watch()
+    run(toy_stream(), Finetune(NETWORK), subscribers=[watch])
+    assert watch.steps == sorted(watch.steps)
+    assert watch.closed == 1

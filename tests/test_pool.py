@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from toys import CONTRACT, batches
+
+from lifelong.experience import Query
+from lifelong.expert import Expert, Normal
+from lifelong.network import Mlp
+from lifelong.objective import Classification, Contract
+from lifelong.optimizer import Optimizer
+from lifelong.pool import Pool, Upbringing
+from lifelong.routing.gaussian import GaussianRouter
+
+FAST = Optimizer("adam", lr=0.01)
+
+
+def raised(pool: Pool, world: int) -> Expert:
+    """An expert that has learned the world, with its normal loss and the description of its inputs."""
+    expert = pool.spawn(batches(world, 1))
+    losses = [float(expert.update(batch).loss) for batch in batches(world, 120)]
+    expert.normal = Normal(sum(losses[-20:]) / 20, 0.02)
+    expert.description = GaussianRouter().describe(torch.cat([b.inputs for b in batches(world, 20)]))
+    return expert
+
+
+@pytest.fixture
+def pool() -> Pool:
+    pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), seed=0, device="cpu")
+    for world in (1, 2, 3):
+        raised(pool, world)
+    return pool
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_expert_of_a_world_explains_its_evidence(pool, world):
+    verdicts = pool.judge(batches(world, 3))
+    assert verdicts[0].expert.number == world - 1
+    assert pool.knows(verdicts[0])
+    assert not any(pool.knows(v) for v in verdicts[1:])
+
+
+def test_nobody_explains_an_unknown_world(pool):
+    assert not any(pool.knows(v) for v in pool.judge(batches(9, 3)))
+
+
+def test_experts_of_another_contract_are_not_asked(pool):
+    other = Contract((8,), 5, Classification())
+    evidence = [type(b)(b.inputs, b.targets, other) for b in batches(1, 2)]
+    assert pool.judge(evidence) == []
+
+
+def test_unlabelled_samples_are_routed_one_by_one(pool):
+    parts = [batches(world, 4) for world in (1, 2, 3)]
+    inputs = torch.cat([b.inputs for part in parts for b in part])
+    targets = torch.cat([b.targets for part in parts for b in part])
+    owners = torch.arange(3).repeat_interleave(64)
+    shuffle = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
+    answer = pool.answer(Query(inputs[shuffle], CONTRACT), GaussianRouter(), pool.experts)
+    assert (answer.experts == owners[shuffle]).float().mean() > 0.97
+    assert (answer.outputs.argmax(1) == targets[shuffle]).float().mean() > 0.95
+
+
+def test_all_experts_start_as_their_ancestor():
+    pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), seed=3, device="cpu")
+    inputs = batches(1, 1)[0].inputs
+    untrained = pool.untrained(inputs, CONTRACT)
+    for _ in range(2):
+        expert = pool.spawn(batches(1, 1))
+        expert.foundation.assembly.grow(CONTRACT, expert.lane)
+        assert torch.equal(expert.answer(inputs, CONTRACT), untrained)
+        expert.update(batches(1, 1)[0])
+
+
+def test_always_shares_one_body_and_never_shares_none():
+    for share, bodies in (("always", 1), ("never", 3)):
+        pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST, share=share), seed=0, device="cpu")
+        experts = [pool.spawn(batches(1, 1)) for _ in range(3)]
+        assert len({id(e.foundation.assembly) for e in experts}) == bodies
+        for expert in experts:
+            expert.foundation.assembly.grow(CONTRACT, expert.lane)
+        body, head = 8 * 16 + 16 + 16 * 16 + 16, 16 * 3 + 3
+        assert pool.size().parameters == bodies * body + 3 * head
+
+
+def test_auto_shares_where_features_serve_and_founds_where_they_do_not():
+    # World 5: the same inputs as world 1, with the classes renamed; world 6: other inputs altogether.
+    pool = Pool(Upbringing(Mlp(hidden=(64, 64)), FAST, share="auto"), seed=0, device="cpu")
+    hard = Contract((8,), 2, Classification())
+
+    def rings(seed: int, flipped: bool = False) -> list:
+        random = torch.Generator().manual_seed(seed)
+        inputs = torch.randn(1600, 8, generator=random)
+        targets = ((inputs[:, 0] * inputs[:, 1] * 1.0 > 0) ^ flipped).long()
+        return [
+            type(b)(x, y, hard) for b, x, y in zip(batches(1, 100), inputs.split(16), targets.split(16), strict=True)
+        ]
+
+    first = pool.spawn(rings(1))
+    for _ in range(6):
+        for batch in rings(1):
+            first.update(batch)
+    assert pool.spawn(rings(2, flipped=True)[:20]).foundation is first.foundation
+    shuffled = [type(b)(b.inputs.roll(3, 1), b.targets, hard) for b in rings(4)]
+    assert pool.spawn(shuffled[:20]).foundation is not first.foundation
+
+
+def test_a_full_pool_says_so():
+    pool = Pool(Upbringing(Mlp(hidden=(4,)), FAST, limit=1), seed=0, device="cpu")
+    assert not pool.is_full
+    pool.spawn(batches(1, 1))
+    assert pool.is_full
+    with pytest.raises(ValueError, match="at least 1 expert"):
+        Upbringing(Mlp(), FAST, limit=0)
+
+
+def test_state_round_trip_keeps_every_answer(pool):
+    other = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), seed=0, device="cpu")
+    other.load_state_dict(pool.state_dict())
+    query = Query(batches(2, 1)[0].inputs, CONTRACT)
+    ours, theirs = (p.answer(query, GaussianRouter(), p.experts) for p in (pool, other))
+    assert torch.equal(ours.outputs, theirs.outputs)
+    assert torch.equal(ours.experts, theirs.experts)
+    # And they go on learning alike.
+    for batch in batches(2, 5):
+        pool.experts[1].update(batch)
+        other.experts[1].update(batch)
+    assert torch.equal(pool.experts[1].answer(query.inputs, CONTRACT), other.experts[1].answer(query.inputs, CONTRACT))
