@@ -9,7 +9,6 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-
 Name = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"]
 
 

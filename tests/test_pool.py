@@ -45,7 +45,7 @@ def test_nobody_explains_an_unknown_world(pool):
 
 
 def test_experts_of_another_contract_are_not_asked(pool):
-    other = Contract((8,), 5, Classification())
+    other = Contract((16,), 7, Classification())
     evidence = [type(b)(b.inputs, b.targets, other) for b in batches(1, 2)]
     assert pool.judge(evidence) == []
 
@@ -79,7 +79,7 @@ def test_always_shares_one_body_and_never_shares_none():
         assert len({id(e.foundation.assembly) for e in experts}) == bodies
         for expert in experts:
             expert.foundation.assembly.grow(CONTRACT, expert.lane)
-        body, head = 8 * 16 + 16 + 16 * 16 + 16, 16 * 3 + 3
+        body, head = 2 * (16 * 16 + 16), 16 * 6 + 6
         assert pool.size().parameters == bodies * body + 3 * head
 
 

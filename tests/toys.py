@@ -15,15 +15,15 @@ from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.task_stream import TaskStream
 from lifelong_envs.supervised.timetable import Timetable
 
-CONTRACT = Contract((8,), 3, Classification())
+CONTRACT = Contract((16,), 6, Classification())
 
 
 def blobs(seed: int, samples: int, shift: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Three well separated clouds of 8 numbers, whose places depend on the seed."""
+    """Six well separated clouds of 16 numbers, whose places depend on the seed."""
     random = torch.Generator().manual_seed(seed)
-    places = 3 * torch.randn(3, 8, generator=random)
-    targets = torch.randint(3, (samples,), generator=random)
-    return places[targets] + torch.randn(samples, 8, generator=random) + shift, targets
+    places = 3 * torch.randn(6, 16, generator=random)
+    targets = torch.randint(6, (samples,), generator=random)
+    return places[targets] + torch.randn(samples, 16, generator=random) + shift, targets
 
 
 def batches(seed: int, count: int, size: int = 16) -> list[Batch]:
