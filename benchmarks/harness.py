@@ -10,6 +10,12 @@ from pathlib import Path
 
 import torch
 
+from lifelong.config import load_config
+from lifelong.evaluation.summary import Summary
+from lifelong.lifetime import run
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
 
 def arguments(doc: str | None) -> argparse.Namespace:
     """--quick for a shorter run with the same shape, --json FILE for the numbers."""
@@ -17,6 +23,23 @@ def arguments(doc: str | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer seeds or rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     return parser.parse_args()
+
+
+def summary_of(config: str, seed: int, *overrides: str, agent: str = "agent") -> Summary:
+    """Run a configuration's agent (or its reference) without writing anything, on one thread."""
+    # Set here, so that configurations find the real data in the folder beside the project as well.
+    if (folder := data_folder()) is not None:
+        os.environ["LIFELONG_DATA"] = str(folder)
+    study = load_config(CONFIGS / config, [f"seed={seed}", *overrides]).build()
+    plan = study.agent if agent == "agent" else study.reference
+    assert plan is not None
+    torch.set_num_threads(1)
+    return run(study.stream, plan.build(), seed=seed, name=plan.name, evaluation=study.schedule).summary
+
+
+def rounded(value: float | None) -> float | None:
+    """Four decimals, and None for what is not defined."""
+    return None if value is None else round(value, 4)
 
 
 def data_folder() -> Path | None:

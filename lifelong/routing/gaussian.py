@@ -52,7 +52,8 @@ class GaussianRouter:
             noise = torch.maximum(noise, self.floor * total / d).clamp_min(1e-6)
             kept = {"mean": mean, "axes": axes, "variances": torch.maximum(variances, noise), "noise": noise}
         near = centred[:2048]
-        kept["least"] = torch.quantile(_log_likelihood(near, near.square().sum(1), mean, kept), self.reject)
+        own = _log_likelihood(near, near.square().sum(1), mean, kept)
+        kept["least"] = torch.quantile(own, self.reject, interpolation="lower")
         return kept
 
     @torch.no_grad()
@@ -68,8 +69,20 @@ class GaussianRouter:
         # argmax may return any of several equal maxima; the first one is promised.
         best = (likelihoods == likelihoods.max(0).values).to(torch.uint8).argmax(0)
         experts = torch.tensor([expert for expert, _ in known], device=rows.device)
-        least = torch.stack([kept["least"] for _, kept in known])
-        return Match(experts[best], likelihoods.gather(0, best[None])[0] >= least[best])
+        return Match(experts[best], _likely(inputs.flatten(1).to(torch.float32), best, known))
+
+
+def _likely(rows: Tensor, best: Tensor, known: Sequence[tuple[int, dict[str, Tensor]]]) -> Tensor:
+    """(B, D) rows and who explains each best -> (B,) whether it is likely enough for that one.
+
+    Seen from that expert's own mean: from a common centre, far from both, too few digits would be left to tell.
+    """
+    likely = torch.zeros_like(best, dtype=torch.bool)
+    for index in torch.unique(best).tolist():
+        kept, mine = known[index][1], best == index
+        centred = rows[mine] - kept["mean"]
+        likely[mine] = _log_likelihood(centred, centred.square().sum(1), kept["mean"], kept) >= kept["least"]
+    return likely
 
 
 def _principal(centred: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,8 @@ class NearestMean:
             sums = torch.zeros_like(centres).index_add_(0, nearest, rows)
             sizes = torch.bincount(nearest, minlength=count)[:, None]
             centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
-        farthest = torch.quantile(torch.cdist(rows[:2048], centres).min(1).values, 1 - self.reject)
+        own = torch.cdist(rows[:2048], centres).min(1).values
+        farthest = torch.quantile(own, 1 - self.reject, interpolation="higher")
         return {"centres": centres, "farthest": farthest}
 
     @torch.no_grad()

@@ -14,6 +14,12 @@ from typing import Any
 
 from lifelong.shift.detector import Shift
 
+LONGEST_RUN = 64
+"""Values that an onset is looked for in; a slower drift than that has none."""
+
+LEAST_EVIDENCE = 3
+"""Values of a new world that it takes to believe in it, however close to the threshold chance had brought the sum."""
+
 
 @dataclass(slots=True)
 class Cusum:
@@ -33,7 +39,7 @@ class Cusum:
     floor: float = 0.1
     statistic: float = field(default=0.0, init=False)
     _seen: int = field(default=0, init=False, repr=False)
-    _run: int = field(default=0, init=False, repr=False)
+    _run: list[float] = field(default_factory=list, init=False, repr=False)
     _level: float = field(default=0.0, init=False, repr=False)
     _variance: float = field(default=0.0, init=False, repr=False)
 
@@ -62,14 +68,34 @@ class Cusum:
         if self._seen <= self.warmup:
             self._learn(error)
             return None
-        excess = min(error / spread, self.cap) - self.allowance
-        self.statistic = max(0.0, self.statistic + excess)
-        self._run = self._run + 1 if self.statistic > 0.0 else 0
-        if self.statistic > self.threshold:
-            return Shift(self._run, self.statistic, self.threshold)
+        score = min(error / spread, self.cap)
+        self.statistic = max(0.0, self.statistic + score - self.allowance)
+        if self.statistic == 0.0:
+            self._run.clear()
+        else:
+            self._run.append(score)
+            del self._run[:-LONGEST_RUN]
+        if self.statistic > self.threshold and (onset := self._onset()) >= LEAST_EVIDENCE:
+            return Shift(onset, self.statistic, self.threshold)
         if self.statistic <= 2.0 * (self.cap - self.allowance):
             self._learn(min(error, self.cap * spread))
         return None
+
+    def _onset(self) -> int:
+        """How many of the values since the sum left zero belong to the new world.
+
+        Chance may have lifted the sum before the shift did. Two levels are fitted to the scores by least squares, and
+        the first is taken off where it is less than half the second.
+        """
+        count, total, low_sum = len(self._run), sum(self._run), 0.0
+        chance, gain = 0, 0.0
+        for split in range(1, count):
+            low_sum += self._run[split - 1]
+            low, high = low_sum / split, (total - low_sum) / (count - split)
+            explained = split * (count - split) * (high - low) ** 2
+            if low < 0.5 * high and explained > gain:
+                chance, gain = split, explained
+        return count - chance
 
     def _learn(self, error: float) -> None:
         rate = max(1.0 / self.memory, 1.0 / self._seen)
@@ -79,7 +105,7 @@ class Cusum:
         self._level += error * (fall if error < 0.0 else 1.0 / self.memory)
 
     def rearm(self) -> None:
-        self.statistic, self._run = 0.0, 0
+        self.statistic, self._run = 0.0, []
 
     def reset(self) -> None:
         self.rearm()
@@ -89,11 +115,11 @@ class Cusum:
         return {
             "statistic": self.statistic,
             "seen": self._seen,
-            "run": self._run,
+            "run": list(self._run),
             "level": self._level,
             "variance": self._variance,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.statistic, self._seen, self._run = state["statistic"], state["seen"], state["run"]
+        self.statistic, self._seen, self._run = state["statistic"], state["seen"], list(state["run"])
         self._level, self._variance = state["level"], state["variance"]

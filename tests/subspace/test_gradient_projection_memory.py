@@ -1,0 +1,324 @@
+"""What a network knew it still knows, to the last digits, after it has learned something else under its memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.subspace import gpm
+from lifelong.subspace.gpm import GradientProjectionMemory, Growth
+from lifelong.updates.attach import attach
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_a_seed() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_num_threads(threads)
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(40, 32), nn.ReLU(), nn.LayerNorm(32), nn.Linear(32, 24), nn.ReLU(), nn.Linear(24, 5))
+
+
+def cnn() -> nn.Module:
+    """(B, 4, 8, 8) -> (B, 5), through padding, stride, a norm and a bias-free convolution."""
+    return nn.Sequential(
+        nn.Conv2d(4, 8, 3, padding=1, stride=2),
+        nn.GroupNorm(4, 8),
+        nn.ReLU(),
+        nn.Conv2d(8, 12, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(12 * 16, 5),
+    )
+
+
+class Attentive(nn.Module):
+    """(B, 6, 16) -> (B, 6, 16): attention runs its output layer's weight without calling the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start = nn.Parameter(torch.randn(16))
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.last = nn.Linear(16, 16)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        inputs = inputs + self.start
+        outputs: Tensor = self.last(self.attention(inputs, inputs, inputs, need_weights=False)[0])
+        return outputs
+
+
+Answer = Callable[[Tensor], Tensor]
+
+
+def whole(parts: list[tuple[str, nn.Module]]) -> Answer:
+    """The parts, one after the other."""
+
+    def answer(inputs: Tensor) -> Tensor:
+        for _, part in parts:
+            inputs = part(inputs)
+        return inputs
+
+    return answer
+
+
+def learn(parts: list[tuple[str, nn.Module]], inputs: Tensor, memory: GradientProjectionMemory | None) -> float:
+    """Fit a random constant for 60 steps with momentum and decay; the share of the loss that is left."""
+    answer = whole(parts)
+    parameters = [p for _, part in parts for p in part.parameters()]
+    optimizer = torch.optim.SGD(parameters, lr=0.02, momentum=0.9, weight_decay=0.01)
+    attach(optimizer, [] if memory is None else memory.guards(parts))
+    wanted = torch.randn(answer(inputs[:1]).shape).expand_as(answer(inputs)) * 3
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = F.mse_loss(answer(inputs), wanted)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    return losses[-1] / losses[0]
+
+
+def remember(parts: list[tuple[str, nn.Module]], old: Tensor) -> tuple[GradientProjectionMemory, list[Growth]]:
+    memory = GradientProjectionMemory(first_energy=1.0, energy=1.0)
+    return memory, memory.consolidate(parts, lambda: whole(parts)(old))
+
+
+CASES = {
+    "mlp": (mlp, (40,), 12),
+    "cnn": (cnn, (4, 8, 8), 2),
+    "attention": (Attentive, (6, 16), 1),
+    "a convolution that it has no basis for": (
+        lambda: nn.Sequential(nn.Conv1d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36, 36)),
+        (4, 8),
+        8,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("split", [False, True])
+def test_old_outputs_survive_new_learning(case: str, split: bool) -> None:
+    make, shape, count = CASES[case]
+    net = make()
+    if split and isinstance(net, nn.Sequential):
+        # As in a grown network: an encoder, which may hold no layer that has a basis, and a trunk.
+        parts: list[tuple[str, nn.Module]] = [("encoders.x", net[:1]), ("trunk", net[1:])]
+    else:
+        parts = [("net", net)]
+    old, new = torch.randn(count, *shape), torch.randn(64, *shape)
+    answer = whole(parts)
+    before = answer(old).detach()
+    memory, grown = remember(parts, old)
+    assert grown
+    assert all(0 < g.rank < g.size and g.energy > 1 - 1e-6 for g in grown)
+    learned = learn(parts, new, memory)
+    assert learned < 0.95
+    assert float((answer(old).detach() - before).norm() / before.norm()) < 1e-4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_the_memory_old_outputs_are_lost(case: str) -> None:
+    make, shape, count = CASES[case]
+    parts = [("net", make())]
+    old, new = torch.randn(count, *shape), torch.randn(64, *shape)
+    before = whole(parts)(old).detach()
+    learn(parts, new, None)
+    assert float((whole(parts)(old).detach() - before).norm() / before.norm()) > 0.05
+
+
+def test_a_second_task_is_kept_beside_the_first() -> None:
+    parts = [("net", mlp())]
+    answer = whole(parts)
+    first, second, new = torch.randn(8, 40), torch.randn(8, 40), torch.randn(64, 40)
+    memory, (one, *_) = remember(parts, first)
+    learn(parts, second, memory)
+    before = answer(torch.cat([first, second])).detach()
+    two, *_ = memory.consolidate(parts, lambda: answer(second))
+    # 8 inputs with the constant one: the second task brings 8 more directions in all.
+    assert (one.rank, two.rank) == (8, 16)
+    learn(parts, new, memory)
+    after = answer(torch.cat([first, second])).detach()
+    assert float((after - before).norm() / before.norm()) < 1e-4
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), (1, 2, 2), ((2, 1), (0, 1), (1, 2))])
+def test_rows_times_the_weight_are_the_convolution(
+    bias: bool, stride: int | tuple[int, int], padding: int | tuple[int, int], dilation: int | tuple[int, int]
+) -> None:
+    layer = nn.Conv2d(3, 5, (3, 2), stride=stride, padding=padding, dilation=dilation, bias=bias)
+    inputs = torch.randn(4, 3, 9, 10)
+    weight = layer.weight.flatten(1)
+    if layer.bias is not None:
+        weight = torch.cat([weight, layer.bias[:, None]], dim=1)
+    outputs = layer(inputs)
+    wanted = outputs.permute(0, 2, 3, 1).flatten(0, 2)
+    assert torch.allclose(gpm._rows(layer, inputs) @ weight.T, wanted, atol=1e-5)
+
+
+def test_rows_of_a_linear_layer_are_its_inputs_at_every_position() -> None:
+    layer, inputs = nn.Linear(6, 3), torch.randn(4, 5, 6)
+    rows = gpm._rows(layer, inputs)
+    weight = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
+    assert torch.allclose(rows @ weight.T, layer(inputs).flatten(0, 1), atol=1e-6)
+
+
+def test_images_for_a_basis_are_taken_from_the_whole_batch() -> None:
+    layer = nn.Conv2d(1, 1, 1, bias=False)
+    numbers = torch.arange(200.0).view(200, 1, 1, 1)
+    rows = gpm._rows(layer, numbers).flatten().tolist()
+    assert len(rows) <= 64
+    assert rows == list(range(0, 200, 4))
+
+
+def test_early_batches_are_not_crowded_out_by_later_ones() -> None:
+    layer = nn.Linear(40, 3, bias=False)
+
+    def forward() -> None:
+        for direction in torch.eye(40):
+            layer(direction.expand(64, 40))
+
+    (growth,) = GradientProjectionMemory(energy=1.0, samples=100).consolidate([("net", layer)], forward)
+    assert growth.rank == 40
+
+
+def test_no_more_rows_are_kept_than_asked_for() -> None:
+    layer = nn.Linear(40, 3, bias=False)
+    memory = GradientProjectionMemory(energy=1.0, samples=10)
+    (growth,) = memory.consolidate([("net", layer)], lambda: [layer(torch.randn(32, 40)) for _ in range(5)])
+    assert growth.rank == 10
+
+
+def test_encoders_and_the_rest_keep_their_own_share_of_energy() -> None:
+    # Ten directions of equal energy: a share of 0.45 takes five of them, one of 0.85 nine.
+    inputs = torch.eye(10)
+    encoder, trunk = nn.Linear(10, 10, bias=False), nn.Linear(10, 4, bias=False)
+    encoder.weight.data.copy_(torch.eye(10))
+    memory = GradientProjectionMemory(first_energy=0.45, energy=0.85)
+    grown = memory.consolidate([("encoders.x", encoder), ("trunk", trunk)], lambda: trunk(encoder(inputs)))
+    assert [(g.layer, g.rank, g.size, round(g.energy, 6)) for g in grown] == [
+        ("encoders.x", 5, 10, 0.5),
+        ("trunk", 9, 10, 0.9),
+    ]
+    assert memory.used() == pytest.approx(0.9)
+
+
+def test_nothing_is_guarded_or_used_before_the_first_consolidation() -> None:
+    memory = GradientProjectionMemory()
+    assert memory.guards([("net", cnn())]) == []
+    assert memory.used() == 0.0
+
+
+def guarded(memory: GradientProjectionMemory, parts: list[tuple[str, nn.Module]]) -> set[int]:
+    return {id(p) for guard in memory.guards(iter(parts)) for p in guard.parameters}
+
+
+def test_after_it_every_parameter_of_what_ran_is_guarded_once() -> None:
+    net = cnn()
+    memory, _ = remember([("net", net)], torch.randn(2, 4, 8, 8))
+    parameters = [id(p) for guard in memory.guards(iter([("net", net)])) for p in guard.parameters]
+    assert sorted(parameters) == sorted(id(p) for p in net.parameters())
+
+
+def test_norms_are_frozen_after_the_first_consolidation() -> None:
+    net = cnn()
+    norm = net.get_submodule("1")
+    first = norm.weight.detach().clone()
+    learn([("net", net)], torch.randn(8, 4, 8, 8), GradientProjectionMemory())
+    before = norm.weight.detach().clone()
+    assert not torch.equal(before, first)
+    memory, _ = remember([("net", net)], torch.randn(2, 4, 8, 8))
+    learn([("net", net)], torch.randn(8, 4, 8, 8), memory)
+    assert torch.equal(norm.weight, before)
+
+
+def test_an_encoder_that_came_later_is_free() -> None:
+    def encoder(size: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(size, 8), nn.LayerNorm(8))
+
+    trunk = nn.Linear(8, 4)
+    old: list[tuple[str, nn.Module]] = [("encoders.1x28x28", encoder(784)), ("trunk", trunk)]
+    memory, _ = remember(old, torch.randn(3, 784))
+    # Its name is the beginning of the other's name, which must not make it old.
+    later = encoder(56)
+    ids = guarded(memory, [*old, ("encoders.1x28x2", later)])
+    assert ids == {id(p) for _, part in old for p in part.parameters()}
+    assert ids.isdisjoint(id(p) for p in later.parameters())
+
+
+def test_a_layer_that_did_not_run_is_not_protected() -> None:
+    used, idle = nn.Linear(6, 3), nn.Linear(6, 3)
+    parts: list[tuple[str, nn.Module]] = [("heads.0", used), ("heads.1", idle)]
+    memory = GradientProjectionMemory(energy=1.0)
+    grown = memory.consolidate(parts, lambda: used(torch.randn(2, 6)))
+    assert [g.layer for g in grown] == ["heads.0"]
+    assert guarded(memory, parts) == {id(p) for p in used.parameters()}
+
+
+def test_a_restored_memory_guards_alike_and_grows_alike() -> None:
+    net = cnn()
+    parts = [("net", net)]
+    memory, _ = remember(parts, torch.randn(2, 4, 8, 8))
+    twin = GradientProjectionMemory(first_energy=1.0, energy=1.0)
+    twin.load_state_dict(copy.deepcopy(memory.state_dict()))
+    steps = [tuple(torch.randn_like(p) for p in guard.parameters) for guard in memory.guards(parts)]
+    for mine, theirs, step in zip(memory.guards(parts), twin.guards(parts), steps, strict=True):
+        assert [id(p) for p in mine.parameters] == [id(p) for p in theirs.parameters]
+        assert all(torch.equal(a, b) for a, b in zip(mine.rule(step), theirs.rule(step), strict=True))
+    more = torch.randn(1, 4, 8, 8)
+    assert twin.used() == memory.used() > 0
+    assert memory.consolidate(parts, lambda: net(more)) == twin.consolidate(parts, lambda: net(more))
+
+
+def test_no_hook_stays_behind_also_when_the_forward_pass_fails() -> None:
+    layer = nn.Linear(4, 2)
+
+    def fail() -> None:
+        raise RuntimeError("no such data")
+
+    memory = GradientProjectionMemory()
+    memory.consolidate([("net", layer)], lambda: layer(torch.randn(3, 4)))
+    with pytest.raises(RuntimeError, match="no such data"):
+        memory.consolidate([("net", layer)], fail)
+    assert not layer._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.BatchNorm2d(4), r"net\.0: BatchNorm's running statistics.*GroupNorm or LayerNorm"),
+        (nn.BatchNorm1d(4), r"net\.0: BatchNorm's"),
+        (nn.Conv2d(4, 4, 3, groups=2), r"net\.0: only convolutions.*groups=2"),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), r"net\.0: .*padding_mode='circular'"),
+        (nn.Conv2d(4, 4, 3, padding="same"), r"net\.0: .*padding='same'"),
+    ],
+)
+def test_layers_that_cannot_be_protected_are_refused_by_name(layer: nn.Module, message: str) -> None:
+    memory, parts = GradientProjectionMemory(), [("net", nn.Sequential(layer))]
+    with pytest.raises(ValueError, match=message):
+        memory.consolidate(parts, lambda: None)
+    with pytest.raises(ValueError, match=message):
+        memory.guards(parts)
+
+
+@pytest.mark.parametrize(
+    ("first", "energy", "samples", "message"),
+    [
+        (0.0, 0.9, 10, r"first_energy must be in \(0, 1\], got 0.0"),
+        (0.9, 1.1, 10, r"energy must be in \(0, 1\], got 1.1"),
+        (0.9, 0.9, 0, "samples must be at least 1, got 0"),
+    ],
+)
+def test_bad_settings_are_refused_with_their_numbers(first: float, energy: float, samples: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GradientProjectionMemory(first, energy, samples)
