@@ -78,7 +78,10 @@ class TaskEntered:
 
 @dataclass(frozen=True, slots=True)
 class ShiftDetected:
-    """The learner decided that its world changed `delay` experiences ago (1: with the latest one)."""
+    """The learner decided that its world changed `delay` experiences ago (1: with the latest one).
+
+    `statistic` and `threshold` are the detector's, and 0 where the change was plain to see: another shape, a label.
+    """
 
     expert: int
     delay: int

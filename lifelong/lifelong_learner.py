@@ -120,7 +120,7 @@ class LifelongLearner:
         events: list[Event] = []
         if active is not None:
             self._settle(active, list(self._losses))
-            events += self._retire(active)
+            events += [ShiftDetected(active.number, 1, 0.0, 0.0), *self._retire(active)]
         if told is not None:
             chosen = self._pool.experts[told]
             events.append(ExpertChosen(told, 0.0))

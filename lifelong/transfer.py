@@ -25,8 +25,9 @@ def probe_error(features: Tensor, targets: Tensor, contract: Contract) -> float:
         wanted = F.one_hot(targets, contract.outputs).to(torch.float64)
     features, wanted = features - features.mean(0), wanted - wanted.mean(0)
     kernel = features @ features.T
-    ridge = 0.01 * kernel.diagonal().mean().clamp_min(1e-12) * torch.eye(len(kernel), device=kernel.device)
-    # Dual form: residual of leaving sample i out = (inverse @ wanted)_i / inverse_ii.
-    inverse = torch.linalg.inv(kernel + ridge)
-    residuals = (inverse @ wanted) / inverse.diagonal()[:, None]
+    ridge = 0.01 * kernel.diagonal().mean().clamp_min(1e-12)
+    left = ridge * torch.linalg.inv(kernel + ridge * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device))
+    # Residuals over one minus the leverage, in which the mean that was taken off has its share of 1/n. Without that, a
+    # sample is told by the others, whose sum it is but for the sign, as soon as features outnumber samples.
+    residuals = (left @ wanted) / (left.diagonal() - 1.0 / len(kernel)).clamp_min(1e-12)[:, None]
     return float(residuals.square().sum() / wanted.square().sum().clamp_min(1e-12))

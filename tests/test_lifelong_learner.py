@@ -139,6 +139,7 @@ def test_a_shown_boundary_is_taken_for_a_shift():
     events = live(agent, batches(1, 20), marked)
     # Twenty batches are too few for the detector, which is still warming up.
     assert [s for s, _ in kinds(events, ExpertSpawned)] == [1, 21]
+    assert [(s, e.delay) for s, e in kinds(events, ShiftDetected)] == [(21, 1)]
 
 
 def test_no_more_experts_than_allowed():

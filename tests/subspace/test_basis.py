@@ -15,7 +15,7 @@ def spectrum(n: int, d: int, seed: int) -> Tensor:
     """(N, D) float32 samples whose singular values fall off smoothly."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(n, d, generator=generator)
-    mixing = torch.linalg.qr(torch.randn(d, d, generator=generator)).Q
+    mixing: Tensor = torch.linalg.qr(torch.randn(d, d, generator=generator)).Q
     return rows * torch.linspace(1.0, -2.0, d).exp() @ mixing
 
 

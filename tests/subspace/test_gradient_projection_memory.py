@@ -233,6 +233,7 @@ def test_after_it_every_parameter_of_what_ran_is_guarded_once() -> None:
 def test_norms_are_frozen_after_the_first_consolidation() -> None:
     net = cnn()
     norm = net.get_submodule("1")
+    assert isinstance(norm, nn.GroupNorm)
     first = norm.weight.detach().clone()
     learn([("net", net)], torch.randn(8, 4, 8, 8), GradientProjectionMemory())
     before = norm.weight.detach().clone()

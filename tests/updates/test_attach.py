@@ -124,20 +124,21 @@ def test_a_state_taken_in_the_middle_of_a_window_goes_on_identically() -> None:
 
 def test_weight_and_bias_are_judged_together() -> None:
     # What one input needs is that weight @ input + bias stays: the bias may move if the weight makes up for it.
-    layer, x = nn.Linear(2, 1), torch.tensor([2.0, 0.0])
+    weight, bias = nn.Parameter(torch.tensor([[0.5, -1.0]])), nn.Parameter(torch.tensor([3.0]))
+    x = torch.tensor([2.0, 0.0])
 
     def keep(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        weight, bias = steps
-        drift = (weight @ x + bias) / 5.0
-        return weight - drift[:, None] * x, bias - drift
+        drift = (steps[0] @ x + steps[1]) / 5.0
+        return steps[0] - drift[:, None] * x, steps[1] - drift
 
-    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
-    before, bias = layer(x).item(), layer.bias.item()
-    attach(optimizer, [Guard((layer.weight, layer.bias), keep)])
-    layer.weight.grad, layer.bias.grad = torch.zeros(1, 2), torch.ones(1)
+    optimizer = torch.optim.SGD([weight, bias], lr=1.0)
+    attach(optimizer, [Guard((weight, bias), keep)])
+    weight.grad, bias.grad = torch.zeros(1, 2), torch.ones(1)
     optimizer.step()
-    assert layer(x).item() == pytest.approx(before, abs=1e-6)
-    assert layer.bias.item() == pytest.approx(bias - 0.8, abs=1e-6)
+    # A step of -1 for the bias alone drifts by -1: a fifth of that comes off the bias, two fifths off the weight.
+    assert bias.item() == pytest.approx(2.2)
+    assert weight.tolist() == [[pytest.approx(0.9), -1.0]]
+    assert float((weight @ x + bias).detach()) == pytest.approx(4.0)
 
 
 def test_freeze_permits_nothing_to_those_it_guards() -> None:

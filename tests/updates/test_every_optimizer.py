@@ -172,7 +172,7 @@ def test_lbfgs_is_judged_once_for_all_evaluations_of_its_closure(guarded: bool) 
 
     attach(optimizer, [Guard(world.guards[0].parameters, count)])
     for _ in range(10):
-        optimizer.step(closure)
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     assert judged == 10
     assert evaluated >= 20
     assert world.change() < 1e-4 if guarded else world.change() > 0.1
