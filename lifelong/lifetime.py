@@ -146,6 +146,10 @@ def _saver(folder: RunFolder, learner: Learner, journal: Journal, began: float) 
 def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mark, list[tuple[int, Event]]]:
     """Restore the learner from the newest checkpoint that can be read, and cut the record back to it."""
     saved = {e.path: step for step, e in read_events(folder.events) if isinstance(e, CheckpointSaved)}
+    if not saved:
+        # Stopped before its first checkpoint: nothing that lasts was learned, so it starts over.
+        folder.events.write_bytes(b"")
+        return Mark(0, 0.0), []
     device = str(stream.tasks[0].test_inputs.device)
     refused = []
     for name, step in sorted(saved.items(), reverse=True):
@@ -159,7 +163,7 @@ def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mar
             continue
         truncate_to(folder.events, step)
         return mark, read_events(folder.events)
-    why = " ".join(refused) or "It was stopped before its first one."
+    why = " ".join(refused) or f"None of {', '.join(saved)} is there any more."
     raise CheckpointError(
-        f"{folder.path} holds no checkpoint to go on from. {why} Start the run anew in another folder."
+        f"{folder.path} holds no checkpoint that can be read. {why} Start the run anew in another folder."
     )

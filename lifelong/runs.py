@@ -29,9 +29,15 @@ REFERENCE = "reference"
 def run_config(resolved: Resolved, out: Path) -> list[Summary]:
     """Run a checked configuration: the reference agent first, if there is one, then the agent. Shows the table."""
     study = resolved.build()
-    if RunFolder(out).holds_run():
-        # Said before the reference has run for an hour, not after.
-        RunFolder(out).create()
+    folder = RunFolder(out)
+    if folder.config.exists():
+        raise FileExistsError(
+            f"{out} already holds a run, and a run is never written over: choose another folder, go on with that run "
+            f"(lifelong resume {out}), or remove it first."
+        )
+    folder.create()
+    # Before anything runs, so that a study that is stopped early can be resumed.
+    folder.config.write_text(_config_text(folder, resolved.as_dict()), encoding="utf-8")
     return _finish(_run_all(resolved, study, out, resume=False), out)
 
 
@@ -84,7 +90,7 @@ def _one(
         subscribers=_watchers(study, plan.name, out, settings),
         flush_every=study.record.flush_every,
         checkpoint_every=study.record.checkpoint_every,
-        config=f"# lifelong run {folder.config}\n{dump(settings)}",
+        config=_config_text(folder, settings),
         naive=naive,
         resume=resume and folder.events.is_file(),
     )
@@ -98,6 +104,10 @@ def _watchers(study: Study, agent: str, out: Path, settings: dict[str, Any]) -> 
         name = f"{agent}-s{study.seed}"
         watchers.append(WandbSink(out, record.wandb, record.project, record.group, record.tags, name, settings))
     return watchers
+
+
+def _config_text(folder: RunFolder, settings: dict[str, Any]) -> str:
+    return f"# lifelong run {folder.config}\n{dump(settings)}"
 
 
 def _finish(summaries: list[Summary], out: Path) -> list[Summary]:

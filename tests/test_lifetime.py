@@ -88,11 +88,21 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     assert torn.matrix.scores.tolist() == whole.matrix.scores.tolist()
 
 
-def test_a_run_without_a_checkpoint_says_so_when_resumed(tmp_path):
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_over(tmp_path):
+    whole = run(toy_stream(), Finetune(NETWORK), out=tmp_path / "whole")
     with pytest.raises(Stopped):
         run(toy_stream(), Mortal(Finetune(NETWORK), 5), out=tmp_path / "torn")
-    with pytest.raises(CheckpointError, match="stopped before its first one"):
-        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "torn", resume=True)
+    torn = run(toy_stream(), Finetune(NETWORK), out=tmp_path / "torn", resume=True)
+    assert torn.events == whole.events
+    assert (tmp_path / "torn/events.jsonl").read_bytes() == (tmp_path / "whole/events.jsonl").read_bytes()
+
+
+def test_checkpoints_that_are_gone_are_named(tmp_path):
+    run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run")
+    for checkpoint in (tmp_path / "run/checkpoints").iterdir():
+        checkpoint.unlink()
+    with pytest.raises(CheckpointError, match="step-000000000180.pt is there any more"):
+        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run", resume=True)
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
@@ -141,9 +151,11 @@ def test_the_folder_has_every_file_and_the_summary_every_number(tmp_path):
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert names >= {"config.yaml", "events.jsonl", "scores.csv", "summary.json", "report.html", "checkpoints"}
     summary = json.loads((tmp_path / "run/summary.json").read_text())
-    promised = """acc bwt fwt forgetting learning_accuracy prequential_accuracy experts shifts_true shifts_detected
-        false_alarms missed_shifts detection_delay routing_accuracy steps wall_seconds seed versions""".split()
-    assert all(summary[name] is not None for name in promised)
+    promised = (
+        "acc bwt fwt forgetting learning_accuracy prequential_accuracy experts shifts_true shifts_detected "
+        "false_alarms missed_shifts detection_delay routing_accuracy steps wall_seconds seed versions"
+    )
+    assert all(summary[name] is not None for name in promised.split(" "))
     assert summary["experts"] == summary["shifts_detected"] == summary["shifts_true"] == 2
     assert summary["false_alarms"] == summary["missed_shifts"] == 0
 

@@ -48,7 +48,7 @@ class RunFolder:
 
     def holds_run(self) -> bool:
         """Whether a run was ever started here."""
-        return self.events.exists() or self.config.exists() or self.summary.exists()
+        return self.events.exists() or self.summary.exists()
 
     def create(self) -> RunFolder:
         """Make the folder for a new run. Raises FileExistsError where a run is in it already."""

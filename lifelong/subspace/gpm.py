@@ -124,17 +124,21 @@ def _layers(parts: Parts) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
 def _collecting(parts: Parts, samples: int) -> Iterator[tuple[dict[str, Tensor], set[str]]]:
     """Inside, collect the inputs of every layer that runs, as rows, and the names of the parts that run."""
     rows: dict[str, Tensor] = {}
-    strides: dict[str, int] = {}
+    draws: dict[str, Tensor] = {}
     ran: set[str] = set()
+    # Chance, and always the same: rows at even distances would meet the same positions of every image.
+    generator = torch.Generator().manual_seed(0)
 
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen = _rows(module, inputs[0].detach())[:: strides.setdefault(name, 1)]
+            seen = _rows(module, inputs[0].detach())
+            drawn = torch.rand(len(seen), generator=generator)
             rows[name] = torch.cat([rows[name], seen]) if name in rows else seen
-            # One stride for early and late batches: every batch stays represented by its share of the rows.
-            while len(rows[name]) > 2 * samples:
-                rows[name] = rows[name][::2]
-                strides[name] *= 2
+            draws[name] = torch.cat([draws[name], drawn]) if name in draws else drawn
+            # The lowest draws of all stay: whatever the batch that it came in, each row has the same chance.
+            if len(draws[name]) > samples:
+                kept = draws[name].topk(samples, largest=False).indices
+                rows[name], draws[name] = rows[name][kept.to(seen.device)], draws[name][kept]
 
         return hook
 
@@ -146,18 +150,9 @@ def _collecting(parts: Parts, samples: int) -> Iterator[tuple[dict[str, Tensor],
     try:
         with torch.no_grad():
             yield rows, ran
-        for name in rows:
-            rows[name] = _thin(rows[name], samples)
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _thin(rows: Tensor, samples: int) -> Tensor:
-    """Evenly spaced rows, at most so many."""
-    if len(rows) <= samples:
-        return rows
-    return rows[torch.linspace(0, len(rows) - 1, samples, device=rows.device).long()]
 
 
 def _rows(layer: nn.Module, inputs: Tensor) -> Tensor:

@@ -58,6 +58,13 @@ def test_own_test_samples_are_known_and_far_ones_are_not() -> None:
     assert not bool(router.route(fresh + 50.0, [(0, kept)]).known.any())
 
 
+@pytest.mark.parametrize("reject", [0.0, 0.05, 0.2])
+def test_no_more_of_the_own_inputs_are_rejected_than_asked_for(reject: float) -> None:
+    router, rows = NearestMean(prototypes=2, reject=reject), blobs([[0.0, 0.0], [3.0, 1.0]], 15)
+    unknown = ~router.route(rows, [(0, router.describe(rows))]).known
+    assert reject - 1 / 30 <= float(unknown.float().mean()) <= reject
+
+
 @pytest.mark.parametrize(
     "inputs",
     [

@@ -135,6 +135,12 @@ def test_a_shift_after_a_short_segment_is_found_by_cusum() -> None:
         assert at - shift.onset + 1 in range(60, 65)
 
 
+def test_a_small_jump_after_a_short_segment_is_found_by_cusum() -> None:
+    # Four deviations: a level that rises as readily as it falls while the world is young would swallow them.
+    found = [alarms(Cusum(), np.concatenate([normal(s, 64), normal(s + 100, 60) + 0.6])) for s in range(50)]
+    assert all(alarm and alarm[0][0] >= 64 for alarm in found)
+
+
 def test_page_hinkley_needs_the_curve_to_be_over() -> None:
     # Its mean and spread are those of a hundred values, which after 64 are those of the curve: it is promised later.
     for seed in range(20):
@@ -196,6 +202,16 @@ def test_rearm_drops_the_suspicion_and_keeps_the_reference(make: Make) -> None:
     # The old world is no shift, and a new one is found at once, for the reference is still there.
     assert [shift for _, shift in trace(detector, normal(2, 200)) if shift is not None] == []
     assert alarms(detector, normal(3, 20) + 3.0)[0][0] < 6
+
+
+@both
+def test_what_was_dropped_is_not_counted_to_the_next_shift(make: Make) -> None:
+    detector = make()
+    trace(detector, normal(0, 300))
+    trace(detector, normal(1, 2) + 3.0)
+    detector.rearm()
+    found = [(at, shift) for at, (_, shift) in enumerate(trace(detector, normal(2, 6) + 3.0)) if shift is not None]
+    assert found[0][1].onset == found[0][0] + 1
 
 
 @both

@@ -107,6 +107,25 @@ def test_what_is_held_already_adds_nothing() -> None:
     assert torch.equal(basis.directions(), before)
 
 
+def test_what_is_held_well_enough_adds_nothing() -> None:
+    basis, samples = Basis(40), spectrum(100, 40, seed=3)
+    held = basis.grow(samples, 0.9)
+    rank = basis.rank
+    assert basis.grow(samples, 0.9) == pytest.approx(held, abs=1e-6)
+    assert basis.rank == rank
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_directions_of_very_unequal_strength_are_orthonormal_too(n: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(size, 12, generator=generator).double()).Q for size in (n, 40))
+    basis = Basis(40)
+    basis.grow(left * torch.logspace(0, -5, 12).double() @ right.T, 1.0)
+    directions = basis.directions()
+    assert basis.rank == 12
+    assert (directions.T @ directions - torch.eye(12)).abs().max() < 1e-9
+
+
 @pytest.mark.parametrize("n", [10, 200])
 def test_rounding_noise_is_not_taken_for_a_direction(n: int) -> None:
     basis = Basis(50)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.subspace import gpm
 from lifelong.subspace.gpm import GradientProjectionMemory, Growth
 from lifelong.updates.attach import attach
 
@@ -149,54 +148,6 @@ def test_a_second_task_is_kept_beside_the_first() -> None:
     learn(parts, new, memory)
     after = answer(torch.cat([first, second])).detach()
     assert float((after - before).norm() / before.norm()) < 1e-4
-
-
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), (1, 2, 2), ((2, 1), (0, 1), (1, 2))])
-def test_rows_times_the_weight_are_the_convolution(
-    bias: bool, stride: int | tuple[int, int], padding: int | tuple[int, int], dilation: int | tuple[int, int]
-) -> None:
-    layer = nn.Conv2d(3, 5, (3, 2), stride=stride, padding=padding, dilation=dilation, bias=bias)
-    inputs = torch.randn(4, 3, 9, 10)
-    weight = layer.weight.flatten(1)
-    if layer.bias is not None:
-        weight = torch.cat([weight, layer.bias[:, None]], dim=1)
-    outputs = layer(inputs)
-    wanted = outputs.permute(0, 2, 3, 1).flatten(0, 2)
-    assert torch.allclose(gpm._rows(layer, inputs) @ weight.T, wanted, atol=1e-5)
-
-
-def test_rows_of_a_linear_layer_are_its_inputs_at_every_position() -> None:
-    layer, inputs = nn.Linear(6, 3), torch.randn(4, 5, 6)
-    rows = gpm._rows(layer, inputs)
-    weight = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
-    assert torch.allclose(rows @ weight.T, layer(inputs).flatten(0, 1), atol=1e-6)
-
-
-def test_images_for_a_basis_are_taken_from_the_whole_batch() -> None:
-    layer = nn.Conv2d(1, 1, 1, bias=False)
-    numbers = torch.arange(200.0).view(200, 1, 1, 1)
-    rows = gpm._rows(layer, numbers).flatten().tolist()
-    assert len(rows) <= 64
-    assert rows == list(range(0, 200, 4))
-
-
-def test_early_batches_are_not_crowded_out_by_later_ones() -> None:
-    layer = nn.Linear(40, 3, bias=False)
-
-    def forward() -> None:
-        for direction in torch.eye(40):
-            layer(direction.expand(64, 40))
-
-    (growth,) = GradientProjectionMemory(energy=1.0, samples=100).consolidate([("net", layer)], forward)
-    assert growth.rank == 40
-
-
-def test_no_more_rows_are_kept_than_asked_for() -> None:
-    layer = nn.Linear(40, 3, bias=False)
-    memory = GradientProjectionMemory(energy=1.0, samples=10)
-    (growth,) = memory.consolidate([("net", layer)], lambda: [layer(torch.randn(32, 40)) for _ in range(5)])
-    assert growth.rank == 10
 
 
 def test_encoders_and_the_rest_keep_their_own_share_of_energy() -> None:

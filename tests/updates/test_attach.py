@@ -62,6 +62,18 @@ def test_for_a_linear_rule_waiting_changes_nothing_in_the_end() -> None:
         assert torch.allclose(walk.weight, walks[0].weight, atol=1e-6)
 
 
+@pytest.mark.parametrize("every", [1, 2, 6])
+def test_every_movement_is_judged_once(every: int) -> None:
+    # A rule that is no projection tells whether what was permitted before is judged again.
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    attach(optimizer, [Guard((weight,), lambda steps: (steps[0] / 2,))], every)
+    for _ in range(6):
+        weight.grad = torch.full((1,), -1.0)
+        optimizer.step()
+    assert weight.item() == 3.0
+
+
 def test_settled_shows_the_synced_parameters_and_leaves_no_trace() -> None:
     walk, undisturbed = Walk(every=4), Walk(every=4)
     for part in (range(3), range(3, 9), range(9, 10)):
@@ -89,7 +101,8 @@ def test_detach_syncs_and_ends_it() -> None:
     walk.step(range(3))
     walk.handle.detach()
     assert torch.equal(walk.moved()[:, 1:], torch.zeros(3, 3))
-    walk.step(range(3, 12))
+    # Twice as many steps as a window has: a hook that had stayed would have ended its second one just now.
+    walk.step(range(3, 11))
     assert walk.moved()[:, 1:].abs().min() > 1e-4
 
 
@@ -108,16 +121,19 @@ def test_rebase_takes_what_is_there_for_permitted() -> None:
 
 def test_a_state_taken_in_the_middle_of_a_window_goes_on_identically() -> None:
     walk = Walk(every=8)
-    walk.step(range(5))
+    with torch.no_grad():
+        walk.weight.add_(3.0)
+    walk.handle.rebase()
+    walk.step(range(13))
     kept = copy.deepcopy((walk.weight.detach(), walk.optimizer.state_dict(), walk.handle.state_dict()))
-    walk.step(range(5, 20))
+    walk.step(range(13, 20))
     twin = Walk(every=8)
     with torch.no_grad():
         twin.weight.copy_(kept[0])
     twin.optimizer.load_state_dict(kept[1])
     twin.handle.load_state_dict(kept[2])
-    twin.step(range(5, 16))
-    assert torch.equal(twin.moved()[:, 1:], torch.zeros(3, 3))
+    twin.step(range(13, 16))
+    assert torch.allclose(twin.moved()[:, 1:], torch.full((3, 3), 3.0))
     twin.step(range(16, 20))
     assert torch.equal(twin.weight, walk.weight)
 

@@ -8,5 +8,4 @@ from lifelong_envs.supervised.data.digits import Digits
 from lifelong_envs.supervised.data.idx import Idx
 from lifelong_envs.supervised.data.npz import Npz
 
-__all__ = ["Arrays",
-    "Bundled", "Csv", "DataSet", "DataSource", "Digits", "Idx", "Npz", "from_torch_dataset"]
+__all__ = ["Arrays", "Bundled", "Csv", "DataSet", "DataSource", "Digits", "Idx", "Npz", "from_torch_dataset"]

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from toys import batches, toy_stream
+
+from lifelong.check import check_learner
+from lifelong.evaluation.schedule import Schedule
+from lifelong.experience import Query
+from lifelong.lifetime import Result, run
+from lifelong.network import Cnn, Mlp
+from lifelong.optimizer import Optimizer
+from lifelong_agents.finetune import Finetune
+from lifelong_agents.flagship import flagship
+from lifelong_agents.gpm import gpm
+from lifelong_agents.independent import Independent
+from lifelong_agents.joint import Joint
+from lifelong_envs.supervised.class_split import class_split
+from lifelong_envs.supervised.data import Arrays, Bundled, Digits
+from lifelong_envs.supervised.datasets import datasets
+from lifelong_envs.supervised.scenario import Scenario
+from lifelong_envs.supervised.timetable import Timetable
+
+FAST, NETWORK = Optimizer("adam", lr=0.01), Mlp(hidden=(16, 16))
+STABLE = Optimizer("sgd", lr=0.05, momentum=0.5)
+ENDS = Schedule(within=0)
+AGENTS = {
+    "flagship": lambda: flagship(NETWORK, FAST),
+    "flagship sharing": lambda: flagship(NETWORK, FAST, share="always"),
+    "gpm": lambda: gpm(NETWORK, FAST),
+    "finetune": lambda: Finetune(NETWORK, FAST),
+    "joint": lambda: Joint(NETWORK, FAST),
+    "independent": lambda: Independent(NETWORK, FAST),
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_agents_keep_the_laws(agent):
+    labels = "judging" if agent == "independent" else "never"
+    check_learner(AGENTS[agent], toy_stream("A B A", labels=labels), steps=80)
+
+
+@pytest.fixture(scope="module")
+def lived() -> dict[str, Result]:
+    """Every agent on the same stream, on which fine-tuning forgets."""
+    return {
+        name: run(
+            toy_stream("A B C A", labels="judging" if name == "independent" else "never", steps=80),
+            make(),
+            evaluation=ENDS,
+        )
+        for name, make in AGENTS.items()
+    }
+
+
+@pytest.mark.parametrize("agent", ["flagship", "independent", "joint", "gpm"])
+def test_every_method_forgets_less_than_finetuning(lived, agent):
+    assert lived["finetune"].summary.forgetting > 0.15
+    assert lived[agent].summary.forgetting < 0.5 * lived["finetune"].summary.forgetting
+    assert lived[agent].summary.acc > lived["finetune"].summary.acc
+
+
+def test_the_flagship_is_as_good_as_the_oracle_that_is_told(lived):
+    told, found = lived["independent"].summary, lived["flagship"].summary
+    assert found.experts == told.experts == 3
+    assert found.acc > told.acc - 0.02
+    assert found.routing_accuracy > 0.97
+
+
+def test_no_method_is_finetuning_in_disguise(lived):
+    naive = lived["finetune"].matrix.scores
+    for name, result in lived.items():
+        assert name == "finetune" or (abs(result.matrix.scores - naive) > 0.05).any()
+
+
+def test_a_shared_trunk_is_smaller_and_keeps_what_it_learned():
+    results = {
+        share: run(
+            class_split(Digits(), Timetable(epochs=20), Scenario(labels="judging", head="per_task")),
+            flagship(Mlp(hidden=(64, 64)), STABLE, share=share),
+            evaluation=ENDS,
+        ).summary
+        for share in ("never", "always")
+    }
+    naive = run(
+        class_split(Digits(), Timetable(epochs=20), Scenario(labels="judging", head="per_task")),
+        Finetune(Mlp(hidden=(64, 64)), STABLE),
+        evaluation=ENDS,
+    ).summary
+    assert results["always"].parameters < 0.3 * results["never"].parameters
+    assert results["always"].parameters == naive.parameters
+    assert results["always"].acc > 0.95
+    assert results["always"].forgetting < 0.5 * naive.forgetting
+
+
+def test_tasks_of_all_kinds_live_in_one_stream_for_every_agent():
+    def stream(labels: str = "never"):
+        sources = [Digits(), Bundled("diabetes"), Bundled("linnerud"), Bundled("wine")]
+        order = ["digits", "diabetes", "linnerud", "wine", "digits"]
+        return datasets(sources, Timetable(order=order, epochs=8, batch_size=16), Scenario(labels=labels))
+
+    for name, make in AGENTS.items():
+        if name == "joint":
+            continue  # It rehearses everything at every step: the same code, five times as long.
+        result = run(stream("judging" if name == "independent" else "never"), make(), evaluation=ENDS)
+        final = dict(zip(result.matrix.tasks, result.matrix.scores[-1], strict=True))
+        assert final["digits"] > 0.85, name
+        assert final["wine"] > 0.9, name
+        # One network that forgets, or is frozen, may lose it; a network of its own keeps it.
+        assert final["diabetes"] > (0.2 if name in ("flagship", "independent") else -1.0), name
+        assert 0.0 <= final["linnerud"] <= 1.0
+
+
+def test_convolutions_with_group_norm_can_share_a_protected_trunk():
+    stream = class_split(Digits(), Timetable(epochs=12), Scenario(labels="judging", head="per_task"))
+    network, fast = Cnn(channels=(8, 16), hidden=32), Optimizer("adam", lr=3e-3)
+    ours = run(stream, flagship(network, fast, share="always"), evaluation=ENDS).summary
+    naive = run(stream, Finetune(network, fast), evaluation=ENDS).summary
+    assert ours.acc > 0.9
+    assert ours.forgetting < naive.forgetting
+
+
+def test_joint_rehearses_what_it_has_seen_and_keeps_no_view_of_a_larger_tensor():
+    agent = Joint(NETWORK, FAST)
+    large = torch.zeros(10_000, 16)
+    (first,) = batches(1, 1)
+    large[:16] = first.inputs
+    agent.learn(type(first)(large[:16], first.targets, first.contract))
+    assert agent.state_dict()["seen"][0].inputs.untyped_storage().nbytes() == 16 * 16 * 4
+
+
+def test_asked_without_a_label_finetuning_uses_its_latest_head():
+    stream = class_split(Digits(), Timetable(epochs=4), Scenario(labels="training", head="per_task"))
+    agent = Finetune(NETWORK, FAST)
+    for batch, _ in stream.experiences():
+        agent.learn(batch)
+    last = stream.tasks[-1]
+    assert last.label is None
+    answer = agent.predict(Query(last.test_inputs, last.contract))
+    assert (answer.outputs.argmax(1) == last.test_targets).float().mean() > 0.9
+
+
+def test_arrays_of_ones_own_are_a_stream_too():
+    inputs = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    targets = (inputs[:, 0] > 0).long()
+    data = Arrays(inputs[:200].numpy(), targets[:200].numpy(), inputs[200:].numpy(), targets[200:].numpy())
+    stream = datasets([data], Timetable(epochs=20, batch_size=10))
+    assert run(stream, Finetune(NETWORK, FAST), evaluation=ENDS).summary.acc > 0.93

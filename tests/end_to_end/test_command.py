@@ -1,0 +1,65 @@
+"""The command on a whole study: what it leaves on the disk, and how it goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lifelong.cli import main
+
+DIGITS = Path(__file__).resolve().parents[2] / "configs" / "digits.yaml"
+SHORT = ["stream.timetable.order=A B A", "stream.timetable.epochs=4", "evaluation.within=1"]
+
+
+def test_a_study_leaves_every_file_and_a_table(tmp_path, capsys):
+    out = tmp_path / "study"
+    assert main(["run", str(DIGITS), *SHORT, "record.wandb=offline", "--out", str(out), "--seed", "5"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("finetune", "flagship", "ACC", "BWT", "report.html"))
+    for folder in (out, out / "reference"):
+        names = {path.name for path in folder.iterdir()}
+        wanted = {"config.yaml", "events.jsonl", "scores.csv", "summary.json", "report.html", "checkpoints", "wandb"}
+        assert names >= wanted
+        assert list((folder / "wandb").glob("**/*.wandb"))
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["seed"] == 5
+    assert summary["agent"] == "flagship"
+    assert main(["report", str(out)]) == 0
+    assert main(["report", str(out), str(out / "reference"), "--out", str(tmp_path / "both.html")]) == 0
+    assert "finetune" in (tmp_path / "both.html").read_text()
+
+
+def test_the_written_configuration_repeats_the_run(tmp_path):
+    assert main(["run", str(DIGITS), *SHORT, "record.wandb=disabled", "--out", str(tmp_path / "one")]) == 0
+    again = str(tmp_path / "one" / "config.yaml")
+    assert main(["run", again, "--out", str(tmp_path / "two")]) == 0
+    for part in (".", "reference"):
+        one, two = (tmp_path / name / part / "events.jsonl" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("where", ["reference", "."])
+def test_a_killed_study_goes_on_where_it_was(where, tmp_path):
+    options = [*SHORT, "record.wandb=disabled", "record.checkpoint_every=10", "record.flush_every=5"]
+    assert main(["run", str(DIGITS), *options, "--out", str(tmp_path / "whole")]) == 0
+    torn = tmp_path / "torn"
+    command = [sys.executable, "-m", "lifelong.cli", "run", str(DIGITS), *options, "--out", str(torn)]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    checkpoints = torn / where / "checkpoints"
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and len(list(checkpoints.glob("*.pt"))) < 2:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (torn / "summary.json").exists(), "the run was over before it could be killed"
+    assert main(["resume", str(torn)]) == 0
+    for part in (".", "reference"):
+        one, two = (tmp_path / name / part / "events.jsonl" for name in ("whole", "torn"))
+        assert one.read_bytes() == two.read_bytes()
