@@ -1,4 +1,4 @@
-"""Ten permutations of MNIST, one epoch each, hidden boundaries: flagship, GPM in one network, naive fine-tuning of both.
+"""Ten permutations of MNIST, one epoch each, hidden boundaries: flagship, GPM in one network, naive fine-tuning.
 
 python -m benchmarks.pmnist10 [--quick] [--json FILE]
 """
@@ -24,8 +24,8 @@ def main() -> None:
     if data_folder() is None:
         sys.exit("skipped: there is no real MNIST here (set LIFELONG_DATA to a folder that holds mnist/).")
     table = Table(
-        "config", "agent", "seed", "ACC", "BWT", "learning", "prequential", "experts", "parameters", "found", "false", "delay",
-        "routing", "CPU s",
+        "config", "agent", "seed", "ACC", "BWT", "learning", "prequential", "experts", "parameters", "found", "false",
+        "delay", "routing", "CPU s",
     )  # fmt: skip
     for seed in range(1 if options.quick else 3):
         for config, agent in RUNS:

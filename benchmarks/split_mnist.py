@@ -1,4 +1,4 @@
-"""MNIST in five pairs of classes: class-incremental without labels, and task-incremental with a shared, protected trunk.
+"""MNIST in five pairs of classes: class-incremental without labels, task-incremental with a shared protected trunk.
 
 python -m benchmarks.split_mnist [--quick] [--json FILE]
 """

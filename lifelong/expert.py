@@ -75,6 +75,12 @@ class Expert:
         self._handle: Handle | None = None
         self._ready: tuple[Contract, str | None] | None = None
 
+    @property
+    def watch(self) -> Detector:
+        """The detector, of an expert that was given one."""
+        assert self.detector is not None
+        return self.detector
+
     def update(self, batch: Batch) -> Update:
         """Predict, then learn: one optimizer step on the batch. The update holds what was true before the step."""
         ready = self._ready

@@ -39,6 +39,8 @@ class LifelongLearner:
     def __init__(self, pool: Pool, router: Router, trail: Trail, read_every: int = 1) -> None:
         if read_every < 1:
             raise ValueError(f"read_every must be at least 1 batch, got {read_every}.")
+        if pool.threshold is None:
+            raise ValueError("A LifelongLearner needs a pool whose upbringing names a detector, got one without.")
         self._pool, self._router, self._trail, self._read_every = pool, router, trail, read_every
         self._active: Expert | None = None
         self._unread: list[Tensor] = []
@@ -62,27 +64,32 @@ class LifelongLearner:
         shift = self._read(expert)
         if shift is None:
             return (update, *before)
+        if batch.task is not None:
+            # Whoever is told the task does not guess.
+            expert.watch.rearm()
+            return (update, *before)
         return (update, *before, *self._turn(expert, shift))
 
     def _read(self, expert: Expert) -> Shift | None:
         """Show the detector the losses since the last look; a shift's onset is counted back from the newest batch."""
         losses = torch.stack(self._unread).tolist() if len(self._unread) > 1 else [self._unread[0].item()]
         self._unread.clear()
-        assert expert.detector is not None
         shift = None
         for loss in losses:
             self._losses.append(loss)
             if shift is not None:
                 shift = Shift(shift.onset + 1, shift.statistic, shift.threshold)
             else:
-                shift = expert.detector.update(loss)
+                shift = expert.watch.update(loss)
         return shift
 
     def _turn(self, expert: Expert, shift: Shift) -> list[Event]:
         """The detector fired: undo, judge, and hand the evidence to whoever shall learn it."""
         evidence = self._trail.rewind(expert, shift.onset)
         delay = len(evidence)
-        self._settle(expert, list(self._losses)[: len(self._losses) - delay])
+        for _ in evidence:
+            self._losses.pop()
+        self._settle(expert, list(self._losses))
         verdicts = self._pool.judge(evidence)
         best = verdicts[0] if verdicts and self._pool.knows(verdicts[0]) else None
         if best is not None and best.expert is expert:
@@ -100,8 +107,7 @@ class LifelongLearner:
             events.append(ExpertChosen(chosen.number, best.unexplained))
             if chosen is expert:
                 # The one network that there is goes on, in a new world.
-                assert chosen.detector is not None
-                chosen.detector.reset()
+                chosen.watch.reset()
         else:
             chosen = self._pool.spawn(evidence)
             events.append(self._spawned(chosen, expert, evidence[-1]))
@@ -167,14 +173,13 @@ class LifelongLearner:
 
     def _relearn(self, expert: Expert, evidence: Sequence[Batch]) -> None:
         """Learn batches that were taken back. Their losses teach the detector what is normal, and raise no alarm."""
-        assert expert.detector is not None
-        expert.detector.rearm()
+        expert.watch.rearm()
         for batch in evidence:
             self._trail.note(expert, batch)
             loss = expert.update(batch).loss.item()
             self._losses.append(loss)
-            expert.detector.update(loss)
-        expert.detector.rearm()
+            expert.watch.update(loss)
+        expert.watch.rearm()
 
     def predict(self, query: Query) -> Prediction:
         told = None if query.task is None else self._experts_of.get(query.task)

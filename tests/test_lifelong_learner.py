@@ -11,6 +11,9 @@ from lifelong.experience import Query
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
+from lifelong.pool import Pool, Upbringing
+from lifelong.routing.gaussian import GaussianRouter
+from lifelong.trail import Trail
 from lifelong_agents.flagship import flagship
 from lifelong_agents.gpm import gpm
 
@@ -130,6 +133,19 @@ def test_a_shown_label_decides_who_learns_and_who_answers():
     # The label is believed, whatever the inputs look like.
     for name, expert in (("one", 0), ("two", 1)):
         assert agent.predict(Query(inputs, CONTRACT, name)).experts.unique().tolist() == [expert]
+
+
+def test_whoever_is_told_the_task_does_not_guess():
+    agent = learner()
+    stretch = [replace(b, task="one") for b in [*batches(1, 80), *batches(2, 40)]]
+    events = live(agent, stretch)
+    assert not kinds(events, ShiftDetected)
+    assert agent.size().experts == 1
+
+
+def test_a_pool_without_a_detector_is_refused():
+    with pytest.raises(ValueError, match="names a detector"):
+        LifelongLearner(Pool(Upbringing(Mlp(), FAST), 0, "cpu"), GaussianRouter(), Trail())
 
 
 def test_a_shown_boundary_is_taken_for_a_shift():

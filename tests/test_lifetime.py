@@ -71,7 +71,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(agent, stop_at, tmp_path):
     with pytest.raises(Stopped):
         run(toy_stream("A B A"), Mortal(AGENTS[agent](), stop_at), out=tmp_path / "torn", **options)
     torn = run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / "torn", resume=True, **options)
-    assert [e for e in torn.events] == [e for e in whole.events]
+    assert torn.events == whole.events
     # Blocks of updates end where a checkpoint or the end is, so even the bytes agree.
     assert (tmp_path / "torn/events.jsonl").read_bytes() == (tmp_path / "whole/events.jsonl").read_bytes()
     assert (tmp_path / "torn/scores.csv").read_bytes() == (tmp_path / "whole/scores.csv").read_bytes()
@@ -101,7 +101,7 @@ def test_checkpoints_that_are_gone_are_named(tmp_path):
     run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run")
     for checkpoint in (tmp_path / "run/checkpoints").iterdir():
         checkpoint.unlink()
-    with pytest.raises(CheckpointError, match="step-000000000180.pt is there any more"):
+    with pytest.raises(CheckpointError, match=r"step-000000000180\.pt is there any more"):
         run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run", resume=True)
 
 
