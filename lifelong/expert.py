@@ -21,20 +21,29 @@ from lifelong.network import Assembly
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector
-from lifelong.subspace.gpm import GradientProjectionMemory
+from lifelong.subspace.gpm import GradientProjectionMemory, Growth
 from lifelong.updates.attach import Handle, attach
 
 
 @dataclass(slots=True)
 class Foundation:
-    """A network, and what in its body must be left alone (None: nothing, it has one owner).
+    """A network, and what in its body must be left alone (None: nothing, it has one owner for ever).
 
-    With `heads_too` the heads are protected like the body: for one network whose head serves every task.
+    With `heads_too` the heads are protected like the body: for one network whose head serves every task. `lanes` counts
+    the experts on it: a lone owner remembers what it used, for those who may come, and moves freely. `may_stay_alone`:
+    where the memory cannot protect the network, it is given up instead of refusing to go on.
     """
 
     assembly: Assembly
     memory: GradientProjectionMemory | None = None
     heads_too: bool = False
+    may_stay_alone: bool = True
+    lanes: int = 0
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether there is somebody's knowledge to be spared."""
+        return self.memory is not None and (self.heads_too or self.lanes > 1)
 
     def protected_parts(self) -> list[tuple[str, torch.nn.Module]]:
         parts = list(self.assembly.body())
@@ -112,9 +121,16 @@ class Expert:
         return self.foundation.assembly.serves(contract, self.lane, task)
 
     def consolidate(self, batches: Sequence[Batch]) -> list[SubspaceGrown]:
-        """Protect what these batches use of the foundation, if it has a memory."""
-        memory, assembly = self.foundation.memory, self.foundation.assembly
+        """Remember what these batches use of the foundation, so that it can be spared; returns what is spared now."""
+        foundation, assembly = self.foundation, self.foundation.assembly
+        memory = foundation.memory
         if memory is None or not batches:
+            return []
+        refusal = memory.refuses(foundation.protected_parts())
+        if refusal is not None:
+            if not foundation.may_stay_alone:
+                raise ValueError(refusal)
+            foundation.memory = None
             return []
         self.sync()
         assembly.eval()
@@ -123,7 +139,15 @@ class Expert:
             for batch in batches:
                 assembly(batch.inputs, batch.contract, self.lane, batch.task)
 
-        grown = memory.consolidate(self.foundation.protected_parts(), forward)
+        grown = memory.consolidate(foundation.protected_parts(), forward)
+        return self._facts(grown) if foundation.is_guarded else []
+
+    def joined(self) -> list[SubspaceGrown]:
+        """What is spared from now on, for an expert that has just joined a lone owner's foundation."""
+        memory = self.foundation.memory
+        return self._facts(memory.protected()) if memory is not None and self.foundation.lanes == 2 else []
+
+    def _facts(self, grown: Sequence[Growth]) -> list[SubspaceGrown]:
         return [SubspaceGrown(self.number, g.layer, g.rank, g.size, g.energy) for g in grown]
 
     def rest(self) -> None:
@@ -165,7 +189,7 @@ class Expert:
         if self._handle is not None:
             self._handle.detach()
             self._handle = None
-        if memory is not None and self._optimizer is not None:
+        if memory is not None and self.foundation.is_guarded and self._optimizer is not None:
             guards = memory.guards(self.foundation.protected_parts())
             self._handle = attach(self._optimizer, guards, self._sync_every) if guards else None
 

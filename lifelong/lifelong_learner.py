@@ -110,7 +110,7 @@ class LifelongLearner:
                 chosen.watch.reset()
         else:
             chosen = self._pool.spawn(evidence)
-            events.append(self._spawned(chosen, expert, evidence[-1]))
+            events += [self._spawned(chosen, expert, evidence[-1]), *chosen.joined()]
         self._seat_expert(chosen)
         self._relearn(chosen, evidence)
         return events
@@ -140,7 +140,7 @@ class LifelongLearner:
                 events.append(ExpertChosen(chosen.number, 1.0))
             else:
                 chosen = self._pool.spawn([batch])
-                events.append(self._spawned(chosen, active, batch))
+                events += [self._spawned(chosen, active, batch), *chosen.joined()]
         if batch.task is not None:
             self._experts_of[batch.task] = chosen.number
         self._seat_expert(chosen)

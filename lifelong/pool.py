@@ -87,6 +87,7 @@ class Pool:
         return self._raise_on(self._choose_foundation(evidence))
 
     def _raise_on(self, foundation: Foundation) -> Expert:
+        foundation.lanes += 1
         detector = copy.deepcopy(self._up.detector)
         expert = Expert(len(self.experts), foundation, self._up.optimizer, detector, self._up.sync_every)
         self.experts.append(expert)
@@ -114,7 +115,8 @@ class Pool:
         protects = self._up.share != "never" or self._up.heads_too
         memory = GradientProjectionMemory(self._up.first_energy, self._up.energy) if protects else None
         assembly = Assembly(self._up.network, self._seed, self._device)
-        self._foundations.append(Foundation(assembly, memory, self._up.heads_too))
+        alone = self._up.share != "always" and not self._up.heads_too
+        self._foundations.append(Foundation(assembly, memory, self._up.heads_too, may_stay_alone=alone))
         return self._foundations[-1]
 
     @torch.no_grad()
@@ -195,10 +197,15 @@ class Pool:
         for kept in state["foundations"]:
             foundation = self._found()
             foundation.assembly.rebuild(kept["parts"])
-            if foundation.memory is not None:
+            if foundation.memory is not None and kept["memory"] is not None:
                 foundation.memory.load_state_dict(kept["memory"])
+            else:
+                foundation.memory = None
+        # All are there before the first is restored: what guards an expert depends on who else is on its foundation.
         for kept in state["experts"]:
-            self._raise_on(self._foundations[kept["foundation"]]).load_state_dict(kept["state"])
+            self._raise_on(self._foundations[kept["foundation"]])
+        for expert, kept in zip(self.experts, state["experts"], strict=True):
+            expert.load_state_dict(kept["state"])
 
 
 def _joined(evidence: Sequence[Batch]) -> tuple[torch.Tensor, torch.Tensor, Contract]:

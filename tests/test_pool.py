@@ -126,3 +126,72 @@ def test_state_round_trip_keeps_every_answer(pool):
         pool.experts[1].update(batch)
         other.experts[1].update(batch)
     assert torch.equal(pool.experts[1].answer(query.inputs, CONTRACT), other.experts[1].answer(query.inputs, CONTRACT))
+
+
+def test_a_lone_owner_moves_freely_and_a_shared_trunk_does_not():
+    """An expert that left too early must be able to learn on when its world comes back."""
+    for share, joined in (("auto", False), ("always", True)):
+        pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST, share=share, first_energy=1.0, energy=1.0), 0, "cpu")
+        first = pool.spawn(batches(1, 1))
+        for batch in batches(1, 5):
+            first.update(batch)
+        assert first.consolidate(batches(1, 20)) == []
+        first.rest()
+        if joined:
+            second = pool.spawn(batches(2, 1))
+            assert {fact.layer for fact in second.joined()} == {"encoders.16.1", "trunk.0"}
+        encoder = first.foundation.assembly.encoders["16"][1].weight
+        before = encoder.detach().clone()
+        for batch in batches(1, 20):
+            first.update(batch)
+        moved = float((encoder.detach() - before).norm())
+        assert (moved < 1e-5) if joined else (moved > 0.1)
+
+
+class Normed(Mlp):
+    """A trunk that nobody can protect."""
+
+    def trunk(self):
+        return torch.nn.Sequential(super().trunk(), torch.nn.BatchNorm1d(16))
+
+
+def test_a_network_that_cannot_be_protected_is_not_shared_and_says_so_where_it_must():
+    auto = Pool(Upbringing(Normed(hidden=(16, 16)), FAST, share="auto"), 0, "cpu")
+    first = auto.spawn(batches(1, 1))
+    first.update(batches(1, 1)[0])
+    assert first.consolidate(batches(1, 20)) == []
+    assert auto.spawn(batches(1, 20)).foundation is not first.foundation
+    always = Pool(Upbringing(Normed(hidden=(16, 16)), FAST, share="always"), 0, "cpu")
+    first = always.spawn(batches(1, 1))
+    first.update(batches(1, 1)[0])
+    with pytest.raises(ValueError, match="BatchNorm's running statistics"):
+        first.consolidate(batches(1, 20))
+
+
+def test_a_restored_expert_is_guarded_for_those_who_came_after_it():
+    up = Upbringing(Mlp(hidden=(16, 16)), FAST, share="always", first_energy=0.8, energy=0.8)
+    pool, other = Pool(up, 0, "cpu"), Pool(up, 0, "cpu")
+    for world in (1, 2):
+        expert = pool.spawn(batches(world, 1))
+        for batch in batches(world, 20):
+            expert.update(batch)
+        expert.consolidate(batches(world, 20))
+        expert.rest()
+    for batch in batches(1, 5, size=8):
+        pool.experts[0].update(batch)
+    other.load_state_dict(pool.state_dict())
+    for batch in batches(1, 5, size=8):
+        pool.experts[0].update(batch)
+        other.experts[0].update(batch)
+    ours, theirs = (p.experts[0].foundation.assembly.state_dict() for p in (pool, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_memory_that_was_given_up_stays_given_up():
+    up = Upbringing(Normed(hidden=(16, 16)), FAST, share="auto")
+    pool, other = Pool(up, 0, "cpu"), Pool(up, 0, "cpu")
+    first = pool.spawn(batches(1, 1))
+    first.update(batches(1, 1)[0])
+    first.consolidate(batches(1, 20))
+    other.load_state_dict(pool.state_dict())
+    assert other.experts[0].foundation.memory is None

@@ -21,7 +21,7 @@ OPTIMIZERS = [
 def expert(optimizer: Optimizer, protected: bool = False, sync_every: int = 1) -> Expert:
     foundation = Foundation(Assembly(Mlp(hidden=(12, 12)), 0, "cpu"))
     if protected:
-        foundation.memory = GradientProjectionMemory(0.8, 0.8)
+        foundation.memory, foundation.lanes = GradientProjectionMemory(0.8, 0.8), 2
         foundation.assembly.grow(CONTRACT, "expert-0")
         inputs = torch.cat([b.inputs for b in batches(99, 4)])
         foundation.memory.consolidate(

@@ -50,7 +50,17 @@ class GradientProjectionMemory:
             raise ValueError(f"samples must be at least 1, got {samples}.")
         self._first_energy, self._energy, self._samples = first_energy, energy, samples
         self._bases: dict[str, Basis] = {}
+        self._held: dict[str, float] = {}
         self._lived: set[str] = set()
+
+    def refuses(self, parts: Parts) -> str | None:
+        """Why these parts cannot be protected; None where they can."""
+        try:
+            for _ in _layers(parts):
+                pass
+        except ValueError as error:
+            return str(error)
+        return None
 
     def consolidate(self, parts: Parts, forward: Callable[[], object]) -> list[Growth]:
         """Run `forward` once over what must be kept, watch every layer's input and protect what it used."""
@@ -58,12 +68,15 @@ class GradientProjectionMemory:
         with _collecting(parts, self._samples) as (rows, ran):
             forward()
         self._lived |= ran
-        grown = []
         for name, samples in rows.items():
             basis = self._bases.setdefault(name, Basis(samples.shape[1]))
-            held = basis.grow(samples, self._first_energy if name.startswith("encoders.") else self._energy)
-            grown.append(Growth(name, basis.rank, basis.size, held))
-        return grown
+            energy = self._first_energy if name.startswith("encoders.") else self._energy
+            self._held[name] = basis.grow(samples, energy)
+        return [growth for growth in self.protected() if growth.layer in rows]
+
+    def protected(self) -> list[Growth]:
+        """What every layer protects now; the energy is that of the latest task that used the layer."""
+        return [Growth(name, basis.rank, basis.size, self._held[name]) for name, basis in self._bases.items()]
 
     def guards(self, parts: Parts) -> list[Guard]:
         """The rules that keep what was consolidated; none before the first consolidation."""
@@ -87,10 +100,10 @@ class GradientProjectionMemory:
 
     def state_dict(self) -> dict[str, Any]:
         bases = {name: basis.state_dict() for name, basis in self._bases.items()}
-        return {"bases": bases, "lived": sorted(self._lived)}
+        return {"bases": bases, "held": dict(self._held), "lived": sorted(self._lived)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._lived = set(state["lived"])
+        self._held, self._lived = dict(state["held"]), set(state["lived"])
         self._bases = {name: Basis(kept["size"]) for name, kept in state["bases"].items()}
         for name, kept in state["bases"].items():
             self._bases[name].load_state_dict(kept)
