@@ -77,4 +77,6 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
 
 
 def _over(event: ShiftDetected | ShiftDismissed) -> str:
+    if event.threshold == 0.0:
+        return " (plain to see: another shape, a label or a boundary)"
     return f" (statistic {event.statistic:.3g}, threshold {event.threshold:.3g})"
