@@ -63,7 +63,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     report = commands.add_parser("report", help="write the report of one run, or of several side by side")
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
-    report.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: in the first run)")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="where (default: in the run; for several, beside the first)"
+    )
     report.add_argument("--naive", type=Path, metavar="RUN", help="a run to draw in grey, to compare with")
     report.set_defaults(command=_report)
 

@@ -56,6 +56,8 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
+    """What is about to be lived through. `oracle`: the learner is told which task it is in."""
+
     stream: str
     agent: str
     seed: int
@@ -78,15 +80,19 @@ class TaskEntered:
 
 @dataclass(frozen=True, slots=True)
 class ShiftDetected:
-    """The learner decided that its world changed `delay` experiences ago (1: with the latest one).
-
-    `statistic` and `threshold` are the detector's, and 0 where the change was plain to see: another shape, a label.
-    """
+    """The learner found out by itself that its world changed `delay` experiences ago (1: with the latest one)."""
 
     expert: int
     delay: int
     statistic: float
     threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftSeen:
+    """The change was plain to see, with the latest experience: another contract, a shown label or boundary."""
+
+    expert: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,7 @@ Event = (
     | TaskEntered
     | Learned
     | ShiftDetected
+    | ShiftSeen
     | ShiftDismissed
     | RolledBack
     | ExpertSpawned

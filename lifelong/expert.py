@@ -194,7 +194,9 @@ class Expert:
             self._handle = attach(self._optimizer, guards, self._sync_every) if guards else None
 
     def prepare(self, contract: Contract, task: str | None) -> None:
-        """Make the parts and the optimizer that learning this needs."""
+        """Make the parts and the optimizer that learning this needs, where they are not there yet."""
+        if self._ready is not None and self._ready[0] is contract and self._ready[1] == task:
+            return
         self.foundation.assembly.grow(contract, self.lane, task)
         named = self._trainable()
         covered = {name for group in self._groups for name in group}

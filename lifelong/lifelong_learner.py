@@ -15,7 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lifelong.events import Event, ExpertChosen, ExpertSpawned, RolledBack, ShiftDetected, ShiftDismissed, Update
+from lifelong.events import (
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    RolledBack,
+    ShiftDetected,
+    ShiftDismissed,
+    ShiftSeen,
+    Update,
+)
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.expert import Expert, Normal
 from lifelong.learner import Size
@@ -25,8 +34,8 @@ from lifelong.routing.router import Router
 from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
 
-NORMAL_WINDOW = 100
-"""Batches whose losses tell what an expert's loss is normally like."""
+NORMAL_WINDOW = 30
+"""Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
 
 
 class LifelongLearner:
@@ -126,7 +135,7 @@ class LifelongLearner:
         events: list[Event] = []
         if active is not None:
             self._settle(active, list(self._losses))
-            events += [ShiftDetected(active.number, 1, 0.0, 0.0), *self._retire(active)]
+            events += [ShiftSeen(active.number), *self._retire(active)]
         if told is not None:
             chosen = self._pool.experts[told]
             events.append(ExpertChosen(told, 0.0))

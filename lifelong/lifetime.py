@@ -118,6 +118,7 @@ def _started(stream: Stream, learner: Learner, name: str, seed: int) -> RunStart
         )
 
     steps = [segment.steps for segment in stream.segments]
+    first, _ = next(iter(stream.experiences()))
     return RunStarted(
         stream=stream.name,
         agent=name,
@@ -128,7 +129,7 @@ def _started(stream: Stream, learner: Learner, name: str, seed: int) -> RunStart
         segment_starts=tuple(accumulate(steps[:-1], initial=0)),
         steps=sum(steps),
         threshold=learner.threshold if isinstance(learner, Watchful) else None,
-        oracle=any(task.label is not None for task in stream.tasks),
+        oracle=first.task is not None or any(task.label is not None for task in stream.tasks),
     )
 
 
@@ -146,6 +147,12 @@ def _saver(folder: RunFolder, learner: Learner, journal: Journal, began: float) 
 def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mark, list[tuple[int, Event]]]:
     """Restore the learner from the newest checkpoint that can be read, and cut the record back to it."""
     saved = {e.path: step for step, e in read_events(folder.events) if isinstance(e, CheckpointSaved)}
+    left = sorted(path.name for path in folder.checkpoints.glob("step-*.pt"))
+    if not saved and left:
+        raise CheckpointError(
+            f"{folder.events} tells of no checkpoint, but there are {', '.join(left)}: the record is damaged. "
+            "Restore it, or start the run anew in another folder."
+        )
     if not saved:
         # Stopped before its first checkpoint: nothing that lasts was learned, so it starts over.
         folder.events.write_bytes(b"")

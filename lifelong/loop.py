@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import RunFinished, TaskEntered, TaskScored
-from lifelong.experience import Query
+from lifelong.events import RunFinished, TaskEntered, TaskScored, Update
+from lifelong.experience import Prediction, Query
 from lifelong.learner import Learner
 from lifelong.record.journal import Journal
 from lifelong.stream import Stream, Task
@@ -41,7 +41,10 @@ def live(
             if step == _start_of(stream, segment):
                 journal.note(step, TaskEntered(truth.task, segment))
         step += 1
-        for item in learner.learn(experience):
+        happened = learner.learn(experience)
+        if step == start + 1:
+            _check_answer(learner, happened)
+        for item in happened:
             journal.note(step, item)
         at_end = looks.get(step)
         if at_end is not None:
@@ -49,6 +52,8 @@ def live(
             judge(stream, learner, schedule, journal, step, finished, at_end)
         if save is not None and (step % save_every == 0 if save_every is not None else at_end):
             save(step)
+    if step != (promised := sum(part.steps for part in stream.segments)):
+        raise ValueError(f"The stream {stream.name!r} promises {promised} experiences in its segments and gave {step}.")
     size = learner.size()
     journal.note(step, RunFinished(size.experts, size.parameters))
     journal.flush()
@@ -81,11 +86,31 @@ def score(
     for first in range(0, len(inputs), batch_size):
         part = slice(first, first + batch_size)
         prediction = learner.predict(Query(inputs[part], task.contract, task.label))
+        _check_prediction(learner, task, prediction, len(inputs[part]))
         values.append(task.contract.objective.metric.per_sample(prediction.outputs, targets[part]))
         experts.append(prediction.experts)
     numbers, counts = torch.unique(torch.cat(experts), return_counts=True)
     routed = tuple(zip(numbers.tolist(), counts.tolist(), strict=True))
     return round(float(torch.cat(values).double().mean()), 9), len(inputs), routed
+
+
+def _check_answer(learner: Learner, happened: object) -> None:
+    """Said at the first batch, not found in a record without a single score."""
+    if not isinstance(happened, Sequence) or sum(isinstance(item, Update) for item in happened) != 1:
+        raise ValueError(
+            f"{type(learner).__name__}.learn must return a list or tuple of what happened, with exactly one Update in "
+            f"it (no generator: an unread one would not learn), got {happened!r:.200}."
+        )
+
+
+def _check_prediction(learner: Learner, task: Task, prediction: Prediction, samples: int) -> None:
+    expected = ((samples, task.contract.outputs), (samples,))
+    got = tuple(prediction.outputs.shape), tuple(prediction.experts.shape)
+    if got != expected:
+        raise ValueError(
+            f"{type(learner).__name__}.predict must give outputs of shape {expected[0]} and experts of shape "
+            f"{expected[1]} for task {task.name!r}, got {got[0]} and {got[1]}."
+        )
 
 
 def _start_of(stream: Stream, segment: int) -> int:

@@ -145,8 +145,18 @@ class Assembly(nn.Module):
         return new_encoder or new_head
 
     def serves(self, contract: Contract, lane: str, task: str | None = None) -> bool:
-        """Whether an answer in this lane would come from parts that exist."""
-        return contract.input_shape in self._encoder_shapes and _head_key(contract, lane, task) in self._head_keys
+        """Whether an answer in this lane would come from parts that exist.
+
+        Who is asked about a task that has a head of its own, and is not told which, has its latest head to answer with.
+        """
+        return contract.input_shape in self._encoder_shapes and self._head_for(contract, lane, task) is not None
+
+    def _head_for(self, contract: Contract, lane: str, task: str | None) -> int | None:
+        key = _head_key(contract, lane, task)
+        if key in self._head_keys:
+            return self._head_keys.index(key)
+        alike = [i for i, known in enumerate(self._head_keys) if known[:3] == key[:3]]
+        return alike[-1] if alike and contract.own_head and task is None else None
 
     def takes(self, contract: Contract) -> bool:
         """Whether there is an encoder for this kind of input."""
@@ -161,7 +171,12 @@ class Assembly(nn.Module):
         route = self._route
         # One identity check a step instead of building keys: contracts of a stream are the same object.
         if route is None or route[0] is not contract or route[1] != lane or route[2] != task:
-            head = self.heads[str(self._head_keys.index(_head_key(contract, lane, task)))]
+            number = self._head_for(contract, lane, task)
+            if number is None:
+                raise ValueError(
+                    f"Nothing was made to answer {contract} in lane {lane!r}, task {task!r}: grow it first."
+                )
+            head = self.heads[str(number)]
             route = (contract, lane, task, self.encoders[_shape_name(contract.input_shape)], head)
             self._route = route
         outputs: Tensor = route[4](self.trunk(route[3](inputs)))

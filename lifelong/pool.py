@@ -53,15 +53,22 @@ class Upbringing:
     sync_every: int = 1
     share: Sharing = "never"
     limit: int | None = None
-    tolerance: float = 0.25
+    tolerance: float = 0.1
     full: float = 0.9
     heads_too: bool = False
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit must be at least 1 expert or null for no limit, got {self.limit}.")
+            raise ValueError(
+                f"There must be room for at least 1 expert (max_experts), or null for no limit, got {self.limit}."
+            )
         if not 0.0 <= self.tolerance < 1.0:
             raise ValueError(f"tolerance must be in [0, 1), got {self.tolerance}.")
+        if not (0.0 < self.first_energy <= 1.0 and 0.0 < self.energy <= 1.0):
+            given = f"first_energy={self.first_energy}, energy={self.energy}"
+            raise ValueError(f"first_energy and energy must be in (0, 1], got {given}.")
+        if self.sync_every < 1:
+            raise ValueError(f"sync_every must be at least 1 step, got {self.sync_every}.")
 
 
 class Pool:

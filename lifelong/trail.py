@@ -78,8 +78,15 @@ class Trail:
         return latest[redo:]
 
     def recent(self) -> Sequence[Batch]:
-        """The batches on the trail, oldest first."""
-        return list(self._batches)
+        """The latest batches, oldest first: as many as hold `memory` samples, if there are so many."""
+        latest: list[Batch] = []
+        samples = 0
+        for batch in reversed(self._batches):
+            if samples >= self._memory:
+                break
+            latest.append(batch)
+            samples += len(batch.targets)
+        return latest[::-1]
 
     def clear(self) -> None:
         """Another expert takes over."""

@@ -9,7 +9,7 @@ from toys import toy_stream, walk
 from lifelong.checkpoint import CheckpointError
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import CheckpointSaved, Event, TaskScored
-from lifelong.experience import Batch
+from lifelong.experience import Batch, Prediction
 from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
@@ -221,3 +221,60 @@ def test_a_subscriber_sees_the_run_in_order():
     run(toy_stream(), Finetune(NETWORK), subscribers=[watch])
     assert watch.steps == sorted(watch.steps)
     assert watch.closed == 1
+
+
+class Faulty:
+    """An agent that breaks one promise."""
+
+    def __init__(self, learn=lambda real: real, predict=lambda real: real):
+        self._inner, self._learn, self._predict = Finetune(NETWORK), learn, predict
+
+    def learn(self, batch):
+        return self._learn(self._inner.learn(batch))
+
+    def predict(self, query):
+        return self._predict(self._inner.predict(query))
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"learn": iter}, "must return a list or tuple"),
+        ({"learn": lambda real: ()}, "exactly one Update"),
+        ({"predict": lambda real: Prediction(real.outputs[:, 0], real.experts)}, r"outputs of shape \(200, 6\)"),
+        ({"predict": lambda real: Prediction(real.outputs, real.experts[:1])}, r"experts of shape \(200,\)"),
+    ],
+)
+def test_an_agent_that_breaks_its_contract_is_told_so_at_once(fault, said):
+    with pytest.raises(ValueError, match=said):
+        run(toy_stream(), Faulty(**fault))
+
+
+def test_a_stream_that_ends_before_its_segments_do_is_not_a_finished_run():
+    class Short:
+        def __init__(self, inner):
+            self.name, self.tasks, self.segments = inner.name, inner.tasks, inner.segments
+            self._inner = inner
+
+        def experiences(self, start=0):
+            for step, served in enumerate(self._inner.experiences(start)):
+                if step < 50:
+                    yield served
+
+    with pytest.raises(ValueError, match="promises 180 experiences in its segments and gave 50"):
+        run(Short(toy_stream()), Finetune(NETWORK))
+
+
+def test_a_record_that_lost_its_checkpoints_is_not_silently_started_over(tmp_path):
+    run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run")
+    (tmp_path / "run/events.jsonl").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="the record is damaged"):
+        run(toy_stream(), Finetune(NETWORK), out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("labels", ["training", "judging"])
+def test_labels_shown_anywhere_are_on_record(labels):
+    assert run(toy_stream(labels=labels), Finetune(NETWORK)).summary.labels_shown

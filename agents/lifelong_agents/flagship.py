@@ -23,7 +23,7 @@ def flagship(
     share: Sharing = "auto",
     first_energy: float = 0.95,
     energy: float = 0.99,
-    tolerance: float = 0.25,
+    tolerance: float = 0.1,
     max_experts: int | None = None,
     memory: int = 1000,
     sync_every: int = 1,

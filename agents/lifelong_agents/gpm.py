@@ -16,7 +16,7 @@ from lifelong.trail import Trail
 
 def gpm(
     network: Network = Mlp(bias=False),
-    optimizer: Optimizer = Optimizer(name="sgd", lr=0.01),
+    optimizer: Optimizer = Optimizer(name="sgd", lr=0.05, momentum=0.5),
     detector: Detector = Cusum(),
     first_energy: float = 0.95,
     energy: float = 0.99,

@@ -31,15 +31,10 @@ class Independent:
         self._active: Expert | None = None
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
-        if batch.task is None:
-            raise ValueError(
-                "The agent 'independent' is an oracle: it needs the task's name with every batch and every query. "
-                "Set stream.scenario.labels=judging, or choose an agent that finds tasks by itself."
-            )
-        number = self._experts_of.get(batch.task)
+        number = self._experts_of.get(_told(batch.task))
         if number is None:
             expert = self._pool.spawn([batch])
-            self._experts_of[batch.task] = expert.number
+            self._experts_of[_told(batch.task)] = expert.number
         else:
             expert = self._pool.experts[number]
         previous, self._active = self._active, expert
@@ -54,7 +49,7 @@ class Independent:
         return (update, ExpertChosen(expert.number, 0.0))
 
     def predict(self, query: Query) -> Prediction:
-        number = -1 if query.task is None else self._experts_of.get(query.task, -1)
+        number = self._experts_of.get(_told(query.task), -1)
         if number < 0:
             outputs = self._pool.untrained(query.inputs, query.contract)
         else:
@@ -75,3 +70,12 @@ class Independent:
         self._pool.load_state_dict(state["pool"])
         self._experts_of = dict(state["experts_of"])
         self._active = None if state["active"] is None else self._pool.experts[state["active"]]
+
+
+def _told(task: str | None) -> str:
+    if task is None:
+        raise ValueError(
+            "The agent 'independent' is an oracle: it needs the task's name with every batch and every query. "
+            "Set stream.scenario.labels=judging, or choose an agent that finds tasks by itself."
+        )
+    return task

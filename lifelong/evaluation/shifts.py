@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lifelong.evaluation.trace import Trace
-from lifelong.events import ShiftDetected
+from lifelong.events import ShiftDetected, ShiftSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,16 @@ def match_shifts(true_steps: Sequence[int], detected_steps: Sequence[int], end: 
     )
 
 
+def told(trace: Trace) -> set[int]:
+    """Steps before which a change was plain to see: another contract, a shown label or boundary."""
+    return {step - 1 for step, _ in trace.all(ShiftSeen)}
+
+
 def shifts_of(trace: Trace) -> ShiftReport:
-    """The shifts of a run, as far as it got."""
+    """The shifts of a run that had to be found, as far as it got: those that were plain to see do not count."""
     truth = trace.truth()
+    plain = told(trace)
     true = true_shifts([stretch.task for stretch in truth], [stretch.start for stretch in truth])
-    return match_shifts(true, [step for step, _ in trace.all(ShiftDetected)], trace.end)
+    return match_shifts(
+        [step for step in true if step not in plain], [step for step, _ in trace.all(ShiftDetected)], trace.end
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
 from lifelong.evaluation.routing import routing_accuracy
-from lifelong.evaluation.shifts import shifts_of
+from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.events import Event, ExpertSpawned, RunFinished, ShiftDismissed
 
@@ -19,7 +19,8 @@ class Summary:
     """The headline numbers of a run; None where a number is not defined.
 
     Scores are higher-is-better and in units of the metric: fractions 0..1 where `percent` is True. Steps
-    count experiences. `labels_shown` says that the learner was told which task it is in. `threshold` is the
+    count experiences. `labels_shown` says that the learner was told which task it is in. `shifts_true` counts the
+    changes of task that had to be found; `shifts_told` those that were plain to see. `threshold` is the
     shift detector's (None: there was none). `parameters` is None for a run that did not finish.
     """
 
@@ -42,6 +43,7 @@ class Summary:
     parameters: int | None
     threshold: float | None
     shifts_true: int
+    shifts_told: int
     shifts_detected: int
     shifts_dismissed: int
     false_alarms: int
@@ -85,6 +87,7 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         parameters=finished[-1].parameters if finished else None,
         threshold=started.threshold,
         shifts_true=shifts.true,
+        shifts_told=len(told(trace)),
         shifts_detected=shifts.detected,
         shifts_dismissed=len(trace.all(ShiftDismissed)),
         false_alarms=shifts.false_alarms,

@@ -12,6 +12,7 @@ from lifelong.events import (
     RunStarted,
     ShiftDetected,
     ShiftDismissed,
+    ShiftSeen,
     TaskScored,
 )
 from lifelong.record.measures import count, score
@@ -52,6 +53,8 @@ class ConsoleView:
                 self._refresh(step)
             case ShiftDetected():
                 self._say(step, f"shift found, began at step {count(step - event.delay)}", "yellow")
+            case ShiftSeen():
+                self._say(step, "the change is plain to see", "yellow")
             case ShiftDismissed():
                 self._say(step, f"alarm dismissed, expert {event.expert} still explains the data", "dim")
             case ExpertSpawned():

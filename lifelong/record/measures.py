@@ -67,7 +67,11 @@ def count(value: int) -> str:
 
 def detects(summary: Summary) -> bool:
     """Whether the run looked for shifts by itself."""
-    return summary.threshold is not None or summary.shifts_detected > 0
+    return (summary.threshold is not None or summary.shifts_detected > 0) and not _was_told(summary)
+
+
+def _was_told(summary: Summary) -> bool:
+    return summary.shifts_told > 0 and summary.shifts_true == 0
 
 
 def _minus(text: str) -> str:
@@ -75,6 +79,8 @@ def _minus(text: str) -> str:
 
 
 def _shifts(summary: Summary) -> str:
+    if _was_told(summary):
+        return "told"
     if not detects(summary):
         return NONE
     return f"{summary.shifts_true - summary.missed_shifts} of {summary.shifts_true}"
@@ -140,7 +146,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "Shifts found",
         1,
-        "True changes of task that were noticed without being told.",
+        "True changes of task that were noticed without being told. Changes that are plain to see do not count.",
         lambda s: s.shifts_true - s.missed_shifts if detects(s) else None,
         _shifts,
     ),
@@ -200,17 +206,10 @@ def names_of(summaries: Sequence[Summary]) -> list[str]:
 
 
 def verdict(summaries: Sequence[Summary]) -> str:
-    """What came out, in plain words: what each run lost on old tasks, and whether it learned the new ones."""
-    best = max((s.learning_accuracy for s in summaries if s.learning_accuracy is not None), default=None)
+    """What came out, in plain words: how well each run learned its tasks, and what it lost on old ones."""
     parts = []
     for name, summary in zip(names_of(summaries), summaries, strict=True):
-        part = f"{name} {_fate(summary)}"
-        taught = summary.learning_accuracy
-        if summary.percent and taught is not None and best is not None and best - taught > 0.05:
-            part += f" (but it learned new tasks only to {score(taught, True)}, against {score(best, True)})"
-        if not summary.finished:
-            part += " (unfinished)"
-        parts.append(part)
+        parts.append(f"{name} {_fate(summary)}{'' if summary.finished else ' (unfinished)'}")
     return "; ".join(parts) + "."
 
 
@@ -219,7 +218,9 @@ def _fate(summary: Summary) -> str:
         return "was not judged after any lesson yet"
     if summary.bwt is None:
         return f"scored {score(summary.acc, summary.percent)}, with no old task to lose yet"
+    # Who learns nothing forgets nothing: the one is not said without the other.
+    learned = f"learned its tasks to {score(summary.learning_accuracy, summary.percent)}"
     size = change(abs(summary.bwt), summary.percent).removeprefix("+").replace(" pt", " points")
     if size in ("0.0 points", "0"):
-        return "lost nothing on old tasks"
-    return f"{'lost' if summary.bwt < 0 else 'gained'} {size} on old tasks"
+        return f"{learned} and lost nothing on old ones"
+    return f"{learned} and {'lost' if summary.bwt < 0 else 'gained'} {size} on old ones"

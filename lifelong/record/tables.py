@@ -10,6 +10,7 @@ from lifelong.events import (
     RolledBack,
     ShiftDetected,
     ShiftDismissed,
+    ShiftSeen,
     TaskEntered,
 )
 from lifelong.record import html
@@ -61,6 +62,8 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             return f"The stream turns to {event.task}, segment {event.segment + 1}."
         case ShiftDetected():
             return f"Shift found ({verdict}): it began at step {count(step - event.delay)}{_over(event)}."
+        case ShiftSeen():
+            return "The change is plain to see: another contract, a label or a boundary."
         case ShiftDismissed():
             return f"Alarm dismissed, expert {event.expert} still explains the data{_over(event)}."
         case RolledBack():
@@ -77,6 +80,4 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
 
 
 def _over(event: ShiftDetected | ShiftDismissed) -> str:
-    if event.threshold == 0.0:
-        return " (plain to see: another shape, a label or a boundary)"
     return f" (statistic {event.statistic:.3g}, threshold {event.threshold:.3g})"

@@ -25,6 +25,7 @@ from lifelong.events import (
     RunStarted,
     ShiftDetected,
     ShiftDismissed,
+    ShiftSeen,
     TaskScored,
 )
 from lifelong.record.wandb_run import Mode, kept_in, open_run
@@ -83,6 +84,8 @@ class WandbSink:
                 self._segment_ended = event.at_end
             case ShiftDetected():
                 self._mark(step, "shift", event.expert, f"began at step {step - event.delay}")
+            case ShiftSeen():
+                self._mark(step, "told", event.expert, "plain to see")
             case ShiftDismissed():
                 self._mark(step, "dismissed", event.expert, f"alarm, began at step {step - event.delay}")
             case ExpertSpawned():

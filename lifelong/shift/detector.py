@@ -14,6 +14,10 @@ class Shift:
     statistic: float
     threshold: float
 
+    def __post_init__(self) -> None:
+        if self.onset < 1:
+            raise ValueError(f"A shift began at least one value ago (with the last one), got onset={self.onset}.")
+
 
 @runtime_checkable
 class Detector(Protocol):

@@ -146,3 +146,24 @@ def test_arrays_of_ones_own_are_a_stream_too():
     data = Arrays(inputs[:200].numpy(), targets[:200].numpy(), inputs[200:].numpy(), targets[200:].numpy())
     stream = datasets([data], Timetable(epochs=20, batch_size=10))
     assert run(stream, Finetune(NETWORK, FAST), evaluation=ENDS).summary.acc > 0.93
+
+
+def test_with_labels_in_training_alone_an_expert_answers_with_the_head_that_it_has():
+    stream = class_split(Digits(), Timetable(epochs=15), Scenario(labels="training", head="per_task"))
+    summary = run(stream, flagship(NETWORK, FAST), evaluation=ENDS).summary
+    assert summary.labels_shown
+    assert summary.routing_accuracy > 0.9
+    assert summary.acc > 0.9
+
+
+def test_the_oracle_does_not_guess_when_judging_hides_the_label():
+    with pytest.raises(ValueError, match=r"stream\.scenario\.labels=judging"):
+        run(toy_stream(labels="training"), Independent(NETWORK), evaluation=ENDS)
+
+
+@pytest.mark.parametrize("setting", [{"first_energy": -1.0}, {"energy": 2.0}, {"sync_every": 0}])
+def test_settings_out_of_range_are_refused_when_the_agent_is_made(setting):
+    (name,) = setting
+    for agent in (flagship, gpm):
+        with pytest.raises(ValueError, match=name):
+            agent(**setting)

@@ -15,6 +15,7 @@ from lifelong.events import (
     RunStarted,
     ShiftDetected,
     ShiftDismissed,
+    ShiftSeen,
     TaskEntered,
     TaskFacts,
     TaskScored,
@@ -113,3 +114,11 @@ def test_updates_are_placed_by_the_step_of_their_block_even_across_segments() ->
     assert trace.steps.tolist() == [1, 2, 3, 4, 5, 6]
     assert [(s.task, s.start, s.stop) for s in trace.truth()] == [("A", 0, 4), ("B", 4, 6)]
     assert owners(trace) == {"A": 0, "B": 0}
+
+
+def test_a_change_that_is_plain_to_see_is_not_a_shift_found() -> None:
+    told = [(step, event) for step, event in record() if not isinstance(event, ShiftDetected)]
+    told.insert(11, (5, ShiftSeen(0)))
+    summary = summarize(sorted(told, key=lambda noted: noted[0]), 1.0, {})
+    assert (summary.shifts_told, summary.shifts_true, summary.shifts_detected) == (1, 0, 0)
+    assert (summary.false_alarms, summary.missed_shifts, summary.detection_delay) == (0, 0, None)
