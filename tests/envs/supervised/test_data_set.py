@@ -112,10 +112,6 @@ def test_a_given_objective_wins() -> None:
     assert whole.train_targets.tolist() == [[0.0], [1.0], [2.0], [0.0], [1.0], [2.0]]
 
 
-def test_labels_seen_only_in_the_test_part_count_as_outputs() -> None:
-    assert Arrays(X, Y, X, Y + 4).load(CPU).outputs == 7
-
-
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
@@ -182,3 +178,9 @@ def test_a_share_outside_0_and_1_is_refused(share: float) -> None:
 def test_a_share_that_leaves_a_part_empty_is_refused() -> None:
     with pytest.raises(ValueError, match=r"test_share=0\.001 of 1797 samples leaves 1797 for training and 0 for"):
         Digits(test_share=0.001).load(CPU)
+
+
+def test_labels_that_are_tested_but_never_taught_are_refused():
+    inputs = torch.zeros(4, 2)
+    with pytest.raises(ValueError, match=r"labels \[7\] that no training sample has"):
+        Arrays(inputs, torch.tensor([0, 1, 0, 1]), inputs, torch.tensor([0, 1, 7, 1])).load(torch.device("cpu"))

@@ -20,7 +20,7 @@ class DataSet:
 
     Inputs are float32 (N, *input_shape). Targets are int64 (N,) class indices in 0..outputs-1, or float32
     (N, outputs). Raises ValueError where shapes, types, lengths or devices do not fit together, where a
-    label is out of range, or where a value is NaN or infinite.
+    label is out of range or tested but never taught, or where a value is NaN or infinite.
     """
 
     name: str
@@ -48,6 +48,18 @@ class DataSet:
             raise ValueError(
                 f"Data set {self.name!r}: training targets are {self.train_targets.dtype} but test targets "
                 f"{self.test_targets.dtype}. They must be the same."
+            )
+
+        if self.has_classes:
+            self._check_classes()
+
+    def _check_classes(self) -> None:
+        taught = set(self.train_targets.unique().tolist())
+        unknown = sorted(set(self.test_targets.unique().tolist()) - taught)
+        if unknown:
+            raise ValueError(
+                f"Data set {self.name!r}: the test samples have labels {unknown} that no training sample has, so "
+                "nobody can learn them. Check the label files, or leave those samples out."
             )
 
     @property
