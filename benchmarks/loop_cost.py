@@ -6,9 +6,9 @@ Same model (MLP 784-100-100-10) from the same first weights, batches and optimiz
 default: console, JSONL, Weights & Biases offline. Both loops run in one process and take turns of a hundred steps, so
 that whatever else the machine does hits both alike. CPU time: the bare loop has its thread's, ours all the rest of the
 process's from the first batch to the last record written, background threads included. The ratio is the median
-over rounds, with the lowest and the highest. The first turns, in which a process meets everything for the first time,
-count apart: `start ms` is what ours took longer in them. Judging on test samples, which the bare loop does not do, does
-not count.
+over rounds, with the lowest and the highest. The first five turns of
+both, in which a process meets everything for the first time, do not count, nor does judging on test samples, which the
+bare loop does not do.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class TakingTurns:
 
     def __init__(self, stream: Stream, bare: Bare, judged: Judged) -> None:
         self._stream, self._bare, self._judged, self._began = stream, bare, judged, 0.0
-        self.start, self.seconds, self.steps = 0.0, 0.0, 0
+        self.seconds, self.steps = 0.0, 0
 
     @property
     def name(self) -> str:
@@ -130,7 +130,6 @@ class TakingTurns:
         self._began = time.process_time()
         for step, served in enumerate(self._stream.experiences(start)):
             if step == TURN * WARM_UP:
-                self.start = time.process_time() - self._began - 2 * self._bare.seconds
                 self._bare.steps, self._bare.seconds = 0, 0.0
                 self._began = time.process_time()
             if step % TURN == 0:
@@ -146,8 +145,8 @@ class TakingTurns:
         """Nothing is pending."""
 
 
-def once(agent: str, batch: int, epochs: int, settings: Optimizer) -> tuple[float, float, float]:
-    """Microseconds per step, bare and ours, and milliseconds that ours took longer to get going."""
+def once(agent: str, batch: int, epochs: int, settings: Optimizer) -> tuple[float, float]:
+    """Microseconds per step: bare, ours."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(SAMPLES, 784, generator=generator)
@@ -165,26 +164,24 @@ def once(agent: str, batch: int, epochs: int, settings: Optimizer) -> tuple[floa
         out = Path(folder) / "run"
         watchers: list[Subscriber] = [ConsoleView(), WandbSink(mode="offline", folder=out), turns]
         run(turns, judged, out=out, evaluation=Schedule(within=0), subscribers=watchers)
-    return bare.seconds / bare.steps * 1e6, turns.seconds / turns.steps * 1e6, turns.start * 1e3
+    return bare.seconds / bare.steps * 1e6, turns.seconds / turns.steps * 1e6
 
 
 def main() -> None:
     options = arguments(__doc__)
     torch.set_num_threads(1)
     rounds = 2 if options.quick else 5
-    table = Table(
-        "agent", "optimizer", "batch", "bare us", "ours us", "start ms", "ratio", "low", "high", "goal", "met"
-    )
+    table = Table("agent", "optimizer", "batch", "bare us", "ours us", "ratio", "low", "high", "goal", "met")
     # A process for each measurement: how memory was used before moves the time of a step by several per cent.
     fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
     for batch, epochs in ((10, 2), (128, 20)):
         for kind, settings in OPTIMIZERS.items():
-            found: dict[str, list[tuple[float, float, float]]] = {"finetune": [], "flagship": []}
+            found: dict[str, list[tuple[float, float]]] = {"finetune": [], "flagship": []}
             for _ in range(rounds):
                 for name, pairs in found.items():
                     pairs.append(fresh.submit(once, name, batch, epochs, settings).result())
             for name, pairs in found.items():
-                ratios = sorted(ours / bare for bare, ours, _ in pairs)
+                ratios = sorted(ours / bare for bare, ours in pairs)
                 ratio, goal = statistics.median(ratios), GOALS[name, batch]
                 times = [round(statistics.median(side), 1) for side in zip(*pairs, strict=True)]
                 spread = [round(value, 3) for value in (ratio, ratios[0], ratios[-1])]

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Agents that never stop learning: run studies on streams of tasks and report on them.",
         epilog="Exit codes: 0 fine, 1 a defect, 2 a mistake to put right, 130 interrupted.",
     )
+    parser.add_argument("--version", action="version", version=f"lifelong {version('lifelong')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a configuration", description="Run a configuration.")

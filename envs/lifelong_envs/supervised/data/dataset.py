@@ -54,8 +54,8 @@ class DataSet:
             self._check_classes()
 
     def _check_classes(self) -> None:
-        taught = set(self.train_targets.unique().tolist())
-        unknown = sorted(set(self.test_targets.unique().tolist()) - taught)
+        taught = set(self.train_targets.tolist())
+        unknown = sorted(set(self.test_targets.tolist()) - taught)
         if unknown:
             raise ValueError(
                 f"Data set {self.name!r}: the test samples have labels {unknown} that no training sample has, so "
