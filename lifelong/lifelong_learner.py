@@ -53,7 +53,8 @@ class LifelongLearner:
         self._pool, self._router, self._trail, self._read_every = pool, router, trail, read_every
         self._active: Expert | None = None
         self._unread: list[Tensor] = []
-        self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW)
+        # As many as can be taken back, and beyond those what is normal.
+        self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW + trail.reach)
         self._experts_of: dict[str, int] = {}
         self._live: tuple[int, int, dict[str, Tensor]] | None = None
         self._contract: Contract | None = None
@@ -98,7 +99,7 @@ class LifelongLearner:
         delay = len(evidence)
         for _ in evidence:
             self._losses.pop()
-        self._settle(expert, list(self._losses))
+        self._settle(expert)
         verdicts = self._pool.judge(evidence)
         best = verdicts[0] if verdicts and self._pool.knows(verdicts[0]) else None
         if best is not None and best.expert is expert:
@@ -134,7 +135,7 @@ class LifelongLearner:
         self._unread.clear()
         events: list[Event] = []
         if active is not None:
-            self._settle(active, list(self._losses))
+            self._settle(active)
             events += [ShiftSeen(active.number), *self._retire(active)]
         if told is not None:
             chosen = self._pool.experts[told]
@@ -165,8 +166,9 @@ class LifelongLearner:
         self._trail.clear()
         self._losses.clear()
 
-    def _settle(self, expert: Expert, losses: list[float]) -> None:
+    def _settle(self, expert: Expert) -> None:
         """Remember what this expert's loss is like in its own world; too short a stay tells nothing new."""
+        losses = list(self._losses)[-NORMAL_WINDOW:]
         if len(losses) >= 3 or (losses and expert.normal is None):
             spread = statistics.stdev(losses) if len(losses) > 1 else abs(losses[0])
             expert.normal = Normal(statistics.fmean(losses), spread)
@@ -238,7 +240,7 @@ class LifelongLearner:
         self._trail.load_state_dict(state["trail"])
         self._active = None if state["active"] is None else self._pool.experts[state["active"]]
         self._unread = list(state["unread"])
-        self._losses = deque(state["losses"], maxlen=NORMAL_WINDOW)
+        self._losses = deque(state["losses"], maxlen=self._losses.maxlen)
         self._experts_of, self._task = dict(state["experts_of"]), state["task"]
         # The next batch's contract is another object, if an equal one: it will be looked at anew.
         self._contract, self._live = None, None

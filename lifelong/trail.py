@@ -36,6 +36,11 @@ class Trail:
         self._batches: deque[Batch] = deque()
         self.position = 0
 
+    @property
+    def reach(self) -> int:
+        """The most batches that can ever be taken back."""
+        return self._length
+
     def note(self, expert: Expert, batch: Batch) -> None:
         """Remember that `expert` is about to learn `batch`."""
         if self.position % self._every == 0:

@@ -14,6 +14,7 @@ from lifelong.objective import Contract, Regression
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool, Upbringing
 from lifelong.routing.gaussian import GaussianRouter
+from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
 from lifelong_agents.flagship import flagship
 from lifelong_agents.gpm import gpm
@@ -214,3 +215,36 @@ def test_a_well_fitted_regression_is_not_taken_for_a_world_that_it_explains_poor
     events = live(flagship(Mlp(hidden=(32, 32)), Optimizer("adam", lr=0.005)), *stretches)
     ((step, _),) = kinds(events, ShiftDetected)
     assert 400 < step <= 410
+
+
+class Slow:
+    """Speaks up after `at` values, and dates the shift as far back as it has seen."""
+
+    threshold, statistic = 1.0, 0.0
+
+    def __init__(self, at: int):
+        self.at, self.seen = at, 0
+
+    def update(self, value: float) -> Shift | None:
+        self.seen += 1
+        return Shift(self.seen, 2.0, 1.0) if self.seen == self.at else None
+
+    def rearm(self) -> None:
+        """It has no reference to keep."""
+
+    def reset(self) -> None:
+        self.seen = 0
+
+    def state_dict(self) -> dict:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.seen = state["seen"]
+
+
+@pytest.mark.parametrize("at", [1, 16, 31, 32, 33, 48, 64, 200])
+def test_an_onset_however_far_back_is_undone_as_far_as_the_trail_reaches(at):
+    agent = learner(detector=Slow(at))
+    found = [e for _, e in live(agent, batches(1, at)) if isinstance(e, ShiftDetected | ShiftDismissed)]
+    assert len(found) == 1
+    assert min(at, 16) <= found[0].delay <= 32

@@ -18,7 +18,7 @@ from lifelong_agents.finetune import Finetune
 
 
 class Joint:
-    """Cumulative training: after each batch, `rehearsals` batches drawn evenly from everything seen so far.
+    """Cumulative training: before each batch, `rehearsals` batches drawn evenly from everything seen so far.
 
     Samples of one contract are rehearsed together; kinds are drawn in proportion to what was seen of them. It stores
     all data, so it is a reference, not a method: with one shared head it cannot serve tasks that contradict each other.
@@ -40,12 +40,13 @@ class Joint:
         self._seen: list[Batch] = []
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
-        events = self._inner.learn(batch)
+        if self._seen:
+            for _ in range(self._rehearsals):
+                self._inner.learn(self._draw(len(batch.targets)))
         # A batch may be a view of a larger tensor, which would be kept with it.
         self._seen.append(replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone()))
-        for _ in range(self._rehearsals):
-            self._inner.learn(self._draw(len(batch.targets)))
-        return events
+        # Last, so that the latest head is that of the task being served.
+        return self._inner.learn(batch)
 
     def _draw(self, size: int) -> Batch:
         picks = torch.randint(len(self._seen), (size,), generator=self._random).tolist()

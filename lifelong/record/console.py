@@ -37,7 +37,6 @@ class ConsoleView:
         self._current = 0
         self._spawned_at = -1
         self._percent = True
-        self._status = ""
         self._loss = 0.0
         self._looks: dict[str, float] = {}
 
