@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from lifelong.stream import Segment as Segment
     from lifelong.stream import Stream as Stream
     from lifelong.stream import Task as Task
-    from lifelong.subspace.gpm import GradientProjectionMemory as GradientProjectionMemory
+    from lifelong.subspace.gpm import Gpm as Gpm
+    from lifelong.subspace.protection import Protection as Protection
     from lifelong.updates.attach import attach as attach
 
 _HOMES = {
@@ -49,7 +50,8 @@ _HOMES = {
     "record.journal": ("Journal",),
     "shift.cusum": ("Cusum",),
     "stream": ("Segment", "Stream", "Task"),
-    "subspace.gpm": ("GradientProjectionMemory",),
+    "subspace.gpm": ("Gpm",),
+    "subspace.protection": ("Protection",),
     "updates.attach": ("attach",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

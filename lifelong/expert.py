@@ -21,8 +21,10 @@ from lifelong.network import Assembly
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector
-from lifelong.subspace.gpm import GradientProjectionMemory, Growth
-from lifelong.updates.attach import Handle, attach
+from lifelong.subspace.choose import Wish
+from lifelong.subspace.protection import Protection
+from lifelong.subspace.report import Growth
+from lifelong.updates.attach import Handle
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class Foundation:
     """
 
     assembly: Assembly
-    memory: GradientProjectionMemory | None = None
+    memory: Protection | None = None
     heads_too: bool = False
     may_stay_alone: bool = True
     lanes: int = 0
@@ -126,7 +128,7 @@ class Expert:
         memory = foundation.memory
         if memory is None or not batches:
             return []
-        refusal = memory.refuses(foundation.protected_parts())
+        refusal = memory.refuses()
         if refusal is not None:
             if not foundation.may_stay_alone:
                 raise ValueError(refusal)
@@ -135,11 +137,11 @@ class Expert:
         self.sync()
         assembly.eval()
 
-        def forward() -> None:
+        with torch.no_grad(), memory.watching():
             for batch in batches:
+                memory.next_pass()
                 assembly(batch.inputs, batch.contract, self.lane, batch.task)
-
-        grown = memory.consolidate(foundation.protected_parts(), forward)
+        grown = memory.consolidate()
         return self._facts(grown) if foundation.is_guarded else []
 
     def joined(self) -> list[SubspaceGrown]:
@@ -148,7 +150,7 @@ class Expert:
         return self._facts(memory.protected()) if memory is not None and self.foundation.lanes == 2 else []
 
     def _facts(self, grown: Sequence[Growth]) -> list[SubspaceGrown]:
-        return [SubspaceGrown(self.number, g.layer, g.rank, g.size, g.energy) for g in grown]
+        return [SubspaceGrown(self.number, g.layer, round(g.rank), g.size, g.energy) for g in grown]
 
     def rest(self) -> None:
         """Another expert takes over: let go of everything that only training needs."""
@@ -173,10 +175,10 @@ class Expert:
             live += [v for state in self._optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
         return live
 
-    def rebase(self) -> None:
+    def rewound(self) -> None:
         """The parameters were put back to an earlier, permitted state."""
         if self._handle is not None:
-            self._handle.rebase()
+            self._handle.rewound()
 
     def forget_moments(self) -> None:
         """Start the optimizer anew: moments of one task say nothing about the next."""
@@ -190,8 +192,8 @@ class Expert:
             self._handle.detach()
             self._handle = None
         if memory is not None and self.foundation.is_guarded and self._optimizer is not None:
-            guards = memory.guards(self.foundation.protected_parts())
-            self._handle = attach(self._optimizer, guards, self._sync_every) if guards else None
+            holds = memory.holds(self._optimizer, Wish("project", self._sync_every))
+            self._handle = Handle(self._optimizer, holds) if holds else None
 
     def prepare(self, contract: Contract, task: str | None) -> None:
         """Make the parts and the optimizer that learning this needs, where they are not there yet."""

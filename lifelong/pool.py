@@ -20,7 +20,8 @@ from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.routing.router import Router
 from lifelong.shift.detector import Detector
-from lifelong.subspace.gpm import GradientProjectionMemory
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
 
 Sharing = Literal["never", "always", "auto"]
@@ -42,7 +43,7 @@ class Upbringing:
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
     ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool.
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
-    as well, for one network whose head serves every task. See `Expert` and `GradientProjectionMemory` for the others.
+    as well, for one network whose head serves every task. See `Expert` and `Gpm` for the others.
     """
 
     network: Network
@@ -120,10 +121,13 @@ class Pool:
 
     def _found(self) -> Foundation:
         protects = self._up.share != "never" or self._up.heads_too
-        memory = GradientProjectionMemory(self._up.first_energy, self._up.energy) if protects else None
         assembly = Assembly(self._up.network, self._seed, self._device)
         alone = self._up.share != "always" and not self._up.heads_too
-        self._foundations.append(Foundation(assembly, memory, self._up.heads_too, may_stay_alone=alone))
+        foundation = Foundation(assembly, None, self._up.heads_too, may_stay_alone=alone)
+        if protects:
+            method = Gpm(self._up.energy, self._up.first_energy)
+            foundation.memory = Protection(foundation.protected_parts, method, norms="refuse")
+        self._foundations.append(foundation)
         return self._foundations[-1]
 
     @torch.no_grad()

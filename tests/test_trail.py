@@ -7,7 +7,8 @@ from toys import CONTRACT, batches
 from lifelong.expert import Expert, Foundation
 from lifelong.network import Assembly, Mlp
 from lifelong.optimizer import Optimizer
-from lifelong.subspace.gpm import GradientProjectionMemory
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.protection import Protection
 from lifelong.trail import Trail
 
 OPTIMIZERS = [
@@ -21,12 +22,10 @@ OPTIMIZERS = [
 def expert(optimizer: Optimizer, protected: bool = False, sync_every: int = 1) -> Expert:
     foundation = Foundation(Assembly(Mlp(hidden=(12, 12)), 0, "cpu"))
     if protected:
-        foundation.memory, foundation.lanes = GradientProjectionMemory(0.8, 0.8), 2
+        foundation.memory, foundation.lanes = Protection(foundation.protected_parts, Gpm(0.8, 0.8)), 2
         foundation.assembly.grow(CONTRACT, "expert-0")
         inputs = torch.cat([b.inputs for b in batches(99, 4)])
-        foundation.memory.consolidate(
-            foundation.protected_parts(), lambda: foundation.assembly(inputs, CONTRACT, "expert-0")
-        )
+        foundation.memory.consolidate([inputs], lambda x: foundation.assembly(x, CONTRACT, "expert-0"))
     return Expert(0, foundation, optimizer, sync_every=sync_every)
 
 

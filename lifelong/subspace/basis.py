@@ -11,6 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.subspace.factor import Factor
+from lifelong.subspace.moments import Moments, of_samples
+
+NOISE = 1e-12
+"""Share of the energy below which a direction is rounding: it would not be orthogonal to anything."""
+
 
 class Basis:
     """Protected directions, kept as the smaller of the subspace and its complement."""
@@ -22,53 +28,80 @@ class Basis:
         self._kept: Tensor | None = None  # (D, R) protected, or (D, D - R) free directions when `_dual`
         self._dual = False
 
+    def factor(self, complement: bool | None = None) -> Factor:
+        """What is kept, as a (1, D, K) factor; `complement` asks for one of the two forms."""
+        if self._kept is None:
+            kept, dual = torch.zeros(self.size, 0), False
+        else:
+            kept, dual = self._kept, self._dual
+        if complement is not None and complement != dual:
+            kept, dual = (orthogonal_complement(kept), complement)
+        return Factor(kept[None], dual)
+
     def remove(self, rows: Tensor) -> Tensor:
         """(..., D) -> the part of each row that lies outside the protected directions."""
         if self._kept is None:
             return rows
-        if self.rank == self.size:
-            return torch.zeros_like(rows)
-        inside = (rows @ self._kept) @ self._kept.T
-        return inside if self._dual else rows - inside
+        return self.factor().permit(rows.reshape(1, -1, self.size)).view_as(rows)
 
     @torch.no_grad()
-    def grow(self, samples: Tensor, energy: float) -> float:
-        """Protect the fewest new directions that hold `energy` of the samples' squared norm together with the old ones.
+    def grow(self, seen: Moments | Tensor, energy: float) -> float:
+        """Protect the fewest new directions that hold `energy` of what was seen together with the old ones.
 
-        samples: (N, D). Returns the share that is held now. Work is O(min(N, D)^3): the smaller Gram matrix is used.
+        seen: moments, or (N, D) samples. Returns the share (0..1) of the squared norm that is held now; that can be
+        less than asked for where a sketch has lost some. Work is O(min(N, D)^3) for samples.
         """
-        rows = samples.to(torch.float64)
-        total = float(rows.square().sum())
-        if total == 0.0 or self.rank == self.size:
+        if isinstance(seen, Tensor):
+            seen = of_samples(seen)
+        if seen.total == 0.0 or self.rank == self.size:
             return 1.0
-        protected = self.directions().to(rows)
-        rest = rows - (rows @ protected) @ protected.T
-        held = 1.0 - float(rest.square().sum()) / total
+        # float64 all through: with float32 squares, directions below 3e-4 of the largest would be noise.
+        rest, protected = self._rest(seen)
+        missing = seen.total - _energy(seen)
+        held = 1.0 - (_energy(rest) + missing) / seen.total
         if held >= energy:
             return held
-        values, vectors = _leading(rest)
-        gained = held + values.cumsum(0) / total
+        values, vectors = leading(rest)
+        gained = held + values.cumsum(0) / seen.total
         needed = int((gained < energy).sum()) + 1
-        # Directions that are rounding noise would not be orthogonal to anything: take none of those.
-        needed = min(needed, int((values > 1e-12 * total).sum()), self.size - self.rank)
+        needed = min(needed, int((values > NOISE * seen.total).sum()), self.size - self.rank)
         if needed == 0:
             return held
-        self._set(torch.linalg.qr(torch.cat([protected, vectors[:, :needed]], dim=1)).Q, samples)
+        # Twice is enough: the second pass removes what rounding put back into the old directions.
+        fresh = vectors[:, :needed]
+        fresh = fresh - protected @ (protected.T @ fresh)
+        self._set(torch.cat([protected, torch.linalg.qr(fresh).Q], dim=1), seen.precision)
         return float(gained[needed - 1])
+
+    def _rest(self, seen: Moments) -> tuple[Moments, Tensor]:
+        source = seen.factor if seen.factor is not None else seen.covariance
+        assert source is not None
+        wide = source.double()
+        protected = self.directions().to(wide)
+        rest = wide - (wide @ protected) @ protected.T
+        if seen.factor is not None:
+            return Moments(seen.total, factor=rest), protected
+        rest = rest - protected @ (protected.T @ rest)
+        return Moments(seen.total, covariance=(rest + rest.T) / 2), protected
 
     def directions(self) -> Tensor:
         """(D, R) orthonormal protected directions."""
-        if self._kept is None:
-            return torch.zeros(self.size, 0)
-        return _complement(self._kept) if self._dual else self._kept
+        return self.factor(complement=False).columns[0]
 
-    def _set(self, directions: Tensor, like: Tensor) -> None:
+    def widen(self, directions: Tensor) -> None:
+        """Protect the span of these (D, K) directions too, whatever their length."""
+        old = self.directions().to(directions.device, torch.float64)
+        rest = directions.double() - old @ (old.T @ directions.double())
+        precision = torch.float32 if self._kept is None else self._kept.dtype
+        self.grow(Moments(float(rest.square().sum()), rest.T, None, precision), 1.0)
+
+    def _set(self, directions: Tensor, precision: torch.dtype) -> None:
         self.rank = directions.shape[1]
         self._dual = self.rank > self.size // 2
-        kept = _complement(directions) if self._dual else directions
+        kept = orthogonal_complement(directions) if self._dual else directions
         drift = (kept.T @ kept - torch.eye(kept.shape[1], dtype=kept.dtype, device=kept.device)).norm()
         assert float(drift) < 1e-6, "a grown basis must stay orthonormal"
-        self._kept = kept.to(like.dtype)
+        self._kept = kept.to(precision)
 
     def state_dict(self) -> dict[str, Any]:
         return {"size": self.size, "rank": self.rank, "dual": self._dual, "kept": self._kept}
@@ -77,19 +110,31 @@ class Basis:
         self.size, self.rank, self._dual, self._kept = state["size"], state["rank"], state["dual"], state["kept"]
 
 
-def _leading(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared singular values (falling) and right singular vectors (D, K) of (N, D), by the smaller Gram matrix."""
-    n, d = rows.shape
-    if n < d:
+def leading(seen: Moments) -> tuple[Tensor, Tensor]:
+    """Squared singular values (falling) and right singular vectors (D, K), by the smaller Gram matrix."""
+    if seen.factor is not None and seen.factor.shape[0] < seen.factor.shape[1]:
+        rows = seen.factor.double()
         values, left = torch.linalg.eigh(rows @ rows.T)
         values, left = values.flip(0).clamp_min(0), left.flip(1)
         return values, rows.T @ left / values.sqrt().clamp_min(1e-150)
-    values, vectors = torch.linalg.eigh(rows.T @ rows)
+    if seen.factor is not None:
+        covariance = seen.factor.double().T @ seen.factor.double()
+    else:
+        assert seen.covariance is not None
+        covariance = seen.covariance.double()
+    values, vectors = torch.linalg.eigh(covariance)
     return values.flip(0).clamp_min(0), vectors.flip(1)
 
 
-def _complement(directions: Tensor) -> Tensor:
+def orthogonal_complement(directions: Tensor) -> Tensor:
     """(D, R) orthonormal -> (D, D - R) orthonormal, spanning everything else."""
     wide = directions.to(torch.float64)
     rest: Tensor = torch.linalg.qr(wide, mode="complete").Q[:, wide.shape[1] :]
     return rest.to(directions.dtype)
+
+
+def _energy(seen: Moments) -> float:
+    if seen.factor is not None:
+        return float(seen.factor.double().square().sum())
+    assert seen.covariance is not None
+    return float(seen.covariance.diagonal().sum())

@@ -1,112 +1,109 @@
-"""Let a rule decide what an optimizer may do to a module, whatever optimizer it is.
+"""Let rules decide what an optimizer may do to a module, whatever optimizer it is.
 
 The *step* is judged, not the gradient: moments, momentum and weight decay turn an allowed gradient into a step that is
-not. With `every` > 1 the rule is applied to the movement of several steps at once, which is exact for linear rules
+not. With `every` > 1 a rule is applied to the movement of several steps at once, which is exact for linear rules
 whenever `sync` has just run and costs 1/every as much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-UpdateRule = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
-"""Steps of a group of parameters -> the permitted steps, of the same shapes."""
+from lifelong.updates.hold import Guard, Hold, RuleHold, UpdateRule, chain, freeze
+from lifelong.updates.quiet import quietly
 
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A rule and the parameters whose steps it judges together (a weight and its bias, say)."""
-
-    parameters: tuple[nn.Parameter, ...]
-    rule: UpdateRule
+__all__ = ["Guard", "Handle", "UpdateRule", "attach", "chain", "freeze"]
 
 
 class Handle:
-    """An attached set of guards: `sync` makes everything exact now, `detach` ends it."""
+    """An attached set of holds: `sync` makes everything exact now, `detach` ends it.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int) -> None:
-        if every < 1:
-            raise ValueError(f"every must be at least 1 step, got {every}.")
-        self._guards, self._every, self._waiting = list(guards), every, 0
-        self._anchors = [tuple(p.detach().clone() for p in guard.parameters) for guard in self._guards]
-        self._hook = optimizer.register_step_post_hook(self._after_step)
+    root: the model that is held, if it shall look after itself: it is then synced before it answers in evaluation mode
+    and before its state or the optimizer's is saved, so that nobody meets a state between two syncs.
+    """
 
-    def _after_step(self, *_: Any) -> None:
-        self._waiting += 1
-        if self._waiting >= self._every:
+    def __init__(self, optimizer: torch.optim.Optimizer, holds: Sequence[Hold], root: nn.Module | None = None) -> None:
+        self._optimizer, self._holds = optimizer, list(holds)
+        self._hooks: list[Any] = [
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
+        if root is not None:
+            self._hooks.append(root.register_forward_pre_hook(self._before_answer))
+            self._hooks.append(optimizer.register_state_dict_pre_hook(lambda *_: self.sync()))
+            saving = root.register_state_dict_pre_hook(lambda *_: self.sync())  # type: ignore[no-untyped-call]
+            self._hooks.append(saving)
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        for hold in self._holds:
+            hold.before(optimizer)
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        for hold in self._holds:
+            hold.after(optimizer)
+
+    def _before_answer(self, root: nn.Module, *_: Any) -> None:
+        if not root.training:
             self.sync()
 
-    @torch.no_grad()
     def sync(self) -> None:
         """Replace the movement since the last sync by the permitted part of it."""
-        if self._waiting:
-            for guard, anchors in zip(self._guards, self._anchors, strict=True):
-                moved = tuple(p.detach() - a for p, a in zip(guard.parameters, anchors, strict=True))
-                for p, a, step in zip(guard.parameters, anchors, guard.rule(moved), strict=True):
-                    p.copy_(a.add_(step))
-        self._waiting = 0
+        with quietly():
+            for hold in self._holds:
+                hold.sync()
 
-    @torch.no_grad()
     def rebase(self) -> None:
         """Take the parameters as they are for permitted: they were set by something other than the optimizer."""
-        for guard, anchors in zip(self._guards, self._anchors, strict=True):
-            for p, a in zip(guard.parameters, anchors, strict=True):
-                a.copy_(p)
-        self._waiting = 0
+        with quietly():
+            for hold in self._holds:
+                hold.rebase()
+
+    def rewound(self) -> None:
+        """The parameters were put back to what they were after an earlier sync."""
+        with quietly():
+            for hold in self._holds:
+                hold.rewound()
 
     @contextmanager
     def settled(self) -> Iterator[None]:
         """Inside, the parameters are as `sync` would leave them; afterwards, as they were."""
-        kept = [tuple(p.detach().clone() for p in guard.parameters) for guard in self._guards]
-        anchors, waiting = [tuple(a.clone() for a in group) for group in self._anchors], self._waiting
+        kept = [(t, t.clone()) for hold in self._holds for t in hold.tensors()]
+        states = [hold.state_dict() for hold in self._holds]
+        counts = [{k: v for k, v in state.items() if isinstance(v, int)} for state in states]
         self.sync()
         try:
             yield
         finally:
-            self._anchors, self._waiting = anchors, waiting
             with torch.no_grad():
-                for guard, values in zip(self._guards, kept, strict=True):
-                    for p, value in zip(guard.parameters, values, strict=True):
-                        p.copy_(value)
+                for live, value in kept:
+                    live.copy_(value)
+            for hold, state, count in zip(self._holds, states, counts, strict=True):
+                hold.load_state_dict({**state, **count})
+
+    def describe(self) -> str:
+        """How each group of parameters is held, in words."""
+        return "; ".join(hold.describe() for hold in self._holds)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"anchors": [list(group) for group in self._anchors], "waiting": self._waiting}
+        return {"holds": [hold.state_dict() for hold in self._holds]}
 
-    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for mine, theirs in zip(self._anchors, state["anchors"], strict=True):
-            for a, kept in zip(mine, theirs, strict=True):
-                a.copy_(kept)
-        self._waiting = state["waiting"]
+        for hold, kept in zip(self._holds, state["holds"], strict=True):
+            hold.load_state_dict(kept)
 
     def detach(self) -> None:
-        """Sync and let go of the optimizer."""
-        self.sync()
-        self._hook.remove()
+        """Sync and let go of the optimizer and the model."""
+        for hold in self._holds:
+            hold.release()
+        for hook in self._hooks:
+            hook.remove()
 
 
 def attach(optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int = 1) -> Handle:
-    """Hold every step of `optimizer` to `guards`; works with each torch optimizer, through its own step hook."""
-    return Handle(optimizer, guards, every)
-
-
-def chain(*rules: UpdateRule) -> UpdateRule:
-    """One rule after the other."""
-
-    def chained(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        for rule in rules:
-            steps = rule(steps)
-        return steps
-
-    return chained
-
-
-def freeze(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The rule that permits nothing."""
-    return tuple(torch.zeros_like(step) for step in steps)
+    """Hold every step of `optimizer` to `guards`; works with each torch optimizer, through its own step hooks."""
+    return Handle(optimizer, [RuleHold(guard, every) for guard in guards])

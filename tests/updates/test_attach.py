@@ -83,8 +83,9 @@ def test_settled_shows_the_synced_parameters_and_leaves_no_trace() -> None:
             assert torch.equal(walk.moved()[:, 1:], torch.zeros(3, 3))
             assert walk.moved()[:, 0].abs().min() > 1e-4
         assert torch.equal(walk.weight, undisturbed.weight)
-    assert torch.equal(walk.handle.state_dict()["anchors"][0][0], undisturbed.handle.state_dict()["anchors"][0][0])
-    assert walk.handle.state_dict()["waiting"] == undisturbed.handle.state_dict()["waiting"] == 2
+    (mine,), (theirs,) = walk.handle.state_dict()["holds"], undisturbed.handle.state_dict()["holds"]
+    assert torch.equal(mine["anchors"][0], theirs["anchors"][0])
+    assert mine["waiting"] == theirs["waiting"] == 2
 
 
 def test_settled_puts_things_back_when_what_is_inside_fails() -> None:

@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lifelong.subspace.gpm import GradientProjectionMemory
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.holds import View, permitted
+from lifelong.subspace.protection import Protection
 from lifelong.updates.attach import Guard, attach
 
 Make = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -61,11 +63,17 @@ class World:
         self.old = torch.randn(100, 16, generator=generator) @ torch.randn(16, 64, generator=generator) / 4
         self.new = torch.randn(128, 64, generator=generator)
         self.wanted = self.new @ torch.randn(64, 32, generator=generator) / 8 + 1.0
-        memory = GradientProjectionMemory(energy=1.0)
-        (growth,) = memory.consolidate([("layer", self.layer)], lambda: self.layer(self.old))
+        self.protection = Protection(self.layer, Gpm(energy=1.0, first_energy=None))
+        (growth,) = self.protection.consolidate([self.old])
         assert (growth.rank, growth.size) == ((17, 65) if bias else (16, 64))
-        self.guards: list[Guard] = memory.guards([("layer", self.layer)])
         self.before = self.answers()
+
+    def rule(self, steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What is permitted of steps, or of gradients, of weight and bias."""
+        (account,) = self.protection._ledger.kept()
+        view = View(account.site.geometry, account.site.bias is not None, account.keeper.projection())
+        weight, bias = permitted(view, steps[0], steps[1] if len(steps) > 1 else None)
+        return (weight,) if bias is None else (weight, bias)
 
     def answers(self) -> Tensor:
         with torch.no_grad():
@@ -107,7 +115,7 @@ def test_with_a_guard_old_outputs_stay_and_the_new_is_learned(name: str, every: 
     world = World()
     first = world.new_loss()
     optimizer = TABLE[name](world.layer.parameters())
-    handle = attach(optimizer, world.guards, every)
+    handle = world.protection.attach(optimizer, "project", every)
     world.train(optimizer, 200)
     handle.sync()
     assert world.change() < 1e-4
@@ -119,10 +127,10 @@ def test_projecting_the_gradient_instead_leaks(name: str) -> None:
     world = World()
 
     def project() -> None:
-        for guard in world.guards:
-            gradients = tuple(p.grad for p in guard.parameters if p.grad is not None)
-            for p, allowed in zip(guard.parameters, guard.rule(gradients), strict=True):
-                p.grad = allowed
+        parameters = list(world.layer.parameters())
+        gradients = tuple(p.grad for p in parameters if p.grad is not None)
+        for p, allowed in zip(parameters, world.rule(gradients), strict=True):
+            p.grad = allowed
 
     world.train(TABLE[name](world.layer.parameters()), 200, project)
     assert world.change() > 0.1
@@ -135,7 +143,7 @@ def test_projecting_the_gradient_is_enough_for_plain_sgd_alone() -> None:
         weight, bias = world.layer.weight, world.layer.bias
         assert weight.grad is not None
         assert bias.grad is not None
-        weight.grad, bias.grad = world.guards[0].rule((weight.grad, bias.grad))
+        weight.grad, bias.grad = world.rule((weight.grad, bias.grad))
 
     world.train(TABLE["SGD"](world.layer.parameters()), 200, project)
     assert world.change() < 1e-4
@@ -146,7 +154,8 @@ def test_projecting_the_gradient_is_enough_for_plain_sgd_alone() -> None:
 def test_muon_on_the_matrix_that_it_takes(guarded: bool) -> None:
     world = World(bias=False)
     optimizer = torch.optim.Muon(world.layer.parameters(), lr=0.02)
-    attach(optimizer, world.guards if guarded else [])
+    if guarded:
+        world.protection.attach(optimizer, every=1)
     world.train(optimizer, 200)
     assert world.change() < 1e-4 if guarded else world.change() > 0.1
 
@@ -160,7 +169,7 @@ def test_lbfgs_is_judged_once_for_all_evaluations_of_its_closure(guarded: bool) 
     def count(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         nonlocal judged
         judged += 1
-        return world.guards[0].rule(steps) if guarded else steps
+        return world.rule(steps) if guarded else steps
 
     def closure() -> float:
         nonlocal evaluated
@@ -170,7 +179,7 @@ def test_lbfgs_is_judged_once_for_all_evaluations_of_its_closure(guarded: bool) 
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    attach(optimizer, [Guard(world.guards[0].parameters, count)])
+    attach(optimizer, [Guard(tuple(world.layer.parameters()), count)])
     for _ in range(10):
         optimizer.step(closure)  # type: ignore[no-untyped-call]
     assert judged == 10

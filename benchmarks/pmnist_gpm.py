@@ -1,0 +1,160 @@
+"""Permuted MNIST in the setting of GPM's authors: 10 permutations, one network, one head, no task at judging.
+
+python -m benchmarks.pmnist_gpm [--quick] [--json FILE] [--seeds N ...] [--epochs N] [--only NAME ...]
+
+MLP 784-100-100-10 without biases, batch 10, 5 epochs a task, boundaries given (Saha et al. 2021, section 5). A plain
+loop of torch: nothing of the framework runs but the subspace engine. --quick: one epoch, seed 0, five tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.harness import Table, data_folder, finish
+from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, learning_accuracy
+from lifelong.subspace.cost import Form
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
+from lifelong.subspace.protection import Protection
+from lifelong_envs.supervised.data.idx import Idx
+
+Make = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A method (None: nothing is protected), an optimizer, and how steps are held (None: what costs least)."""
+
+    name: str
+    method: Method | None
+    optimizer: Make
+    form: Form | None = None
+    every: int | None = None
+
+
+def published(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(p, lr=0.01)
+
+
+def momentum(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(p, lr=0.05, momentum=0.5)
+
+
+def adam(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(p, lr=5e-4)
+
+
+GPM = Gpm(energy=0.99, first_energy=0.95, samples=300)
+VARIANTS = (
+    Variant("fine-tuning", None, published),
+    Variant("GPM as published", GPM, published, "project", 1),
+    Variant("GPM, held as is cheapest", GPM, published),
+)
+
+
+@dataclass(slots=True)
+class World:
+    """MNIST under the permutations of one seed."""
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    permutations: list[Tensor]
+
+    @staticmethod
+    def of(folder: Path, seed: int, tasks: int) -> World:
+        data = Idx(folder / "mnist").load(torch.device("cpu"))
+        generator = torch.Generator().manual_seed(1000 + seed)
+        orders = [torch.randperm(784, generator=generator) for _ in range(tasks)]
+        return World(
+            data.train_inputs.flatten(1), data.train_targets, data.test_inputs.flatten(1), data.test_targets, orders
+        )
+
+
+def live(variant: Variant, world: World, seed: int, epochs: int) -> tuple[ScoreMatrix, float, float]:
+    """The scores after each task, CPU seconds of training, and the share of the first layer's inputs that is taken."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Linear(784, 100, bias=False), nn.ReLU(), nn.Linear(100, 100, bias=False), nn.ReLU(),
+        nn.Linear(100, 10, bias=False),
+    )  # fmt: skip
+    optimizer = variant.optimizer(net.parameters())
+    protection = None if variant.method is None else Protection(net, variant.method)
+    tasks = len(world.permutations)
+    scores = np.zeros((tasks + 1, tasks))
+    scores[0] = judge(net, world)
+    seconds = 0.0
+    for task, order in enumerate(world.permutations):
+        inputs = world.train[:, order]
+        start = time.process_time()
+        if protection is not None:
+            protection.attach(optimizer, variant.form, variant.every, rows=10)
+        net.train()
+        for _ in range(epochs):
+            for chosen in torch.randperm(len(inputs)).split(10):  # type: ignore[no-untyped-call]
+                optimizer.zero_grad()
+                F.cross_entropy(net(inputs[chosen]), world.train_labels[chosen]).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+        if protection is not None:
+            protection.consolidate(inputs[torch.randperm(len(inputs))[:5000]].split(500))  # type: ignore[no-untyped-call]
+        seconds += time.process_time() - start
+        scores[task + 1] = judge(net, world)
+    names = tuple(f"p{i}" for i in range(tasks))
+    return (
+        ScoreMatrix(names, names, scores),
+        seconds,
+        0.0 if protection is None else protection.protected()[0].rank / 784,
+    )
+
+
+@torch.no_grad()
+def judge(net: nn.Module, world: World) -> list[float]:
+    """Accuracy on every permutation."""
+    net.eval()
+    rights = [net(world.test[:, order]).argmax(1) == world.test_labels for order in world.permutations]
+    return [float(right.float().mean()) for right in rights]
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def main(variants: tuple[Variant, ...] = VARIANTS) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one seed, one epoch, five tasks")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--only", nargs="+", default=[v.name for v in variants], metavar="NAME")
+    options = parser.parse_args()
+    folder = data_folder()
+    if folder is None:
+        print("Skipped: there is no MNIST here. Set LIFELONG_DATA to a folder that has it.")
+        return
+    torch.set_num_threads(1)
+    seeds, epochs, tasks = ([0], 1, 5) if options.quick else (options.seeds, options.epochs, 10)
+    table = Table("variant", "seed", "epochs", "ACC %", "BWT %", "learning %", "first layer used", "CPU s")
+    for variant in variants:
+        if variant.name not in options.only:
+            continue
+        for seed in seeds:
+            matrix, seconds, used = live(variant, World.of(folder, seed, tasks), seed, epochs)
+            values = [percent(of(matrix)) for of in (acc, bwt, learning_accuracy)]
+            table.add(variant.name, seed, epochs, *values, f"{used:.2f}", round(seconds))
+            print(json.dumps(table.rows[-1]), flush=True)
+    finish(table, options)
+
+
+if __name__ == "__main__":
+    main()

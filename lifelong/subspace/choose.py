@@ -1,0 +1,98 @@
+"""Chooses how a weight is held under a certain optimizer, by the cost model or as it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lifelong.subspace.cost import Form, Layer, Machine, plan
+from lifelong.subspace.holds import SubspaceHold, View
+from lifelong.subspace.input_side import InputSideHold
+from lifelong.subspace.null_form import NullSpaceHold
+from lifelong.updates.hold import Hold
+
+PASSES = {"SGD": 3.0, "ASGD": 8.0, "Adagrad": 8.0, "RMSprop": 9.0, "LBFGS": 40.0}
+"""Times that an optimizer's step moves each weight through memory; 14 (Adam's) for all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller asks for. form: None lets the cost model choose; every: steps between retractions, None likewise.
+
+    rows: rows that a layer multiplies per step (batch, times positions), where they differ from what was watched.
+    """
+
+    form: Form | None = None
+    every: int | None = None
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in (None, "project", "input", "null"):
+            raise ValueError(f"form must be 'project', 'input', 'null' or None (chosen by cost), got {self.form!r}.")
+        if self.every is not None and self.every < 1:
+            raise ValueError(f"every must be at least 1 step, got {self.every}.")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"rows must be at least 1, got {self.rows}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A weight to be held; `layer` is the nn.Linear that alone uses it, if there is one; `rows`: as watched."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    views: tuple[View, ...]
+    layer: nn.Linear | None
+    rows: int
+
+
+def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> Hold:
+    """The hold for this weight; raises ValueError where the wished form does not fit."""
+    weight, views = candidate.weight, candidate.views
+    factor = views[0].projection.right
+    simple = len(views) == 1 and factor is not None and factor.hard and views[0].projection.left is None
+    group = next((g for g in optimizer.param_groups if any(p is weight for p in g["params"])), None)
+    if not simple or factor is None or group is None:
+        return SubspaceHold(weight, candidate.bias, views, wish.every or 1)
+    geometry = views[0].geometry
+    kind = type(optimizer).__name__
+    decays = group.get("weight_decay", 0.0) != 0.0
+    passes = PASSES.get(kind, 14.0) + (2.0 if group.get("momentum", 0.0) else 0.0)
+    layer = Layer(
+        outputs=geometry.groups * geometry.outputs,
+        inputs=geometry.inputs,
+        rows=wish.rows or candidate.rows,
+        columns=factor.columns.shape[2],
+        complement=factor.complement,
+        passes=passes,
+        linear=kind == "SGD" and not decays,
+        plain=_is_plain(candidate, optimizer, group),
+    )
+    chosen = plan(layer, Machine.of(weight.device), wish.form)
+    if chosen.form == "null" and candidate.layer is not None:
+        return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
+    held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every)
+    if chosen.form == "input" and candidate.layer is not None:
+        return InputSideHold(candidate.layer, held, factor)
+    return held
+
+
+def _is_plain(candidate: Candidate, optimizer: torch.optim.Optimizer, group: dict[str, object]) -> bool:
+    """Whether the layer's forward pass may be replaced, and a parameter of another shape may join the optimizer."""
+    layer = candidate.layer
+    if layer is None or type(layer) is not nn.Linear or "forward" in layer.__dict__:
+        return False
+    if type(optimizer).__name__ in ("LBFGS", "Muon", "SparseAdam"):
+        return False
+    # A bias that is protected with its weight must be the layer's own, and move by the same optimizer.
+    return (candidate.bias is None) == (layer.bias is None) and (
+        candidate.bias is None or any(p is candidate.bias for p in _members(group))
+    )
+
+
+def _members(group: dict[str, object]) -> list[object]:
+    members = group["params"]
+    assert isinstance(members, list)
+    return members

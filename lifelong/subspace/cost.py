@@ -1,0 +1,118 @@
+"""Which way of holding a weight to its subspace is cheapest, and how often it has to be retracted to stay cheap.
+
+Flops of the forms for a (O, D) weight with K kept columns and B rows per step (a plain step: 6 B O D):
+project: 4 O D K per retraction; input-side: 4 B D K; null space: 4 B O D + 4 B D K + 6 B O K instead of 6 B O D.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+Form = Literal["project", "input", "null"]
+FORMS: tuple[Form, ...] = ("project", "input", "null")
+
+LONGEST = 64
+"""Most steps between two retractions: what waits longer is taken out of a network that has learned to lean on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Rough speeds: flops of a matrix product per second, bytes moved per second, seconds lost per operation.
+
+    They only rank forms of very different cost, so a factor of two in them changes little.
+    """
+
+    flops: float
+    bytes: float
+    overhead: float
+
+    @staticmethod
+    def of(device: torch.device) -> Machine:
+        if device.type == "cpu":
+            return Machine(1.5e11 * torch.get_num_threads(), 2.8e10, 4e-6)
+        return Machine(3e13, 1.5e12, 8e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a decision needs: outputs, inputs, rows per step, kept columns, and whether the free side is what is kept.
+
+    passes: times that the optimizer's step moves each weight through memory (SGD 3, with momentum 5, Adam 14);
+    linear: its step is a linear map of gradients, so that a projected gradient stays projected; plain: the weight is
+    used by one `nn.Linear` alone, whose forward pass can be replaced.
+    """
+
+    outputs: int
+    inputs: int
+    rows: int
+    columns: int
+    complement: bool
+    passes: float
+    linear: bool
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a weight is held: the form, and the number of steps after which it is retracted."""
+
+    form: Form
+    every: int
+
+
+def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float = 0.1) -> Plan:
+    """The form that keeps the extra time of a step within `budget` of the plain step's, exact at every step if it can.
+
+    form: take this one, and choose only how often to retract. Raises ValueError for one that the layer does not allow.
+    """
+    if form is not None and form not in possible(layer):
+        others = ", ".join(possible(layer))
+        raise ValueError(f"form={form!r} needs {_NEEDS[form]}; this weight can be held by {others}.")
+    plain = plain_step(layer, machine)
+    extra = {f: held_step(layer, machine, f) - plain for f in possible(layer)}
+    patient = min(LONGEST, max(1, math.ceil(extra["project"] / (budget * plain))))
+    exact = [f for f in extra if f != "project" or patient == 1]
+    cheap = [f for f in exact if extra[f] <= budget * plain]
+    projecting: Form = "project"
+    chosen = form if form is not None else min(cheap, key=lambda f: extra[f], default=projecting)
+    # An input-side projection leaves rounding only: what it needs is a retraction now and then.
+    return Plan(chosen, LONGEST if chosen == "input" else patient)
+
+
+def possible(layer: Layer) -> list[Form]:
+    """The forms that this weight can be held by."""
+    forms: list[Form] = ["project"]
+    if layer.plain and layer.linear:
+        forms.append("input")
+    if layer.plain and layer.complement:
+        forms.append("null")
+    return forms
+
+
+_NEEDS = {
+    "project": "nothing",
+    "input": "a weight of one nn.Linear alone and an optimizer that is linear in the gradient (SGD without decay)",
+    "null": "a weight of one nn.Linear alone, of whose input directions more than half are protected",
+}
+
+
+def plain_step(layer: Layer, machine: Machine) -> float:
+    """Seconds of forward, backward and optimizer for one layer."""
+    o, d, b = layer.outputs, layer.inputs, layer.rows
+    return 6 * b * o * d / machine.flops + 4 * layer.passes * o * d / machine.bytes + 9 * machine.overhead
+
+
+def held_step(layer: Layer, machine: Machine, form: Form) -> float:
+    """The same for a layer that is held; a projecting one is retracted at every step."""
+    o, d, b, k = layer.outputs, layer.inputs, layer.rows, layer.columns
+    if form == "project":
+        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + 5 * machine.overhead
+        return plain_step(layer, machine) + work
+    if form == "input":
+        return plain_step(layer, machine) + 4 * b * d * k / machine.flops + 8 * machine.overhead
+    products = 4 * b * o * d + 4 * b * d * k + 6 * b * o * k
+    return products / machine.flops + 4 * layer.passes * o * k / machine.bytes + 19 * machine.overhead

@@ -1,0 +1,74 @@
+"""What a step of a weight may not do, as thin matrices: never a dense D x D projector.
+
+Shapes: a weight is seen as G matrices of O outputs by D inputs (G = 1 but for grouped layers); a factor has K columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Columns F, (G, D, K): x -> x - (x F) F^T; or x -> (x F) F^T where F spans the complement of what is protected.
+
+    hard: F is orthonormal (up to columns of zeros), so that the map is a projection; else it only weakens directions.
+    """
+
+    columns: Tensor
+    complement: bool = False
+    hard: bool = True
+
+    def permit(self, rows: Tensor) -> Tensor:
+        """(G, N, D) -> the permitted part of each row."""
+        if self.columns.shape[2] == 0:
+            return torch.zeros_like(rows) if self.complement else rows
+        columns = self.columns.to(rows.dtype)
+        inside = rows @ columns @ columns.transpose(1, 2)
+        return inside if self.complement else rows - inside
+
+    @property
+    def permits_nothing(self) -> bool:
+        return self.complement and self.columns.shape[2] == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Which part of a (G, O, D) step is permitted.
+
+    right: for directions of the input, over D (or D + 1: the last one is a bias's constant input); left: for
+    directions of the output, over O; rows: (O,) of booleans, outputs whose weights must not move at all.
+    """
+
+    right: Factor | None = None
+    left: Factor | None = None
+    rows: Tensor | None = None
+
+    def permit(self, step: Tensor) -> Tensor:
+        """(G, O, D) -> the permitted part of the step."""
+        if self.right is not None:
+            step = self.right.permit(step)
+        if self.left is not None:
+            step = self.left.permit(step.transpose(1, 2)).transpose(1, 2)
+        if self.rows is not None:
+            step = torch.where(self.rows[:, None], 0.0, step)
+        return step
+
+    @property
+    def hard(self) -> bool:
+        """Whether permitting twice is permitting once, so that a long movement can be judged as a whole."""
+        return all(f is None or f.hard for f in (self.right, self.left))
+
+
+def pack(factors: list[Factor]) -> Factor:
+    """One factor for the groups of a layer, from one (1, D, K) factor for each; narrow ones are padded with zeros."""
+    if len(factors) == 1:
+        return factors[0]
+    if len({f.complement for f in factors}) > 1:
+        raise ValueError("Factors of one layer must all be of protected directions, or all of free ones.")
+    width = max(f.columns.shape[2] for f in factors)
+    padded = [torch.nn.functional.pad(f.columns, (0, width - f.columns.shape[2])) for f in factors]
+    return Factor(torch.cat(padded), factors[0].complement, all(f.hard for f in factors))

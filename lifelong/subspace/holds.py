@@ -1,0 +1,163 @@
+"""Holds a weight, and its bias, to projections of its step: exact after every sync, for any optimizer.
+
+Cost of a sync for a (O, D) weight and K kept columns: 4 O D K flops; K is at most D / 2, whatever is protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.subspace.factor import Factor, Projection
+from lifelong.subspace.use import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way in which a weight is a linear map, and what its steps may do there; `joint`: the bias is a column."""
+
+    geometry: Geometry
+    joint: bool
+    projection: Projection
+
+    def to(self, like: Tensor) -> View:
+        device, dtype = like.device, torch.float64 if like.dtype == torch.float64 else torch.float32
+        p = self.projection
+        rows = None if p.rows is None else p.rows.to(device)
+        right, left = _moved(p.right, device, dtype), _moved(p.left, device, dtype)
+        return View(self.geometry, self.joint, Projection(right, left, rows))
+
+
+class SubspaceHold:
+    """Every `every` steps, takes out of the weight's movement what its projections do not permit."""
+
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, views: Sequence[View], every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1 step, got {every}.")
+        self._weight, self._bias, self._every, self._waiting = weight, bias, every, 0
+        self._views = [view.to(weight) for view in views]
+        self._hard = all(view.projection.hard for view in views)
+        self._single = _single(self._views, weight)
+        self._anchor = weight.detach().clone()
+        self._bias_anchor = None if bias is None else bias.detach().clone()
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        pass
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        self._waiting += 1
+        if self._waiting >= self._every:
+            self.sync()
+
+    @torch.no_grad()
+    def sync(self) -> None:
+        if not self._waiting:
+            return
+        self._waiting = 0
+        if self._single is not None:
+            self._retract(*self._single)
+            return
+        # Half precision is for the model: what may move is worked out in single.
+        step = _full(self._weight.detach()) - _full(self._anchor)
+        bias_step = None
+        if self._bias is not None and self._bias_anchor is not None:
+            bias_step = _full(self._bias.detach()) - _full(self._bias_anchor)
+        for view in self._views:
+            step, bias_step = permitted(view, step, bias_step)
+        self._weight.copy_(step.add_(self._anchor))
+        if self._bias is not None and self._bias_anchor is not None and bias_step is not None:
+            self._bias.copy_(bias_step + self._bias_anchor)
+        if not self._hard:
+            # Weakening twice is not weakening once: what was permitted is not judged again.
+            self._take()
+
+    def _retract(self, factor: Factor, joint: bool) -> None:
+        """The usual case, one projection from the right, without copies of weight and bias in one matrix."""
+        columns, size = factor.columns[0], self._anchor.flatten(1).shape[1]
+        kept = columns[:size]
+        weight, anchor = self._weight.data.flatten(1), self._anchor.flatten(1)
+        inside = (weight - anchor) @ kept
+        if joint and self._bias is not None and self._bias_anchor is not None:
+            bias, last = self._bias.data, columns[size]
+            inside = torch.addr(inside, bias - self._bias_anchor, last)
+            if factor.complement:
+                torch.addmv(self._bias_anchor, inside, last, out=bias)
+            else:
+                bias.addmv_(inside, last, alpha=-1)
+        if factor.complement:
+            torch.addmm(anchor, inside, kept.T, out=weight)
+        else:
+            weight.addmm_(inside, kept.T, alpha=-1)
+
+    @torch.no_grad()
+    def _take(self) -> None:
+        self._anchor.copy_(self._weight)
+        if self._bias is not None and self._bias_anchor is not None:
+            self._bias_anchor.copy_(self._bias)
+
+    def rebase(self) -> None:
+        self._take()
+        self._waiting = 0
+
+    def rewound(self) -> None:
+        if self._hard:
+            # All that was ever permitted is permitted still: the anchor may stay.
+            self._waiting = 0
+        else:
+            self.rebase()
+
+    def tensors(self) -> list[Tensor]:
+        biases = [t.detach() for t in (self._bias, self._bias_anchor) if t is not None]
+        return [self._weight.detach(), self._anchor, *biases]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"anchor": self._anchor, "bias_anchor": self._bias_anchor, "waiting": self._waiting}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._anchor.copy_(state["anchor"])
+        if self._bias_anchor is not None:
+            self._bias_anchor.copy_(state["bias_anchor"])
+        self._waiting = state["waiting"]
+
+    def describe(self) -> str:
+        return f"project every {self._every}"
+
+    def release(self) -> None:
+        self.sync()
+
+
+def _single(views: Sequence[View], weight: Tensor) -> tuple[Factor, bool] | None:
+    if len(views) != 1 or not weight.is_contiguous() or weight.dtype not in (torch.float32, torch.float64):
+        return None
+    geometry, projection = views[0].geometry, views[0].projection
+    right = projection.right
+    alone = projection.left is None and projection.rows is None and geometry.groups == 1 and not geometry.transposed
+    return (right, views[0].joint) if alone and right is not None and right.hard else None
+
+
+def permitted(view: View, step: Tensor, bias_step: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Steps of a weight and its bias -> the parts that a view permits."""
+    geometry, projection = view.geometry, view.projection
+    matrix = geometry.matrix(step)
+    if bias_step is None or not view.joint:
+        allowed = geometry.tensor(projection.permit(matrix), step)
+        if bias_step is not None and projection.rows is not None:
+            # Where a row may not move, neither may the bias that is added to what it gives.
+            bias_step = torch.where(projection.rows, 0.0, bias_step)
+        return allowed, bias_step
+    column = bias_step.reshape(geometry.groups, geometry.outputs, 1)
+    both = projection.permit(torch.cat([matrix, column], dim=2))
+    return geometry.tensor(both[:, :, :-1], step), both[:, :, -1].reshape(bias_step.shape)
+
+
+def _moved(factor: Factor | None, device: torch.device, dtype: torch.dtype) -> Factor | None:
+    return None if factor is None else Factor(factor.columns.to(device, dtype), factor.complement, factor.hard)
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -1,0 +1,152 @@
+"""The books of a protection: which weights are linear maps of data, who keeps them, and what has to be frozen.
+
+Conflicts are settled on the safe side. A parameter that is used in ways that cannot be spared together is frozen, and
+so is its partner: a bias that moves alone would move old outputs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from lifelong.subspace.lookup import LookupKeeper
+from lifelong.subspace.method import Keeper, Method, Site
+from lifelong.subspace.use import Geometry, Use
+
+
+@dataclass(slots=True)
+class Account:
+    """A weight in one geometry, its keeper, and the share of what was last seen that is held (None: nothing yet).
+
+    rows: most rows that one call gave it, which is what a training step of it costs.
+    """
+
+    site: Site
+    keeper: Keeper
+    energy: float | None = None
+    rows: int = 0
+
+
+class Ledger:
+    """Is told by a watch what happens to parameters; what is bad news counts from the next `settle` on."""
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+        self.accounts: dict[str, Account] = {}
+        self.frozen: dict[str, str] = {}
+        self._news: dict[str, str] = {}
+        self.met: set[str] = set()
+        self.calls: Counter[str] = Counter()
+        self.direct: dict[str, bool] = {}
+        self._begun = False
+
+    def next_pass(self) -> None:
+        """A forward pass begins: the first weight that it uses is the one that sees the data."""
+        self._begun = False
+
+    def used(self, weight: str, bias: str | None, use: Use) -> None:
+        self.met.update(name for name in (weight, bias) if name is not None)
+        key = weight + (":lookup" if use.geometry.lookup else ":turned" if use.geometry.transposed else "")
+        account = self.accounts.get(key)
+        if account is None:
+            account = self._open(key, weight, bias, use.geometry)
+        elif account.site.geometry != use.geometry:
+            self.misunderstood(weight, "used as matrices of two shapes, which cannot be spared together")
+        self._begun = True
+        if bias != account.site.bias:
+            if bias is not None:
+                self.misunderstood(bias, "added after a weight that is also used without it")
+            use = replace(use, has_bias=False)
+        self.calls[weight] += 1
+        account.rows = max(account.rows, use.count())
+        account.keeper.see(use)
+
+    def compare(self, linears: Sequence[tuple[str, int]]) -> None:
+        """After a watch: (weight, runs) of each nn.Linear that ran. A weight is direct if nothing else has used it."""
+        owners = Counter(weight for weight, _ in linears)
+        for weight, runs in linears:
+            alone = owners[weight] == 1 and self.calls[weight] == runs
+            self.direct[weight] = alone and self.direct.get(weight, True)
+        for weight in self.calls.keys() - owners.keys():
+            self.direct[weight] = False
+        self.calls.clear()
+
+    def misunderstood(self, name: str, why: str) -> None:
+        self.met.add(name)
+        self._news.setdefault(name, why)
+
+    def _open(self, key: str, weight: str, bias: str | None, geometry: Geometry) -> Account:
+        site = Site(weight, bias, geometry, first=not self._begun)
+        for other in self.accounts.values():
+            if bias is not None and other.site.bias == bias:
+                self.misunderstood(bias, "shared by two weights, which cannot be spared together")
+            if other.site.weight == weight and not _get_along(other.site, site):
+                self.misunderstood(weight, "used in two ways, with a bias, which cannot be spared together")
+        keeper = LookupKeeper(site) if geometry.lookup else self._method.keeper(site)
+        self.accounts[key] = Account(site, keeper)
+        return self.accounts[key]
+
+    def settle(self, named: dict[str, nn.Parameter]) -> None:
+        """The end of a task: consolidate every account, and freeze what was found to need it."""
+        for name, why in self._news.items():
+            self.frozen.setdefault(name, why)
+        self._news = {}
+        self._spread()
+        for account in self.accounts.values():
+            site = account.site
+            if site.weight in named and site.weight not in self.frozen:
+                account.energy = account.keeper.consolidate(site.geometry.matrix(named[site.weight].detach()))
+
+    def _spread(self) -> None:
+        """A weight and its bias share their fate, until nothing changes."""
+        changed = True
+        while changed:
+            before = len(self.frozen)
+            for site in (account.site for account in self.accounts.values()):
+                if site.bias is not None:
+                    if site.bias in self.frozen:
+                        self.frozen.setdefault(site.weight, f"because its bias is: {self.frozen[site.bias]}")
+                    elif site.weight in self.frozen:
+                        self.frozen.setdefault(site.bias, f"because its weight is: {self.frozen[site.weight]}")
+            changed = len(self.frozen) > before
+
+    def kept(self) -> list[Account]:
+        """The accounts whose weights are spared, not frozen."""
+        return [
+            account
+            for account in self.accounts.values()
+            if account.energy is not None and account.site.weight not in self.frozen
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        accounts = {
+            key: {"site": _plain(a.site), "keeper": a.keeper.state_dict(), "energy": a.energy, "rows": a.rows}
+            for key, a in self.accounts.items()
+        }
+        return {"accounts": accounts, "frozen": self.frozen, "news": self._news, "direct": self.direct}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.frozen, self._news, self.direct = dict(state["frozen"]), dict(state["news"]), dict(state["direct"])
+        self.accounts = {}
+        for key, kept in state["accounts"].items():
+            weight, bias, geometry, first = kept["site"]
+            site = Site(weight, bias, Geometry(*geometry), first)
+            keeper = LookupKeeper(site) if site.geometry.lookup else self._method.keeper(site)
+            keeper.load_state_dict(kept["keeper"])
+            self.accounts[key] = Account(site, keeper, kept["energy"], kept["rows"])
+
+
+def _get_along(one: Site, other: Site) -> bool:
+    """Whether what both forbid can be taken out one after the other: left and right of the same matrix, that is."""
+    if one.geometry.lookup or other.geometry.lookup:
+        return True
+    return one.bias is None and other.bias is None and one.geometry.groups == other.geometry.groups == 1
+
+
+def _plain(site: Site) -> tuple[str, str | None, tuple[int, int, int, bool, bool], bool]:
+    g = site.geometry
+    return site.weight, site.bias, (g.groups, g.outputs, g.inputs, g.transposed, g.lookup), site.first

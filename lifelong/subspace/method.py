@@ -1,0 +1,76 @@
+"""What a subspace method is: for each weight, a keeper that watches, consolidates, and says which steps are permitted.
+
+Every method of this folder is one file of this shape. Which weights exist, what is frozen, and how a step is held to
+a projection is the business of `Protection` and `lifelong.updates`; a method knows one weight at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from lifelong.subspace.factor import Projection
+from lifelong.subspace.use import Geometry, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A weight that maps data linearly, and the bias that is protected with it as a weight on a constant input.
+
+    first: whether it was the first to see the data of a forward pass, so that its inputs are raw and never drift.
+    """
+
+    weight: str
+    bias: str | None
+    geometry: Geometry
+    first: bool = False
+
+    @property
+    def size(self) -> int:
+        """Directions of the input, with the constant one of a bias."""
+        return self.geometry.inputs + (self.bias is not None)
+
+
+class Keeper(Protocol):
+    """What a method keeps of one weight."""
+
+    @property
+    def rank(self) -> float:
+        """Directions that are protected (in the mean over groups; weighted ones count by their weight)."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Directions that there are."""
+        ...
+
+    def see(self, use: Use) -> None:
+        """Inputs that the weight multiplied."""
+        ...
+
+    def feel(self, gradient: Tensor) -> None:
+        """(G, O, D) gradient of one step, for methods whose `feels` says that they want it."""
+        ...
+
+    def consolidate(self, weight: Tensor) -> float:
+        """Protect what was seen since the last time; weight: (G, O, D). Returns the share of it that is held (0..1)."""
+        ...
+
+    def projection(self) -> Projection:
+        """What a step of this weight may do now."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Method(Protocol):
+    """Frozen settings from which keepers are made. feels: whether keepers want every step's gradient."""
+
+    @property
+    def feels(self) -> bool: ...
+
+    def keeper(self, site: Site) -> Keeper: ...

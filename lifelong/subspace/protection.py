@@ -1,0 +1,254 @@
+"""Keep what a torch module has learned, whatever it is made of and whatever optimizer moves it.
+
+    protection = Protection(model)             # or Protection(model, Sgp()), Protection(model, Osft()), ...
+    protection.consolidate(batches)            # what this task uses shall stay
+    handle = protection.attach(optimizer)      # every step spares it; handle.detach() ends that
+
+A parameter is protected where torch showed it as a linear map of data, frozen where it was used in any other way, and
+free where no task has used it yet. `print(protection.report())` says which, for each of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from lifelong.subspace.choose import Wish
+from lifelong.subspace.cost import Form
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.guards import holds_for
+from lifelong.subspace.ledger import Ledger
+from lifelong.subspace.method import Method
+from lifelong.subspace.null_form import NAME as COORDINATES
+from lifelong.subspace.report import Growth, Kept, Report
+from lifelong.subspace.watch import Watch, joined, running
+from lifelong.updates.attach import Handle
+from lifelong.updates.hold import Hold
+from lifelong.updates.quiet import optimizers_are_quiet
+
+Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
+Norms = Literal["freeze", "refuse"]
+
+
+class Protection:
+    """What one model must not unlearn, by a subspace method (GPM unless another is given).
+
+    model: a module, or a function that gives its parts as (name, module), for models that grow. norms: what to do with
+    layers whose running statistics move with every batch (BatchNorm): "freeze" holds them at what they were at the
+    first consolidation, in training too; "refuse" raises ValueError. Affine parameters of norms are frozen.
+    """
+
+    def __init__(self, model: nn.Module | Parts, method: Method | None = None, norms: Norms = "freeze") -> None:
+        if norms not in ("freeze", "refuse"):
+            raise ValueError(f"norms must be 'freeze' or 'refuse', got {norms!r}.")
+        self._model = model if isinstance(model, nn.Module) else None
+        self._given_parts = None if isinstance(model, nn.Module) else model
+        self._method, self._norms = method if method is not None else Gpm(), norms
+        self._ledger = Ledger(self._method)
+        self._moved: set[str] = set()
+        self._still: set[str] = set()
+        self._handle: Handle | None = None
+
+    def _parts(self) -> list[tuple[str, nn.Module]]:
+        if self._given_parts is not None:
+            return list(self._given_parts())
+        assert self._model is not None
+        return [("", self._model)]
+
+    def _root(self) -> nn.Module | None:
+        """The model, where it is one module that can be given hooks."""
+        return None if isinstance(self._model, torch.jit.ScriptModule) else self._model
+
+    def _named(self) -> dict[str, nn.Parameter]:
+        named: dict[str, nn.Parameter] = {}
+        seen: set[int] = set()
+        for part, root in self._parts():
+            for name, p in root.named_parameters():
+                if id(p) not in seen and not name.endswith(COORDINATES):
+                    seen.add(id(p))
+                    named[joined(part, name)] = p
+        return named
+
+    def refuses(self) -> str | None:
+        """Why this model cannot be protected; None where it can."""
+        moving = _moving(self._parts())
+        if self._norms == "freeze" or not moving:
+            return None
+        name, norm = next(iter(moving.items()))
+        kind = "BatchNorm" if isinstance(norm, nn.modules.batchnorm._BatchNorm) else "InstanceNorm"
+        return (
+            f"{name}: {kind}'s running statistics move with every batch, so nothing that passes it can be "
+            "protected. Use GroupNorm or LayerNorm, or let its statistics be frozen (norms='freeze'), or experts that "
+            "share nothing (share: never)."
+        )
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Inside, whatever passes the model is what `consolidate` will keep: its training, say, or samples of it."""
+        refusal = self.refuses()
+        if refusal is not None:
+            raise ValueError(refusal)
+        parts, ledger, ran = self._parts(), self._ledger, Counter[str]()
+        ledger.next_pass()
+        root = self._root()
+        hooks = [] if root is None else [root.register_forward_pre_hook(lambda *_: ledger.next_pass())]
+        try:
+            # A compiled model runs as it was written: calls inside a compiled graph would not be seen.
+            eager = torch.compiler.set_stance("force_eager")
+            with eager, optimizers_are_quiet(), running(parts, ran), Watch(self._named(), ledger):
+                yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            self._moved |= {name for name in _moving(parts) if ran[name]}
+            self._suspect(parts, ran)
+            ledger.compare([(name, ran[owner]) for owner, name, _ in self._linears(parts) if ran[owner]])
+
+    def _suspect(self, parts: Sequence[tuple[str, nn.Module]], ran: Counter[str]) -> None:
+        """What ran without torch showing what it did with its parameters may have done anything with them."""
+        named = {id(p): name for name, p in self._named().items()}
+        for part, root in parts:
+            for name, module in root.named_modules():
+                scripted = isinstance(module, torch.jit.ScriptModule)
+                if not scripted and not ran[joined(part, name)]:
+                    continue
+                why = "scripted, so that its use cannot be seen" if scripted else "its module ran, its use was not seen"
+                for p in module.parameters(recurse=scripted):
+                    if id(p) in named and named[id(p)] not in self._ledger.met:
+                        self._ledger.misunderstood(named[id(p)], why)
+
+    def _linears(self, parts: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, str, nn.Linear]]:
+        """(name of the layer, name of its weight, layer) of every nn.Linear with a weight of its own kind."""
+        named = {id(p): name for name, p in self._named().items()}
+        return [
+            (joined(part, name), named[id(module._parameters["weight"])], module)
+            for part, root in parts
+            for name, module in root.named_modules()
+            if type(module) is nn.Linear and id(module._parameters.get("weight")) in named
+        ]
+
+    def next_pass(self) -> None:
+        """While watching parts: another forward pass begins, whose first layer sees the data."""
+        self._ledger.next_pass()
+
+    @torch.no_grad()
+    def consolidate(
+        self, batches: Iterable[Any] | None = None, forward: Callable[[Any], object] | None = None
+    ) -> list[Growth]:
+        """Protect what was watched, and what these batches use; returns how each layer's protection stands now.
+
+        batches: tensors, dicts of keyword arguments, or tuples whose first member the model is given (a DataLoader will
+        do); `forward` replaces the model for batches of other kinds. They run once, in evaluation mode.
+        """
+        if batches is not None:
+            run = forward if forward is not None else self._forward
+            with _evaluating([module for _, module in self._parts()]), self.watching():
+                for batch in batches:
+                    run(batch)
+        self._still |= self._moved
+        self._ledger.settle(self._named())
+        return self.protected()
+
+    def _forward(self, batch: Any) -> object:
+        if self._model is None:
+            raise ValueError("A protection of parts cannot run batches by itself: give `forward`, or use `watching`.")
+        device = next(self._model.parameters()).device
+        if isinstance(batch, Mapping):
+            return self._model(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()})
+        inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
+        return self._model(inputs.to(device) if torch.is_tensor(inputs) else inputs)
+
+    def holds(self, optimizer: torch.optim.Optimizer, wish: Wish) -> list[Hold]:
+        """What has to be held of an optimizer's step, as the protection stands now; none before a consolidation."""
+        parts = self._parts()
+        norms = [norm for name, norm in _moving(parts).items() if name in self._still]
+        linears = {weight: layer for _, weight, layer in self._linears(parts)}
+        return holds_for(self._ledger, self._named(), norms, linears, optimizer, wish)
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        form: Form | None = None,
+        every: int | None = None,
+        rows: int | None = None,
+    ) -> Handle:
+        """Hold every step of `optimizer` to what is protected now; to be called anew after each consolidation.
+
+        form, every: how each weight is held, and after how many steps it is retracted; None: what costs least time (see
+        `lifelong.subspace.cost`) for `rows` rows per step, or as many as were watched. Whatever the form, protection is
+        exact whenever the model answers in evaluation mode, and whenever its state or the optimizer's is saved; for
+        anything else that reads the weights between steps, call `handle.sync()` before. every=1 is exact at all times.
+
+        Moments of earlier steps are forgotten for protected parameters: they belong to the task before. Every other
+        feature of the optimizer, schedules, clipping, accumulation and gradient scaling work as ever.
+        """
+        wish = Wish(form, every, rows)
+        if self._handle is not None:
+            self._handle.detach()
+        for p in self._named().values():
+            optimizer.state.pop(p, None)
+        self._handle = Handle(optimizer, self.holds(optimizer, wish), root=self._root())
+        return self._handle
+
+    def protected(self) -> list[Growth]:
+        """How each layer's protection stands; the energy is that of the latest task that used the layer."""
+        return [
+            Growth(a.site.weight.removesuffix(".weight"), a.keeper.rank, a.keeper.size, a.energy)
+            for a in self._ledger.kept()
+            if a.energy is not None
+        ]
+
+    def used(self) -> float:
+        """Share (0..1) of all directions that are protected, in the fullest layer."""
+        return max((growth.rank / growth.size for growth in self.protected()), default=0.0)
+
+    def report(self) -> Report:
+        """What holds each parameter now."""
+        return Report(tuple(self._row(name, p) for name, p in self._named().items()))
+
+    def _row(self, name: str, p: nn.Parameter) -> Kept:
+        shape, frozen = tuple(p.shape), self._ledger.frozen
+        if name in frozen:
+            return Kept(name, shape, "frozen", frozen[name], 1, 1)
+        if not p.requires_grad:
+            return Kept(name, shape, "frozen", "requires_grad is False", 1, 1)
+        mine = [a for a in self._ledger.kept() if name in (a.site.weight, a.site.bias)]
+        if not mine:
+            return Kept(name, shape, "free", "no consolidated task has used it", 0, 1)
+        tight = max(mine, key=lambda a: a.keeper.rank / a.keeper.size).keeper
+        why = type(self._method).__name__ + (", with its weight" if mine[0].site.bias == name else "")
+        return Kept(name, shape, "protected", why, tight.rank, tight.size)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"ledger": self._ledger.state_dict(), "still": sorted(self._still)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._still = set(state["still"])
+        self._ledger.load_state_dict(state["ledger"])
+
+
+def _moving(parts: Iterable[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
+    """Norms that keep running statistics, by name."""
+    return {
+        joined(part, name): module
+        for part, root in parts
+        for name, module in root.named_modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None
+    }
+
+
+@contextmanager
+def _evaluating(roots: Sequence[nn.Module]) -> Iterator[None]:
+    modes = [(module, module.training) for root in roots for module in root.modules()]
+    for root in roots:
+        root.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

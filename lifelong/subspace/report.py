@@ -1,0 +1,72 @@
+"""What became of every parameter: protected how, frozen why, or free, and how much room is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+How = Literal["protected", "frozen", "per expert", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One layer's protection after a task: `rank` of `size` directions hold `energy` of what was seen."""
+
+    layer: str
+    rank: float
+    size: int
+    energy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One parameter: what holds it, why, and `rank` of the `size` directions in which it may not move any more."""
+
+    parameter: str
+    shape: tuple[int, ...]
+    how: How
+    why: str
+    rank: float
+    size: int
+
+    @property
+    def left(self) -> float:
+        """Share (0..1) of its directions in which it may still move: the capacity left."""
+        return 0.0 if self.size == 0 else 1.0 - self.rank / self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Every parameter that was asked about, in the order of the model. Printing it gives a table."""
+
+    rows: tuple[Kept, ...]
+
+    def of(self, parameter: str) -> Kept:
+        """The row of one parameter; KeyError, with the names there are, for any other."""
+        for row in self.rows:
+            if row.parameter == parameter:
+                return row
+        raise KeyError(f"{parameter!r} is none of {', '.join(row.parameter for row in self.rows)}.")
+
+    @property
+    def left(self) -> float:
+        """Share (0..1) of all degrees of freedom, weighted by parameters, that is still free."""
+        counts = [_numel(row.shape) for row in self.rows]
+        return sum(row.left * n for row, n in zip(self.rows, counts, strict=True)) / max(1, sum(counts))
+
+    def __str__(self) -> str:
+        head = ("parameter", "shape", "", "rank", "left", "why")
+        lines = [head] + [
+            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{r.rank:g}/{r.size}", f"{r.left:.0%}", r.why)
+            for r in self.rows
+        ]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
+        text = ["  ".join([*(c.ljust(w) for c, w in zip(line, widths, strict=False)), line[-1]]) for line in lines]
+        return "\n".join([*text, f"capacity left: {self.left:.0%} of all degrees of freedom"])
+
+
+def _numel(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

@@ -1,0 +1,202 @@
+"""Sees every call of torch that takes a watched parameter, however the model is written.
+
+Modules, functional calls, hand-written attention, tied and shared weights all end in calls of torch; a mode of torch's
+own (`TorchFunctionMode`) shows them. A call that is a linear map of data is reported as a use; any other as unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from lifelong.subspace.calls import CASTS, Call, read
+from lifelong.subspace.use import Geometry, Use
+from lifelong.updates.quiet import is_quiet
+
+
+class Watcher(Protocol):
+    """Is told what happens to parameters, by their names."""
+
+    def used(self, weight: str, bias: str | None, use: Use) -> None:
+        """`weight`, and `bias` if there is one, mapped data linearly."""
+        ...
+
+    def misunderstood(self, name: str, why: str) -> None:
+        """The parameter took part in something that is no linear map of data."""
+        ...
+
+
+@dataclass(slots=True)
+class _Stand:
+    """Memory that holds a parameter, or a copy of it in another precision."""
+
+    name: str
+    base: Tensor
+
+
+class Watch(TorchFunctionMode):
+    """Inside, calls that take one of the parameters are reported to the watcher. Keeps copies' memory until it ends.
+
+    open: how many are open now.
+    """
+
+    open = 0
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], watcher: Watcher) -> None:
+        super().__init__()
+        self._watcher = watcher
+        self._stands: dict[int, list[_Stand]] = {}
+        for name, parameter in parameters.items():
+            self._stands.setdefault(_memory(parameter), []).append(_Stand(name, parameter.detach()))
+
+    def __enter__(self) -> Watch:
+        Watch.open += 1
+        return super().__enter__()  # type: ignore[no-any-return,no-untyped-call]
+
+    def __exit__(self, *details: object) -> None:
+        Watch.open -= 1
+        super().__exit__(*details)  # type: ignore[no-untyped-call]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if is_quiet():
+            return func(*args, **kwargs)
+        taken = [t for t in _tensors((args, tuple(kwargs.values()))) if self._known(t)]
+        if not taken or getattr(func, "__name__", "") in ("__get__", "__set__"):
+            return func(*args, **kwargs)
+        calls = read(func, args, kwargs, self._known)
+        if calls is not None:
+            self._report(func, taken, calls)
+            return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        self._judge(func, taken, result)
+        return result
+
+    def _known(self, tensor: Any) -> bool:
+        return torch.is_tensor(tensor) and _memory(tensor) in self._stands
+
+    def _report(self, func: Any, taken: Sequence[Tensor], calls: Sequence[Call]) -> None:
+        claimed: set[int] = set()
+        for call in calls:
+            stand, geometry = self._place(call)
+            if stand is None or geometry is None:
+                continue
+            claimed.add(_memory(call.weight))
+            bias = self._bias(call, geometry)
+            if bias is not None and call.bias is not None:
+                claimed.add(_memory(call.bias))
+            use = replace(call.use, geometry=geometry, has_bias=bias is not None)
+            self._watcher.used(stand.name, bias, use)
+        for tensor in taken:
+            if _memory(tensor) not in claimed:
+                self._blame(tensor, func)
+
+    def _place(self, call: Call) -> tuple[_Stand | None, Geometry | None]:
+        for stand in self._stands[_memory(call.weight)]:
+            geometry = _geometry(call.weight, stand.base, call.use.geometry)
+            if geometry is not None:
+                return stand, geometry
+        return None, None
+
+    def _bias(self, call: Call, geometry: Geometry) -> str | None:
+        if call.bias is None or not self._known(call.bias):
+            return None
+        stands = self._stands[_memory(call.bias)]
+        if len(stands) != 1 or stands[0].base.numel() != geometry.groups * geometry.outputs:
+            return None
+        return stands[0].name
+
+    def _judge(self, func: Any, taken: Sequence[Tensor], result: Any) -> None:
+        """A view is no use yet; a cast copy stands for its parameter; all else is not understood."""
+        made = list(_tensors((result,)))
+        memories = {_memory(t) for t in taken}
+        if all(_memory(t) in memories for t in made):
+            return
+        if func in CASTS and len(made) == 1:
+            for stand in self._stands[_memory(taken[0])]:
+                if _is_same(taken[0], stand.base):
+                    self._stands.setdefault(_memory(made[0]), []).append(_Stand(stand.name, made[0].detach()))
+                    return
+        for tensor in taken:
+            self._blame(tensor, func)
+
+    def _blame(self, tensor: Tensor, func: Any) -> None:
+        name = (resolve_name(func) or getattr(func, "__name__", "an operation")).removeprefix("torch.")
+        for stand in self._stands[_memory(tensor)]:
+            self._watcher.misunderstood(stand.name, f"used by {name}, which is no linear map of data")
+
+
+@contextmanager
+def running(parts: Sequence[tuple[str, nn.Module]], ran: Counter[str]) -> Iterator[None]:
+    """Inside, `ran` counts the runs of each module, by its full name."""
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda *_: ran.update((name,))
+
+    hooks = [
+        module.register_forward_pre_hook(note(joined(part, name)))
+        for part, root in parts
+        for name, module in root.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def joined(*names: str) -> str:
+    """Dotted name of those names that are not empty."""
+    return ".".join(name for name in names if name)
+
+
+def _memory(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # tensors of vmap and the like have no memory of their own
+        return -1
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+        elif isinstance(value, dict):
+            yield from _tensors(tuple(value.values()))
+
+
+def _is_same(view: Tensor, base: Tensor) -> bool:
+    return (
+        view.shape == base.shape and view.stride() == base.stride() and view.storage_offset() == base.storage_offset()
+    )
+
+
+def _geometry(view: Tensor, base: Tensor, asked: Geometry) -> Geometry | None:
+    """The geometry of the whole parameter whose view was used; None where no simple one exists."""
+    if _is_same(view, base):
+        return asked
+    if asked.lookup or view.ndim < 2:
+        return None
+    if view.numel() == base.numel():
+        if base.is_contiguous() and view.is_contiguous():
+            return asked
+        turned = replace(asked, transposed=not asked.transposed)
+        if base.ndim == view.ndim and _is_same(view.mT, base):
+            return turned
+        return turned if base.is_contiguous() and view.ndim in (2, 3) and view.mT.is_contiguous() else None
+    is_block = base.ndim == 2 and view.ndim == 2 and view.shape[1] == base.shape[1] and view.stride() == base.stride()
+    if is_block and base.is_contiguous() and asked.groups == 1 and not asked.transposed:
+        return Geometry(1, base.shape[0], base.shape[1])
+    return None

@@ -1,0 +1,188 @@
+"""How a group of parameters is held to what is permitted, step by step.
+
+A hold sees the parameters before and after the optimizer moves them. Movement is measured from an anchor; where the
+rule is a projection the anchor stays where the task began, so that rounding does not add up over the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+UpdateRule = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
+"""Steps of a group of parameters -> the permitted steps, of the same shapes."""
+
+
+class Hold(Protocol):
+    """Holds some parameters of a model to what is permitted."""
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        """The optimizer is about to step."""
+        ...
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        """The optimizer has stepped."""
+        ...
+
+    def sync(self) -> None:
+        """Make the parameters obey exactly, now."""
+        ...
+
+    def rebase(self) -> None:
+        """Take the parameters as they are for permitted: something other than the optimizer has set them."""
+        ...
+
+    def rewound(self) -> None:
+        """The parameters were put back to what they were after an earlier sync."""
+        ...
+
+    def tensors(self) -> list[Tensor]:
+        """The live tensors that `sync` reads or writes, parameters first."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def describe(self) -> str:
+        """How it holds, in a few words."""
+        ...
+
+    def release(self) -> None:
+        """Let go of the model; parameters stay as they are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A rule and the parameters whose steps it judges together (a weight and its bias, say).
+
+    projects: the rule is linear and permits what it has permitted once, so that a long movement can be judged anew.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    rule: UpdateRule
+    projects: bool = False
+
+
+class RuleHold:
+    """Replaces the movement of `every` steps by what a rule permits of it."""
+
+    def __init__(self, guard: Guard, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1 step, got {every}.")
+        self._guard, self._every, self._waiting = guard, every, 0
+        self._anchors = tuple(p.detach().clone() for p in guard.parameters)
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        pass
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        self._waiting += 1
+        if self._waiting >= self._every:
+            self.sync()
+
+    @torch.no_grad()
+    def sync(self) -> None:
+        if self._waiting:
+            parameters = self._guard.parameters
+            moved = tuple(p - a for p, a in zip(parameters, self._anchors, strict=True))
+            for p, a, permitted in zip(parameters, self._anchors, self._guard.rule(moved), strict=True):
+                if self._guard.projects:
+                    torch.add(a, permitted, out=p.data)
+                else:
+                    p.copy_(a.add_(permitted))
+        self._waiting = 0
+
+    @torch.no_grad()
+    def rebase(self) -> None:
+        for p, a in zip(self._guard.parameters, self._anchors, strict=True):
+            a.copy_(p)
+        self._waiting = 0
+
+    def rewound(self) -> None:
+        if self._guard.projects:
+            # All that was ever permitted is permitted still: the anchor may stay.
+            self._waiting = 0
+        else:
+            self.rebase()
+
+    def tensors(self) -> list[Tensor]:
+        return [*(p.detach() for p in self._guard.parameters), *self._anchors]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"anchors": list(self._anchors), "waiting": self._waiting}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for a, kept in zip(self._anchors, state["anchors"], strict=True):
+            a.copy_(kept)
+        self._waiting = state["waiting"]
+
+    def describe(self) -> str:
+        return f"rule every {self._every}"
+
+    def release(self) -> None:
+        self.sync()
+
+
+class StillNorms:
+    """Keeps norms on the running statistics that they have, in training too."""
+
+    def __init__(self, norms: Sequence[nn.Module]) -> None:
+        self._hooks = [norm.register_forward_pre_hook(_still) for norm in norms]
+
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        pass
+
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    def rebase(self) -> None:
+        pass
+
+    def rewound(self) -> None:
+        pass
+
+    def tensors(self) -> list[Tensor]:
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+    def describe(self) -> str:
+        return "norms stand still"
+
+    def release(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+
+def _still(norm: nn.Module, inputs: Any) -> None:
+    norm.training = False
+
+
+def chain(*rules: UpdateRule) -> UpdateRule:
+    """One rule after the other."""
+
+    def chained(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        for rule in rules:
+            steps = rule(steps)
+        return steps
+
+    return chained
+
+
+def freeze(steps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The rule that permits nothing."""
+    return tuple(torch.zeros_like(step) for step in steps)
