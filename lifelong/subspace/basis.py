@@ -55,34 +55,13 @@ class Basis:
             seen = of_samples(seen)
         if seen.total == 0.0 or self.rank == self.size:
             return 1.0
-        # float64 all through: with float32 squares, directions below 3e-4 of the largest would be noise.
-        rest, protected = self._rest(seen)
-        missing = seen.total - _energy(seen)
-        held = 1.0 - (_energy(rest) + missing) / seen.total
-        if held >= energy:
-            return held
-        values, vectors = leading(rest)
-        gained = held + values.cumsum(0) / seen.total
-        needed = int((gained < energy).sum()) + 1
-        needed = min(needed, int((values > NOISE * seen.total).sum()), self.size - self.rank)
-        if needed == 0:
-            return held
-        # Twice is enough: the second pass removes what rounding put back into the old directions.
-        fresh = vectors[:, :needed]
-        fresh = fresh - protected @ (protected.T @ fresh)
-        self._set(torch.cat([protected, torch.linalg.qr(fresh).Q], dim=1), seen.precision)
-        return float(gained[needed - 1])
-
-    def _rest(self, seen: Moments) -> tuple[Moments, Tensor]:
         source = seen.factor if seen.factor is not None else seen.covariance
         assert source is not None
-        wide = source.double()
-        protected = self.directions().to(wide)
-        rest = wide - (wide @ protected) @ protected.T
-        if seen.factor is not None:
-            return Moments(seen.total, factor=rest), protected
-        rest = rest - protected @ (protected.T @ rest)
-        return Moments(seen.total, covariance=(rest + rest.T) / 2), protected
+        protected = self.directions().to(source.device, torch.float64)
+        fresh, _, held = fresh_directions(protected, seen, energy)
+        if fresh.shape[1] > 0:
+            self._set(torch.cat([protected, fresh], dim=1), seen.precision)
+        return held
 
     def directions(self) -> Tensor:
         """(D, R) orthonormal protected directions."""
@@ -108,6 +87,42 @@ class Basis:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.size, self.rank, self._dual, self._kept = state["size"], state["rank"], state["dual"], state["kept"]
+
+
+def fresh_directions(protected: Tensor, seen: Moments, energy: float) -> tuple[Tensor, Tensor, float]:
+    """The fewest directions that hold `energy` of what was seen together with those that are protected already.
+
+    protected: (D, R) orthonormal, float64. Returns (D, K) orthonormal directions outside of them, their K squared
+    singular values, falling, and the share that is held then.
+    """
+    rest = _rest(protected, seen)
+    missing = seen.total - _energy(seen)
+    held = 1.0 - (_energy(rest) + missing) / seen.total
+    none = protected[:, :0]
+    if held >= energy:
+        return none, none.sum(0), held
+    values, vectors = leading(rest)
+    gained = held + values.cumsum(0) / seen.total
+    needed = int((gained < energy).sum()) + 1
+    needed = min(needed, int((values > NOISE * seen.total).sum()), protected.shape[0] - protected.shape[1])
+    if needed == 0:
+        return none, none.sum(0), held
+    # Twice is enough: the second pass removes what rounding put back into the old directions.
+    fresh = vectors[:, :needed]
+    fresh = fresh - protected @ (protected.T @ fresh)
+    return torch.linalg.qr(fresh).Q, values[:needed], float(gained[needed - 1])
+
+
+def _rest(protected: Tensor, seen: Moments) -> Moments:
+    """What was seen, without its part in the protected directions."""
+    source = seen.factor if seen.factor is not None else seen.covariance
+    assert source is not None
+    wide = source.double()
+    rest = wide - (wide @ protected) @ protected.T
+    if seen.factor is not None:
+        return Moments(seen.total, factor=rest)
+    rest = rest - protected @ (protected.T @ rest)
+    return Moments(seen.total, covariance=(rest + rest.T) / 2)
 
 
 def leading(seen: Moments) -> tuple[Tensor, Tensor]:

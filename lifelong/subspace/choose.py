@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lifelong.subspace.cost import Form, Layer, Machine, plan
+from lifelong.subspace.coordinates import CoordinateHold
+from lifelong.subspace.cost import Form, Layer, Machine, plan, possible
+from lifelong.subspace.factor import free_columns
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.input_side import InputSideHold
 from lifelong.subspace.null_form import NullSpaceHold
@@ -51,8 +53,11 @@ class Candidate:
 def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> Hold:
     """The hold for this weight; raises ValueError where the wished form does not fit."""
     weight, views = candidate.weight, candidate.views
-    factor = views[0].projection.right
-    simple = len(views) == 1 and factor is not None and factor.hard and views[0].projection.left is None
+    projection = views[0].projection
+    if len(views) == 1 and projection.coordinates is not None:
+        return _in_coordinates(candidate, projection.coordinates, optimizer)
+    factor = projection.right
+    simple = len(views) == 1 and factor is not None and factor.hard and projection.left is None
     group = next((g for g in optimizer.param_groups if any(p is weight for p in g["params"])), None)
     if not simple or factor is None or group is None:
         return SubspaceHold(weight, candidate.bias, views, wish.every or 1)
@@ -70,6 +75,8 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         linear=kind == "SGD" and not decays,
         plain=_is_plain(candidate, optimizer, group),
     )
+    if wish.form == "null" and "null" not in possible(layer):
+        return _in_coordinates(candidate, free_columns(factor), optimizer)
     chosen = plan(layer, Machine.of(weight.device), wish.form)
     if chosen.form == "null" and candidate.layer is not None:
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
@@ -77,6 +84,12 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     if chosen.form == "input" and candidate.layer is not None:
         return InputSideHold(candidate.layer, held, factor)
     return held
+
+
+def _in_coordinates(candidate: Candidate, columns: Tensor, optimizer: torch.optim.Optimizer) -> CoordinateHold:
+    view = candidate.views[0]
+    bias = candidate.bias if view.joint else None
+    return CoordinateHold(candidate.weight, bias, view.geometry, columns, optimizer)
 
 
 def _is_plain(candidate: Candidate, optimizer: torch.optim.Optimizer, group: dict[str, object]) -> bool:

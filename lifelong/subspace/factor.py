@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+WEAKEST = 1e-7
+"""A direction that is let through by less than this counts as shut: single precision knows no less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Factor:
@@ -40,12 +43,14 @@ class Projection:
     """Which part of a (G, O, D) step is permitted.
 
     right: for directions of the input, over D (or D + 1: the last one is a bias's constant input); left: for
-    directions of the output, over O; rows: (O,) of booleans, outputs whose weights must not move at all.
+    directions of the output, over O; rows: (O,) of booleans, outputs whose weights must not move at all. coordinates:
+    (G, D, K) columns in whose span alone a method wants its movement, trained as such; it implies all the others.
     """
 
     right: Factor | None = None
     left: Factor | None = None
     rows: Tensor | None = None
+    coordinates: Tensor | None = None
 
     def permit(self, step: Tensor) -> Tensor:
         """(G, O, D) -> the permitted part of the step."""
@@ -61,6 +66,36 @@ class Projection:
     def hard(self) -> bool:
         """Whether permitting twice is permitting once, so that a long movement can be judged as a whole."""
         return all(f is None or f.hard for f in (self.right, self.left))
+
+
+def weighted(directions: Tensor, weights: Tensor, thinner: bool = True) -> Factor:
+    """x -> x - x U diag(weights) U^T, as the thinner of two factors; U: (D, R) orthonormal, weights: (R,) in [0, 1].
+
+    The other one is of what is left: all other directions, and U itself by 1 - weights. Without `thinner` it is always
+    the first, as the groups of one layer must all be of one kind.
+    """
+    size, rank = directions.shape
+    left = 1.0 - weights
+    partly = left > WEAKEST
+    if not thinner or rank <= size - rank + int(partly.sum()):
+        return Factor((directions * weights.sqrt())[None], hard=bool((~partly).all()))
+    others = torch.linalg.qr(directions.double(), mode="complete").Q[:, rank:].to(directions)
+    columns = torch.cat([others, directions[:, partly] * left[partly].sqrt()], dim=1)
+    return Factor(columns[None], complement=True, hard=bool((~partly).all()))
+
+
+def free_columns(factor: Factor) -> Tensor:
+    """(G, D, K) columns that span what a hard factor leaves free."""
+    if factor.complement:
+        return factor.columns
+    return torch.stack([_complement(columns) for columns in factor.columns])
+
+
+def _complement(columns: Tensor) -> Tensor:
+    # Columns of zeros, which fill up narrower groups, protect nothing.
+    kept = columns[:, columns.square().sum(0) > 0.5]
+    free = torch.linalg.qr(kept.double(), mode="complete").Q[:, kept.shape[1] :]
+    return torch.nn.functional.pad(free, (0, columns.shape[1] - kept.shape[1])).to(columns)
 
 
 def pack(factors: list[Factor]) -> Factor:

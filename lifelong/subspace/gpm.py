@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from lifelong.subspace.basis import Basis
+from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import Projection, pack
 from lifelong.subspace.method import Site
 from lifelong.subspace.sampling import Sample
@@ -36,6 +37,8 @@ class Gpm:
     samples: int | None = 1000
     half_life: float | None = None
     feels: bool = False
+    looks_ahead: bool = False
+    form: Form | None = None
 
     def __post_init__(self) -> None:
         check_energy("energy", self.energy)
@@ -61,6 +64,14 @@ class GpmKeeper:
     @property
     def rank(self) -> float:
         return sum(basis.rank for basis in self._bases) / len(self._bases)
+
+    def directions(self) -> list[Tensor]:
+        """(D, R) orthonormal protected directions of each group."""
+        return [basis.directions() for basis in self._bases]
+
+    def forget_seen(self) -> None:
+        """Start the sample anew."""
+        self._sample = self._fresh()
 
     def see(self, use: Use) -> None:
         self._sample.add(use)

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from lifelong.subspace.lookup import LookupKeeper
-from lifelong.subspace.method import Keeper, Method, Site
+from lifelong.subspace.method import Keeper, LooksAhead, Method, Site
 from lifelong.subspace.use import Geometry, Use
 
 
@@ -89,6 +89,12 @@ class Ledger:
         keeper = LookupKeeper(site) if geometry.lookup else self._method.keeper(site)
         self.accounts[key] = Account(site, keeper)
         return self.accounts[key]
+
+    def begin(self) -> None:
+        """A task begins, whose first data were watched."""
+        for account in self.accounts.values():
+            if isinstance(account.keeper, LooksAhead):
+                account.keeper.begin()
 
     def settle(self, named: dict[str, nn.Parameter]) -> None:
         """The end of a task: consolidate every account, and freeze what was found to need it."""

@@ -7,10 +7,11 @@ a projection is the business of `Protection` and `lifelong.updates`; a method kn
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import Projection
 from lifelong.subspace.use import Geometry, Use
 
@@ -67,10 +68,29 @@ class Keeper(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A keeper that chooses, from the first data of a task, where its weight shall learn it."""
+
+    def begin(self) -> None:
+        """Take what was seen for the task that begins."""
+        ...
+
+
 class Method(Protocol):
-    """Frozen settings from which keepers are made. feels: whether keepers want every step's gradient."""
+    """Frozen settings from which keepers are made.
+
+    feels: whether keepers want every step's gradient. looks_ahead: whether they are `LooksAhead`. form: how steps are
+    held where the caller has no wish (None: by cost).
+    """
 
     @property
     def feels(self) -> bool: ...
+
+    @property
+    def looks_ahead(self) -> bool: ...
+
+    @property
+    def form(self) -> Form | None: ...
 
     def keeper(self, site: Site) -> Keeper: ...

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.cost import Form
+from lifelong.subspace.feeling import FeelHold
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.guards import holds_for
 from lifelong.subspace.ledger import Ledger
@@ -154,6 +156,19 @@ class Protection:
         self._ledger.settle(self._named())
         return self.protected()
 
+    @torch.no_grad()
+    def begin(self, batches: Iterable[Any], forward: Callable[[Any], object] | None = None) -> None:
+        """Show the first data of a task to methods that look ahead (InfLora); to be called before `attach`.
+
+        Takes batches as `consolidate` does. For all other methods it does nothing.
+        """
+        if self._method.looks_ahead:
+            run = forward if forward is not None else self._forward
+            with _evaluating([module for _, module in self._parts()]), self.watching():
+                for batch in batches:
+                    run(batch)
+            self._ledger.begin()
+
     def _forward(self, batch: Any) -> object:
         if self._model is None:
             raise ValueError("A protection of parts cannot run batches by itself: give `forward`, or use `watching`.")
@@ -168,7 +183,25 @@ class Protection:
         parts = self._parts()
         norms = [norm for name, norm in _moving(parts).items() if name in self._still]
         linears = {weight: layer for _, weight, layer in self._linears(parts)}
-        return holds_for(self._ledger, self._named(), norms, linears, optimizer, wish)
+        wish = wish if wish.form is not None else replace(wish, form=self._method.form)
+        holds = holds_for(self._ledger, self._named(), norms, linears, optimizer, wish)
+        return [self._feeling(), *holds] if self._method.feels else holds
+
+    def _feeling(self) -> FeelHold:
+        if not self._ledger.accounts:
+            name = type(self._method).__name__
+            raise ValueError(
+                f"{name} learns from gradients, and does not know yet which weights there are. Show it one batch "
+                "before `attach`: with protection.watching(): model(batch)"
+            )
+        named = self._named()
+        return FeelHold(
+            [
+                (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named[a.site.bias])
+                for a in self._ledger.accounts.values()
+                if a.site.weight in named and a.site.weight not in self._ledger.frozen
+            ]
+        )
 
     def attach(
         self,

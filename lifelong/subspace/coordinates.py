@@ -1,0 +1,134 @@
+"""Lets any optimizer step in other coordinates of a weight: W = W0 + A C^T, with C fixed and A trained.
+
+Source: null-space parametrisation as in NESS (2026) and InfLoRA (Liang & Li 2024, eq. 4). For the user nothing changes:
+model and optimizer keep their parameters. Just around a step, the optimizer is given A in the weight's place, with the
+gradient dA = dW C; its moments are of A's shape and see only what is allowed. Any elementwise optimizer is exactly
+safe; weight decay pulls towards W0. Clipping, scaling and `zero_grad` act on the weight's own gradient, as ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.subspace.use import Geometry
+
+WHOLE_MATRIX = ("LBFGS", "SparseAdam")
+"""Optimizers that keep lists of parameters of their own, or gradients of another kind."""
+
+
+class CoordinateHold:
+    """Trains a weight, and its bias as one more column, in the span of the columns C: (G, D, K) or (G, D + 1, K)."""
+
+    def __init__(
+        self, weight: nn.Parameter, bias: nn.Parameter | None, geometry: Geometry, columns: Tensor, optimizer: object
+    ) -> None:
+        if type(optimizer).__name__ in WHOLE_MATRIX:
+            raise ValueError(
+                f"{type(optimizer).__name__} cannot step in other coordinates of a weight. Attach with form='project', "
+                "or take a method that projects, such as Gpm."
+            )
+        self._weight, self._bias, self._geometry = weight, bias, geometry
+        self._columns = columns.to(weight)
+        self._anchor = weight.detach().clone()
+        self._bias_anchor = None if bias is None else bias.detach().clone()
+        groups, _, width = self._columns.shape
+        # Two dimensions where possible: some optimizers treat matrices in their own way.
+        shape = (geometry.outputs, width) if groups == 1 else (groups, geometry.outputs, width)
+        self._theta = nn.Parameter(weight.detach().new_zeros(shape))
+        self._place: tuple[list[Any], int] | None = None
+        self._bias_grad: Tensor | None = None
+
+    @torch.no_grad()
+    def before(self, optimizer: torch.optim.Optimizer) -> None:
+        place = None if self._weight.grad is None else _find(optimizer, self._weight)
+        if place is None or self._weight.grad is None:
+            return
+        matrix = self._geometry.matrix(self._weight.grad)
+        if self._bias is not None:
+            self._bias_grad = self._bias.grad
+            gradient = torch.zeros_like(self._bias) if self._bias.grad is None else self._bias.grad
+            matrix = torch.cat([matrix, gradient.reshape(*matrix.shape[:2], 1)], dim=2)
+            # The optimizer passes over parameters without a gradient: the bias moves with the coordinates alone.
+            self._bias.grad = None
+        self._theta.grad = (matrix @ self._columns).view_as(self._theta)
+        self._place = place
+        members, index = place
+        members[index] = self._theta
+        _hand_over(optimizer, self._weight, self._theta)
+
+    @torch.no_grad()
+    def after(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._place is None:
+            return
+        members, index = self._place
+        members[index] = self._weight
+        self._place, self._theta.grad = None, None
+        _hand_over(optimizer, self._theta, self._weight)
+        if self._bias is not None:
+            self._bias.grad, self._bias_grad = self._bias_grad, None
+        self.sync()
+
+    @torch.no_grad()
+    def sync(self) -> None:
+        """Put the coordinates into the weight, always from the same origin, so that rounding does not add up."""
+        groups = self._columns.shape[0]
+        theta = self._theta.detach().view(groups, self._geometry.outputs, -1)
+        moved = theta @ self._columns.transpose(1, 2)
+        if self._bias is not None and self._bias_anchor is not None:
+            torch.add(self._bias_anchor, moved[:, :, -1].reshape(self._bias.shape), out=self._bias.data)
+            moved = moved[:, :, :-1]
+        torch.add(self._anchor, self._geometry.tensor(moved, self._weight), out=self._weight.data)
+
+    @torch.no_grad()
+    def rebase(self) -> None:
+        self._theta.zero_()
+        self._anchor.copy_(self._weight)
+        if self._bias is not None and self._bias_anchor is not None:
+            self._bias_anchor.copy_(self._bias)
+
+    @torch.no_grad()
+    def rewound(self) -> None:
+        moved = self._geometry.matrix(self._weight - self._anchor)
+        if self._bias is not None and self._bias_anchor is not None:
+            column = (self._bias - self._bias_anchor).reshape(*moved.shape[:2], 1)
+            moved = torch.cat([moved, column], dim=2)
+        # Where the columns are not orthonormal, coordinates are read back by least squares.
+        read = torch.linalg.lstsq(self._columns, moved.transpose(1, 2)).solution.transpose(1, 2)
+        self._theta.copy_(read.reshape(self._theta.shape))
+
+    def tensors(self) -> list[Tensor]:
+        biases = [t.detach() for t in (self._bias, self._bias_anchor) if t is not None]
+        return [self._weight.detach(), self._anchor, *biases, self._theta.detach()]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"anchor": self._anchor, "bias_anchor": self._bias_anchor, "theta": self._theta.detach()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._anchor.copy_(state["anchor"])
+        self._theta.copy_(state["theta"])
+        if self._bias_anchor is not None:
+            self._bias_anchor.copy_(state["bias_anchor"])
+
+    def describe(self) -> str:
+        return f"{self._columns.shape[2]} coordinates"
+
+    def release(self) -> None:
+        pass
+
+
+def _find(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> tuple[list[Any], int] | None:
+    for group in optimizer.param_groups:
+        for index, p in enumerate(group["params"]):
+            if p is parameter:
+                return group["params"], index
+    return None
+
+
+def _hand_over(optimizer: torch.optim.Optimizer, old: nn.Parameter, new: nn.Parameter) -> None:
+    """Moments go with whoever is in the optimizer; between steps that is the weight, so they are saved under it."""
+    if old in optimizer.state:
+        optimizer.state[new] = optimizer.state.pop(old)
