@@ -32,8 +32,15 @@ if TYPE_CHECKING:
     from lifelong.stream import Segment as Segment
     from lifelong.stream import Stream as Stream
     from lifelong.stream import Task as Task
+    from lifelong.subspace.coso import Coso as Coso
     from lifelong.subspace.gpm import Gpm as Gpm
+    from lifelong.subspace.inflora import InfLora as InfLora
+    from lifelong.subspace.nscl import Nscl as Nscl
+    from lifelong.subspace.null_space import NullSpace as NullSpace
+    from lifelong.subspace.osft import Osft as Osft
+    from lifelong.subspace.owm import Owm as Owm
     from lifelong.subspace.protection import Protection as Protection
+    from lifelong.subspace.sgp import Sgp as Sgp
     from lifelong.updates.attach import attach as attach
 
 _HOMES = {
@@ -50,8 +57,15 @@ _HOMES = {
     "record.journal": ("Journal",),
     "shift.cusum": ("Cusum",),
     "stream": ("Segment", "Stream", "Task"),
+    "subspace.coso": ("Coso",),
     "subspace.gpm": ("Gpm",),
+    "subspace.inflora": ("InfLora",),
+    "subspace.nscl": ("Nscl",),
+    "subspace.null_space": ("NullSpace",),
+    "subspace.osft": ("Osft",),
+    "subspace.owm": ("Owm",),
     "subspace.protection": ("Protection",),
+    "subspace.sgp": ("Sgp",),
     "updates.attach": ("attach",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

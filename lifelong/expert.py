@@ -171,6 +171,8 @@ class Expert:
         assembly = self.foundation.assembly
         live: list[Tensor] = [p.detach() for p in assembly.lane_parameters(self.lane)]
         live += list(assembly.buffers())
+        if self._handle is not None:
+            live += self._handle.tensors()
         if self._optimizer is not None:
             live += [v for state in self._optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
         return live
@@ -192,7 +194,7 @@ class Expert:
             self._handle.detach()
             self._handle = None
         if memory is not None and self.foundation.is_guarded and self._optimizer is not None:
-            holds = memory.holds(self._optimizer, Wish("project", self._sync_every))
+            holds = memory.holds(self._optimizer, Wish(memory.form or "project", self._sync_every))
             self._handle = Handle(self._optimizer, holds) if holds else None
 
     def prepare(self, contract: Contract, task: str | None) -> None:

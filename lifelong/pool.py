@@ -21,6 +21,7 @@ from lifelong.optimizer import Optimizer
 from lifelong.routing.router import Router
 from lifelong.shift.detector import Detector
 from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
 from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
 
@@ -43,14 +44,14 @@ class Upbringing:
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
     ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool.
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
-    as well, for one network whose head serves every task. See `Expert` and `Gpm` for the others.
+    as well, for one network whose head serves every task. subspace: how shared parts are protected. See `Expert`
+    for the others.
     """
 
     network: Network
     optimizer: Optimizer
     detector: Detector | None = None
-    first_energy: float = 0.95
-    energy: float = 0.99
+    subspace: Method = Gpm()
     sync_every: int = 1
     share: Sharing = "never"
     limit: int | None = None
@@ -65,9 +66,11 @@ class Upbringing:
             )
         if not 0.0 <= self.tolerance < 1.0:
             raise ValueError(f"tolerance must be in [0, 1), got {self.tolerance}.")
-        if not (0.0 < self.first_energy <= 1.0 and 0.0 < self.energy <= 1.0):
-            given = f"first_energy={self.first_energy}, energy={self.energy}"
-            raise ValueError(f"first_energy and energy must be in (0, 1], got {given}.")
+        if self.subspace.feels or self.subspace.looks_ahead:
+            raise ValueError(
+                f"{type(self.subspace).__name__} must be told when a task begins, which nobody knows here. Take a "
+                "method that looks at tasks as they end, such as Gpm, Sgp or NullSpace, or use it through Protection."
+            )
         if self.sync_every < 1:
             raise ValueError(f"sync_every must be at least 1 step, got {self.sync_every}.")
 
@@ -125,8 +128,7 @@ class Pool:
         alone = self._up.share != "always" and not self._up.heads_too
         foundation = Foundation(assembly, None, self._up.heads_too, may_stay_alone=alone)
         if protects:
-            method = Gpm(self._up.energy, self._up.first_energy)
-            foundation.memory = Protection(foundation.protected_parts, method, norms="refuse")
+            foundation.memory = Protection(foundation.protected_parts, self._up.subspace, norms="refuse")
         self._foundations.append(foundation)
         return self._foundations[-1]
 

@@ -11,6 +11,7 @@ from lifelong.objective import Classification, Contract
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool, Upbringing
 from lifelong.routing.gaussian import GaussianRouter
+from lifelong.subspace.gpm import Gpm
 
 FAST = Optimizer("adam", lr=0.01)
 
@@ -131,7 +132,7 @@ def test_state_round_trip_keeps_every_answer(pool):
 def test_a_lone_owner_moves_freely_and_a_shared_trunk_does_not():
     """An expert that left too early must be able to learn on when its world comes back."""
     for share, joined in (("auto", False), ("always", True)):
-        pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST, share=share, first_energy=1.0, energy=1.0), 0, "cpu")
+        pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST, share=share, subspace=Gpm(1.0, 1.0)), 0, "cpu")
         first = pool.spawn(batches(1, 1))
         for batch in batches(1, 5):
             first.update(batch)
@@ -169,7 +170,7 @@ def test_a_network_that_cannot_be_protected_is_not_shared_and_says_so_where_it_m
 
 
 def test_a_restored_expert_is_guarded_for_those_who_came_after_it():
-    up = Upbringing(Mlp(hidden=(16, 16)), FAST, share="always", first_energy=0.8, energy=0.8)
+    up = Upbringing(Mlp(hidden=(16, 16)), FAST, share="always", subspace=Gpm(0.8, 0.8))
     pool, other = Pool(up, 0, "cpu"), Pool(up, 0, "cpu")
     for world in (1, 2):
         expert = pool.spawn(batches(world, 1))

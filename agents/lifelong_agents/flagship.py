@@ -12,6 +12,8 @@ from lifelong.routing.gaussian import GaussianRouter
 from lifelong.routing.router import Router
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
 from lifelong.trail import Trail
 
 
@@ -21,8 +23,7 @@ def flagship(
     detector: Detector = Cusum(),
     router: Router = GaussianRouter(),
     share: Sharing = "auto",
-    first_energy: float = 0.95,
-    energy: float = 0.99,
+    subspace: Method = Gpm(),
     tolerance: float = 0.1,
     max_experts: int | None = None,
     memory: int = 1000,
@@ -34,18 +35,16 @@ def flagship(
     """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
 
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
-    first_energy, energy: share of activations that a shared trunk protects (first layer, other layers). tolerance:
-    unexplained share (0..1) of the evidence up to which an old expert is reused. max_experts: null for no limit.
-    memory: latest samples kept to consolidate from. sync_every: steps after which a shared trunk's forbidden movement
-    is taken out (1: at once; more is cheaper and costs accuracy where tasks share input directions). read_every:
-    batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    subspace: how a shared trunk is protected. tolerance: unexplained share (0..1) of the evidence up to which an old
+    expert is reused. max_experts: null for no limit. memory: latest samples kept to consolidate from. sync_every: steps
+    after which a shared trunk's forbidden movement is taken out (1: at once; more is cheaper and costs accuracy where
+    tasks share input directions). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
     """
     upbringing = Upbringing(
         network,
         optimizer,
         detector,
-        first_energy=first_energy,
-        energy=energy,
+        subspace=subspace,
         share=share,
         limit=max_experts,
         tolerance=tolerance,

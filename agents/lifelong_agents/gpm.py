@@ -11,6 +11,8 @@ from lifelong.pool import Pool, Upbringing
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
 from lifelong.trail import Trail
 
 
@@ -18,8 +20,7 @@ def gpm(
     network: Network = Mlp(bias=False),
     optimizer: Optimizer = Optimizer(name="sgd", lr=0.05, momentum=0.5),
     detector: Detector = Cusum(),
-    first_energy: float = 0.95,
-    energy: float = 0.99,
+    subspace: Method = Gpm(),
     memory: int = 1000,
     sync_every: int = 1,
     read_every: int | None = None,
@@ -28,16 +29,15 @@ def gpm(
 ) -> LifelongLearner:
     """GPM (Saha et al. 2021) in one single network and head, task boundaries detected, any optimizer.
 
-    first_energy, energy: share of activations to protect (first layer, other layers). memory: samples that a basis is
-    grown from. sync_every: steps after which the forbidden part of the movement is taken out; more than 1 is
-    cheaper and costs accuracy where new tasks use the old tasks' input directions.
+    subspace: the method, if it shall not be GPM. memory: latest samples kept to consolidate from. sync_every: steps
+    after which the forbidden part of the movement is taken out; more than 1 is cheaper and costs accuracy where new
+    tasks use the old tasks' input directions.
     """
     upbringing = Upbringing(
         network,
         optimizer,
         detector,
-        first_energy=first_energy,
-        energy=energy,
+        subspace=subspace,
         sync_every=sync_every,
         limit=1,
         heads_too=True,

@@ -20,6 +20,7 @@ GROUPS = {
     "Detector": "lifelong.detectors",
     "Router": "lifelong.routers",
     "Network": "lifelong.networks",
+    "Method": "lifelong.subspaces",
 }
 """Which entry points answer to a parameter that is annotated with a Protocol of this name."""
 

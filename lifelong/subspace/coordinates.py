@@ -89,15 +89,8 @@ class CoordinateHold:
         if self._bias is not None and self._bias_anchor is not None:
             self._bias_anchor.copy_(self._bias)
 
-    @torch.no_grad()
     def rewound(self) -> None:
-        moved = self._geometry.matrix(self._weight - self._anchor)
-        if self._bias is not None and self._bias_anchor is not None:
-            column = (self._bias - self._bias_anchor).reshape(*moved.shape[:2], 1)
-            moved = torch.cat([moved, column], dim=2)
-        # Where the columns are not orthonormal, coordinates are read back by least squares.
-        read = torch.linalg.lstsq(self._columns, moved.transpose(1, 2)).solution.transpose(1, 2)
-        self._theta.copy_(read.reshape(self._theta.shape))
+        pass
 
     def tensors(self) -> list[Tensor]:
         biases = [t.detach() for t in (self._bias, self._bias_anchor) if t is not None]

@@ -11,7 +11,7 @@ low-rank Adam of the paper is not part of this: any optimizer steps, and its ste
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,9 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Coso:
-    """Settings of CoSO. side: "output" as published, or "input"; sketch: its rows (the paper's r2); energy: share kept.
+    """CoSO: directions that earlier gradients pointed in are shut (Cheng et al. 2025).
+
+    side: "output" as published, or "input"; sketch: its rows (the paper's r2); energy: share kept.
 
     The defaults are those of ImageNet-R. Keepers want every gradient, so `attach` must have been called before the
     first task, and one batch been watched before that, which tells which weights there are.
@@ -36,9 +38,9 @@ class Coso:
     side: Literal["output", "input"] = "output"
     sketch: int = 120
     energy: float = 0.98
-    feels: bool = True
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = True
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if self.side not in ("output", "input"):

@@ -9,7 +9,7 @@ one. Promise: for x in the protected span, (W + dW) x = W x exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,7 +23,9 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Gpm:
-    """Settings of GPM; the defaults are those of the paper's permuted MNIST, with more samples.
+    """Gradient projection memory: the input directions that tasks use are shut (Saha et al. 2021).
+
+    The defaults are those of the paper's permuted MNIST, with more samples.
 
     energy: share (0..1] of a layer's squared inputs to protect; first_energy: the same for the layer that sees the
     data itself (None: as the others); increment: added to both after every consolidation (the paper's schedule for
@@ -36,9 +38,9 @@ class Gpm:
     increment: float = 0.0
     samples: int | None = 1000
     half_life: float | None = None
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         check_energy("energy", self.energy)

@@ -105,11 +105,7 @@ class SubspaceHold:
         self._waiting = 0
 
     def rewound(self) -> None:
-        if self._hard:
-            # All that was ever permitted is permitted still: the anchor may stay.
-            self._waiting = 0
-        else:
-            self.rebase()
+        self._waiting = 0
 
     def tensors(self) -> list[Tensor]:
         biases = [t.detach() for t in (self._bias, self._bias_anchor) if t is not None]

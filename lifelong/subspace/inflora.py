@@ -9,8 +9,8 @@ x in the protected span, W x never changes, with any optimizer and any weight de
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,13 +26,16 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class InfLora:
-    """Settings of InfLoRA. rank: directions that a task may learn in, per layer (paper: 10); gpm: what is kept."""
+    """InfLoRA: each task learns in a few free directions of its own inputs (Liang & Li 2024).
+
+    rank: directions that a task may learn in, per layer (paper: 10); gpm: what is kept.
+    """
 
     rank: int = 10
-    gpm: Gpm = field(default_factory=Gpm)
-    feels: bool = False
-    looks_ahead: bool = True
-    form: Form | None = None
+    gpm: Gpm = Gpm()
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = True
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if self.rank < 1:

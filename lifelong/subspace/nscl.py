@@ -9,7 +9,7 @@ optimizer's step is projected, as in the paper, so that Adam is safe.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Nscl:
-    """Settings of Adam-NSCL.
+    """Adam-NSCL: the null space of the second moments of all tasks' mean inputs (Wang et al. 2021).
 
     spread: the paper's `a`, 10 for ten tasks of CIFAR-100, 30 for twenty: more leaves more room and forgets more.
     shrinks: divide permitted steps by the root of the number of free directions, as the paper's projector does: a
@@ -33,9 +33,9 @@ class Nscl:
 
     spread: float = 10.0
     shrinks: bool = False
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if self.spread < 1.0:

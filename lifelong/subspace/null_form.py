@@ -94,12 +94,8 @@ class NullSpaceHold:
         if self._bias_anchor is not None:
             self._bias_anchor.copy_(self._layer.bias)
 
-    @torch.no_grad()
     def rewound(self) -> None:
-        moved = (self._layer.weight - self._anchor) @ self._free.T
-        if self._bias_anchor is not None and self._constant is not None:
-            moved.addr_(self._layer.bias - self._bias_anchor, self._constant)
-        self._coordinates.copy_(moved)
+        pass
 
     def tensors(self) -> list[Tensor]:
         biases = [] if self._bias_anchor is None else [self._layer.bias.detach(), self._bias_anchor]

@@ -8,7 +8,8 @@ and any weight decay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from lifelong.subspace.cost import Form
 from lifelong.subspace.gpm import Gpm, GpmKeeper
@@ -17,12 +18,15 @@ from lifelong.subspace.method import Site
 
 @dataclass(frozen=True, slots=True)
 class NullSpace:
-    """Settings of null-space coordinates: `gpm` says what is protected."""
+    """Null-space coordinates W = W0 + A V^T: GPM for optimizers with moments, such as Adam.
 
-    gpm: Gpm = field(default_factory=Gpm)
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = "null"
+    gpm: what is protected.
+    """
+
+    gpm: Gpm = Gpm()
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = "null"
 
     def keeper(self, site: Site) -> GpmKeeper:
         return self.gpm.keeper(site)

@@ -10,7 +10,7 @@ never change, so the leading triples stay triples of W. It needs no data, and is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,8 +24,9 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Osft:
-    """Settings of OSFT. least, most: shares of the singular triples kept in the least and the most important layer.
+    """Orthogonal subspace fine-tuning: what is large in the weights stays (Nayak et al. 2025).
 
+    least, most: shares of the singular triples kept in the least and the most important layer.
     Importance is the mean cosine between a layer's inputs and its outputs (paper, eq. 5), for square layers; others
     count as half important. The paper divides by the mean over all layers, which one layer cannot know: here the cosine
     counts as it is, from 0 to 1.
@@ -34,9 +35,9 @@ class Osft:
     least: float = 0.1
     most: float = 0.8
     samples: int = 256
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.least <= self.most <= 1.0:

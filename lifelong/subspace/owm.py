@@ -9,7 +9,7 @@ Promise: the permitted step is the optimizer's times exactly this P.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,12 +24,15 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Owm:
-    """Settings of OWM. alpha: the ridge, in units of the squared inputs summed over batches; smaller protects more."""
+    """Orthogonal weights modification: a ridge instead of a threshold (Zeng et al. 2019).
+
+    alpha: the ridge, in units of the squared mean inputs summed over batches; smaller protects more.
+    """
 
     alpha: float = 0.1
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if self.alpha <= 0.0:

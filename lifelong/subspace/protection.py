@@ -76,6 +76,11 @@ class Protection:
                     named[joined(part, name)] = p
         return named
 
+    @property
+    def form(self) -> Form | None:
+        """How the method wants steps to be held."""
+        return self._method.form
+
     def refuses(self) -> str | None:
         """Why this model cannot be protected; None where it can."""
         moving = _moving(self._parts())
@@ -182,7 +187,8 @@ class Protection:
         """What has to be held of an optimizer's step, as the protection stands now; none before a consolidation."""
         parts = self._parts()
         norms = [norm for name, norm in _moving(parts).items() if name in self._still]
-        linears = {weight: layer for _, weight, layer in self._linears(parts)}
+        # Only a model that is handed over whole may have its layers' forward passes replaced.
+        linears = {} if self._model is None else {weight: layer for _, weight, layer in self._linears(parts)}
         wish = wish if wish.form is not None else replace(wish, form=self._method.form)
         holds = holds_for(self._ledger, self._named(), norms, linears, optimizer, wish)
         return [self._feeling(), *holds] if self._method.feels else holds

@@ -9,7 +9,7 @@ Promise: as alpha grows this becomes GPM; at any alpha the step along u_i keeps 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,9 +26,11 @@ from lifelong.subspace.use import Use
 
 @dataclass(frozen=True, slots=True)
 class Sgp:
-    """Settings of SGP. alpha: how steeply importance rises (10 for CIFAR-100, 25 for Atari in the paper).
+    """Scaled gradient projection: less important directions are only narrowed (Saha & Roy 2023).
 
-    The others are those of `Gpm`; the defaults are the same.
+        alpha: how steeply importance rises (10 for CIFAR-100, 25 for Atari in the paper).
+    The others are those of `Gpm`,
+        with the same defaults.
     """
 
     alpha: float = 10.0
@@ -36,9 +38,9 @@ class Sgp:
     first_energy: float | None = 0.95
     increment: float = 0.0
     samples: int | None = 1000
-    feels: bool = False
-    looks_ahead: bool = False
-    form: Form | None = None
+    feels: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if self.alpha < 0.0:

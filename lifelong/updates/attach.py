@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.updates.hold import Guard, Hold, RuleHold, UpdateRule, chain, freeze
 from lifelong.updates.quiet import quietly
@@ -64,7 +64,7 @@ class Handle:
                 hold.rebase()
 
     def rewound(self) -> None:
-        """The parameters were put back to what they were after an earlier sync."""
+        """All `tensors` were put back to what they were after an earlier sync."""
         with quietly():
             for hold in self._holds:
                 hold.rewound()
@@ -72,7 +72,7 @@ class Handle:
     @contextmanager
     def settled(self) -> Iterator[None]:
         """Inside, the parameters are as `sync` would leave them; afterwards, as they were."""
-        kept = [(t, t.clone()) for hold in self._holds for t in hold.tensors()]
+        kept = [(t, t.clone()) for t in self.tensors()]
         states = [hold.state_dict() for hold in self._holds]
         counts = [{k: v for k, v in state.items() if isinstance(v, int)} for state in states]
         self.sync()
@@ -84,6 +84,10 @@ class Handle:
                     live.copy_(value)
             for hold, state, count in zip(self._holds, states, counts, strict=True):
                 hold.load_state_dict({**state, **count})
+
+    def tensors(self) -> list[Tensor]:
+        """Everything live that `sync` reads or writes."""
+        return [t for hold in self._holds for t in hold.tensors()]
 
     def describe(self) -> str:
         """How each group of parameters is held, in words."""

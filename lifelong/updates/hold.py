@@ -37,7 +37,7 @@ class Hold(Protocol):
         ...
 
     def rewound(self) -> None:
-        """The parameters were put back to what they were after an earlier sync."""
+        """All `tensors` were put back to what they were after an earlier sync."""
         ...
 
     def tensors(self) -> list[Tensor]:
@@ -105,11 +105,7 @@ class RuleHold:
         self._waiting = 0
 
     def rewound(self) -> None:
-        if self._guard.projects:
-            # All that was ever permitted is permitted still: the anchor may stay.
-            self._waiting = 0
-        else:
-            self.rebase()
+        self._waiting = 0
 
     def tensors(self) -> list[Tensor]:
         return [*(p.detach() for p in self._guard.parameters), *self._anchors]

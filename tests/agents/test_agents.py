@@ -10,6 +10,12 @@ from lifelong.experience import Query
 from lifelong.lifetime import Result, run
 from lifelong.network import Cnn, Mlp
 from lifelong.optimizer import Optimizer
+from lifelong.subspace.coso import Coso
+from lifelong.subspace.method import Method
+from lifelong.subspace.null_space import NullSpace
+from lifelong.subspace.osft import Osft
+from lifelong.subspace.owm import Owm
+from lifelong.subspace.sgp import Sgp
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
 from lifelong_agents.gpm import gpm
@@ -161,9 +167,18 @@ def test_the_oracle_does_not_guess_when_judging_hides_the_label():
         run(toy_stream(labels="training"), Independent(NETWORK), evaluation=ENDS)
 
 
-@pytest.mark.parametrize("setting", [{"first_energy": -1.0}, {"energy": 2.0}, {"sync_every": 0}])
+@pytest.mark.parametrize("setting", [{"sync_every": 0}, {"subspace": Coso()}])
 def test_settings_out_of_range_are_refused_when_the_agent_is_made(setting):
     (name,) = setting
     for agent in (flagship, gpm):
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=name if name != "subspace" else "Coso must be told when a task begins"):
             agent(**setting)
+
+
+@pytest.mark.parametrize("subspace", [Sgp(), NullSpace(), Owm(), Osft()], ids=lambda m: type(m).__name__)
+def test_one_network_forgets_less_under_every_method(subspace: Method):
+    stream = toy_stream()
+    plain = run(stream, Finetune(NETWORK), evaluation=ENDS).summary
+    held = run(stream, gpm(NETWORK, subspace=subspace), evaluation=ENDS).summary
+    assert held.bwt > plain.bwt + 0.02
+    assert held.learning_accuracy > 0.6

@@ -93,3 +93,10 @@ def test_examples_hold_to_the_laws(load: Load) -> None:
     check_stream(blobs)
     check_learner(load("own_agent", "nearest").NearestMean, blobs)
     check_detector(load("own_detector", "two_windows").TwoWindows, scale_free=True)
+
+
+def test_a_plain_loop_forgets_less_with_three_more_lines(load: Load) -> None:
+    accuracies = load("plain_loop", "train").accuracies
+    plain, held = accuracies(False), accuracies(True)
+    assert min(plain[:2]) < 0.7
+    assert min(held) > 0.85
