@@ -57,7 +57,7 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     if len(views) == 1 and projection.coordinates is not None:
         return _in_coordinates(candidate, projection.coordinates, optimizer)
     factor = projection.right
-    simple = len(views) == 1 and factor is not None and factor.hard and projection.left is None
+    simple = len(views) == 1 and factor is not None and projection.left is None
     group = next((g for g in optimizer.param_groups if any(p is weight for p in g["params"])), None)
     if not simple or factor is None or group is None:
         return SubspaceHold(weight, candidate.bias, views, wish.every or 1)
@@ -73,9 +73,10 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         complement=factor.complement,
         passes=passes,
         linear=kind == "SGD" and not decays,
-        plain=_is_plain(candidate, optimizer, group),
+        # A weakened step must be weakened once: only movement itself can be held then.
+        plain=factor.hard and _is_plain(candidate, optimizer, group),
     )
-    if wish.form == "null" and "null" not in possible(layer):
+    if wish.form == "null" and factor.hard and "null" not in possible(layer):
         return _in_coordinates(candidate, free_columns(factor), optimizer)
     chosen = plan(layer, Machine.of(weight.device), wish.form)
     if chosen.form == "null" and candidate.layer is not None:

@@ -96,7 +96,7 @@ def possible(layer: Layer) -> list[Form]:
 _NEEDS = {
     "project": "nothing",
     "input": "a weight of one nn.Linear alone and an optimizer that is linear in the gradient (SGD without decay)",
-    "null": "a weight of one nn.Linear alone, of whose input directions more than half are protected",
+    "null": "a method that shuts directions, and does not only weaken them",
 }
 
 

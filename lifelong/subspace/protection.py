@@ -81,6 +81,11 @@ class Protection:
         """How the method wants steps to be held."""
         return self._method.form
 
+    @property
+    def feels(self) -> bool:
+        """Whether the method learns from gradients, and must have watched a batch before the first `attach`."""
+        return self._method.feels
+
     def refuses(self) -> str | None:
         """Why this model cannot be protected; None where it can."""
         moving = _moving(self._parts())

@@ -6,6 +6,8 @@ import torch
 from lifelong.evaluation.schedule import Schedule
 from lifelong.lifetime import run
 from lifelong.record.journal import Journal
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.protection import Protection
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
 from lifelong_envs.supervised.data import Digits
@@ -42,3 +44,28 @@ def test_no_step_makes_the_host_wait(agent):
         if step == 44:
             break
     torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("form", [None, "project", "null"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_old_outputs_stay_on_a_gpu_and_no_step_makes_the_host_wait(form, fused):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 96), torch.nn.ReLU(), torch.nn.Linear(96, 8)).cuda()
+    old = (torch.randn(30, 12) @ torch.randn(12, 64)).cuda()
+    protection = Protection(model, Gpm(energy=1.0, first_energy=None))
+    protection.consolidate([old])
+    before = model(old).detach()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=fused)
+    protection.attach(optimizer, form)
+    new = torch.randn(128, 64, device="cuda")
+    for step in range(200):
+        if step == 20:
+            torch.cuda.set_sync_debug_mode("error")
+        optimizer.zero_grad()
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = (model(new) - 1).square().mean()
+        loss.backward()
+        optimizer.step()
+    torch.cuda.set_sync_debug_mode("default")
+    model.eval()
+    assert float((model(old) - before).norm() / before.norm()) < 1e-4

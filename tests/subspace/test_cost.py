@@ -45,5 +45,5 @@ def test_a_retraction_stays_within_the_budget_unless_that_takes_too_long() -> No
 def test_a_wish_is_granted_where_it_fits_and_refused_where_not() -> None:
     assert plan(WIDE, MACHINE, "project").form == "project"
     assert possible(replace(WIDE, plain=False, linear=True)) == ["project"]
-    with pytest.raises(ValueError, match="form='null' needs .* can be held by project"):
+    with pytest.raises(ValueError, match=r"form='null' needs .* can be held by project"):
         plan(replace(WIDE, complement=False), MACHINE, "null")
