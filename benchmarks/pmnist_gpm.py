@@ -124,7 +124,8 @@ def live(variant: Variant, world: World, seed: int, epochs: int) -> tuple[ScoreM
             if protection.feels and task == 0:
                 with protection.watching():
                     net(inputs[:10])
-            protection.begin([inputs[:500]])
+            if task > 0:
+                protection.begin([inputs[:500]])
             protection.attach(optimizer, variant.form, variant.every, rows=10)
         net.train()
         for _ in range(epochs):

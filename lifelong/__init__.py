@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lifelong.subspace.inflora import InfLora as InfLora
     from lifelong.subspace.nscl import Nscl as Nscl
     from lifelong.subspace.null_space import NullSpace as NullSpace
+    from lifelong.subspace.o_lora import OLora as OLora
     from lifelong.subspace.osft import Osft as Osft
     from lifelong.subspace.owm import Owm as Owm
     from lifelong.subspace.protection import Protection as Protection
@@ -62,6 +63,7 @@ _HOMES = {
     "subspace.inflora": ("InfLora",),
     "subspace.nscl": ("Nscl",),
     "subspace.null_space": ("NullSpace",),
+    "subspace.o_lora": ("OLora",),
     "subspace.osft": ("Osft",),
     "subspace.owm": ("Owm",),
     "subspace.protection": ("Protection",),

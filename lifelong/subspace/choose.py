@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lifelong.subspace.coordinates import CoordinateHold
 from lifelong.subspace.cost import Form, Layer, Machine, plan, possible
-from lifelong.subspace.factor import free_columns
+from lifelong.subspace.factor import Coordinates, Span, free_columns
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.input_side import InputSideHold
 from lifelong.subspace.null_form import NullSpaceHold
@@ -77,7 +77,7 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         plain=factor.hard and _is_plain(candidate, optimizer, group),
     )
     if wish.form == "null" and factor.hard and "null" not in possible(layer):
-        return _in_coordinates(candidate, free_columns(factor), optimizer)
+        return _in_coordinates(candidate, Span(free_columns(factor)), optimizer)
     chosen = plan(layer, Machine.of(weight.device), wish.form)
     if chosen.form == "null" and candidate.layer is not None:
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
@@ -87,10 +87,10 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     return held
 
 
-def _in_coordinates(candidate: Candidate, columns: Tensor, optimizer: torch.optim.Optimizer) -> CoordinateHold:
+def _in_coordinates(candidate: Candidate, coordinates: Coordinates, optimizer: torch.optim.Optimizer) -> CoordinateHold:
     view = candidate.views[0]
     bias = candidate.bias if view.joint else None
-    return CoordinateHold(candidate.weight, bias, view.geometry, columns, optimizer)
+    return CoordinateHold(candidate.weight, bias, view.geometry, coordinates, optimizer)
 
 
 def _is_plain(candidate: Candidate, optimizer: torch.optim.Optimizer, group: dict[str, object]) -> bool:

@@ -1,9 +1,9 @@
-"""Lets any optimizer step in other coordinates of a weight: W = W0 + A C^T, with C fixed and A trained.
+"""Lets any optimizer step in other coordinates of a weight, W = W0 + movement(theta), such as W0 + A C^T with C fixed.
 
 Source: null-space parametrisation as in NESS (2026) and InfLoRA (Liang & Li 2024, eq. 4). For the user nothing changes:
-model and optimizer keep their parameters. Just around a step, the optimizer is given A in the weight's place, with the
-gradient dA = dW C; its moments are of A's shape and see only what is allowed. Any elementwise optimizer is exactly
-safe; weight decay pulls towards W0. Clipping, scaling and `zero_grad` act on the weight's own gradient, as ever.
+model and optimizer keep their parameters. Just around a step, the optimizer is given theta in the weight's place, with
+the gradient pulled back to it; its moments are of theta's shape and see only what is allowed. Any elementwise optimizer
+is safe; weight decay acts on theta. Clipping, scaling and `zero_grad` act on the weight's own gradient, as ever.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lifelong.subspace.factor import Coordinates
 from lifelong.subspace.use import Geometry
 
 WHOLE_MATRIX = ("LBFGS", "SparseAdam")
@@ -20,10 +21,15 @@ WHOLE_MATRIX = ("LBFGS", "SparseAdam")
 
 
 class CoordinateHold:
-    """Trains a weight, and its bias as one more column, in the span of the columns C: (G, D, K) or (G, D + 1, K)."""
+    """Trains a weight, and its bias as one more column, in coordinates of their joint movement."""
 
     def __init__(
-        self, weight: nn.Parameter, bias: nn.Parameter | None, geometry: Geometry, columns: Tensor, optimizer: object
+        self,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        geometry: Geometry,
+        coordinates: Coordinates,
+        optimizer: object,
     ) -> None:
         if type(optimizer).__name__ in WHOLE_MATRIX:
             raise ValueError(
@@ -31,13 +37,10 @@ class CoordinateHold:
                 "or take a method that projects, such as Gpm."
             )
         self._weight, self._bias, self._geometry = weight, bias, geometry
-        self._columns = columns.to(weight)
+        self._coordinates = coordinates
         self._anchor = weight.detach().clone()
         self._bias_anchor = None if bias is None else bias.detach().clone()
-        groups, _, width = self._columns.shape
-        # Two dimensions where possible: some optimizers treat matrices in their own way.
-        shape = (geometry.outputs, width) if groups == 1 else (groups, geometry.outputs, width)
-        self._theta = nn.Parameter(weight.detach().new_zeros(shape))
+        self._theta = nn.Parameter(coordinates.start(geometry.outputs, weight.detach()))
         self._place: tuple[list[Any], int] | None = None
         self._bias_grad: Tensor | None = None
 
@@ -53,7 +56,7 @@ class CoordinateHold:
             matrix = torch.cat([matrix, gradient.reshape(*matrix.shape[:2], 1)], dim=2)
             # The optimizer passes over parameters without a gradient: the bias moves with the coordinates alone.
             self._bias.grad = None
-        self._theta.grad = (matrix @ self._columns).view_as(self._theta)
+        self._theta.grad = self._coordinates.pull(self._theta.detach(), matrix)
         self._place = place
         members, index = place
         members[index] = self._theta
@@ -74,9 +77,7 @@ class CoordinateHold:
     @torch.no_grad()
     def sync(self) -> None:
         """Put the coordinates into the weight, always from the same origin, so that rounding does not add up."""
-        groups = self._columns.shape[0]
-        theta = self._theta.detach().view(groups, self._geometry.outputs, -1)
-        moved = theta @ self._columns.transpose(1, 2)
+        moved = self._coordinates.movement(self._theta.detach(), self._geometry.outputs)
         if self._bias is not None and self._bias_anchor is not None:
             torch.add(self._bias_anchor, moved[:, :, -1].reshape(self._bias.shape), out=self._bias.data)
             moved = moved[:, :, :-1]
@@ -84,7 +85,7 @@ class CoordinateHold:
 
     @torch.no_grad()
     def rebase(self) -> None:
-        self._theta.zero_()
+        self._theta.copy_(self._coordinates.start(self._geometry.outputs, self._weight.detach()))
         self._anchor.copy_(self._weight)
         if self._bias is not None and self._bias_anchor is not None:
             self._bias_anchor.copy_(self._bias)
@@ -107,7 +108,7 @@ class CoordinateHold:
             self._bias_anchor.copy_(state["bias_anchor"])
 
     def describe(self) -> str:
-        return f"{self._columns.shape[2]} coordinates"
+        return self._coordinates.describe()
 
     def release(self) -> None:
         pass

@@ -6,6 +6,7 @@ Shapes: a weight is seen as G matrices of O outputs by D inputs (G = 1 but for g
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -38,19 +39,59 @@ class Factor:
         return self.complement and self.columns.shape[2] == 0
 
 
+class Coordinates(Protocol):
+    """Other coordinates of a movement of a weight: `start` of theta, gradients pulled back to it, and what it means."""
+
+    def start(self, outputs: int, like: Tensor) -> Tensor:
+        """theta for no movement at all, of two or three dimensions, on the device and of the type of `like`."""
+        ...
+
+    def pull(self, theta: Tensor, gradient: Tensor) -> Tensor:
+        """(G, O, D) gradient of the weight -> gradient of theta, and of any penalty on it."""
+        ...
+
+    def movement(self, theta: Tensor, outputs: int) -> Tensor:
+        """theta -> (G, O, D) movement."""
+        ...
+
+    def describe(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Movements A C^T in the span of fixed columns C, (G, D, K); theta is A, (O, K) or (G, O, K)."""
+
+    columns: Tensor
+
+    def start(self, outputs: int, like: Tensor) -> Tensor:
+        groups, _, width = self.columns.shape
+        # Two dimensions where possible: some optimizers treat matrices in their own way.
+        return like.new_zeros((outputs, width) if groups == 1 else (groups, outputs, width))
+
+    def pull(self, theta: Tensor, gradient: Tensor) -> Tensor:
+        return (gradient @ self.columns.to(gradient)).reshape(theta.shape)
+
+    def movement(self, theta: Tensor, outputs: int) -> Tensor:
+        groups, _, width = self.columns.shape
+        return theta.reshape(groups, outputs, width) @ self.columns.to(theta).transpose(1, 2)
+
+    def describe(self) -> str:
+        return f"{self.columns.shape[2]} coordinates"
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """Which part of a (G, O, D) step is permitted.
 
     right: for directions of the input, over D (or D + 1: the last one is a bias's constant input); left: for
     directions of the output, over O; rows: (O,) of booleans, outputs whose weights must not move at all. coordinates:
-    (G, D, K) columns in whose span alone a method wants its movement, trained as such; it implies all the others.
+    those in which a method wants the weight to be trained, instead of all the others.
     """
 
     right: Factor | None = None
     left: Factor | None = None
     rows: Tensor | None = None
-    coordinates: Tensor | None = None
+    coordinates: Coordinates | None = None
 
     def permit(self, step: Tensor) -> Tensor:
         """(G, O, D) -> the permitted part of the step."""

@@ -29,8 +29,7 @@ class View:
         p = self.projection
         rows = None if p.rows is None else p.rows.to(device)
         right, left = _moved(p.right, device, dtype), _moved(p.left, device, dtype)
-        inside = None if p.coordinates is None else p.coordinates.to(device, dtype)
-        return View(self.geometry, self.joint, Projection(right, left, rows, inside))
+        return View(self.geometry, self.joint, Projection(right, left, rows, p.coordinates))
 
 
 class SubspaceHold:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lifelong.subspace.basis import fresh_directions
 from lifelong.subspace.cost import Form
-from lifelong.subspace.factor import Projection
+from lifelong.subspace.factor import Projection, Span
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Site
 from lifelong.subspace.sampling import Sample
@@ -87,7 +87,8 @@ class InfLoraKeeper:
 
     def projection(self) -> Projection:
         """Coordinates after `begin`; without it, all that is free, as GPM has it."""
-        return replace(self._kept.projection(), coordinates=self._columns)
+        inside = None if self._columns is None else Span(self._columns)
+        return replace(self._kept.projection(), coordinates=inside)
 
     def state_dict(self) -> dict[str, Any]:
         return {"kept": self._kept.state_dict(), "columns": self._columns}

@@ -22,13 +22,15 @@ from lifelong.subspace.use import Geometry, Use
 class Account:
     """A weight in one geometry, its keeper, and the share of what was last seen that is held (None: nothing yet).
 
-    rows: most rows that one call gave it, which is what a training step of it costs.
+    rows: most rows that one call gave it, which is what a training step of it costs. begun: whether its keeper was
+    shown the first data of a task, so that it may want coordinates of its own before anything was consolidated.
     """
 
     site: Site
     keeper: Keeper
     energy: float | None = None
     rows: int = 0
+    begun: bool = False
 
 
 class Ledger:
@@ -95,6 +97,7 @@ class Ledger:
         for account in self.accounts.values():
             if isinstance(account.keeper, LooksAhead):
                 account.keeper.begin()
+                account.begun = True
 
     def settle(self, named: dict[str, nn.Parameter]) -> None:
         """The end of a task: consolidate every account, and freeze what was found to need it."""
@@ -125,7 +128,7 @@ class Ledger:
         return [
             account
             for account in self.accounts.values()
-            if account.energy is not None and account.site.weight not in self.frozen
+            if (account.energy is not None or account.begun) and account.site.weight not in self.frozen
         ]
 
     def state_dict(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from lifelong.subspace.use import Use
 @dataclass(frozen=True, slots=True)
 class Sgp:
     """Scaled gradient projection: less important directions are only narrowed (Saha & Roy 2023).
+
     alpha: how steeply importance rises (10 for CIFAR-100, 25 for Atari in the paper). The others are those of `Gpm`,
     with the same defaults.
     """

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.subspace.coso import Coso
-from lifelong.subspace.factor import Projection, weighted
+from lifelong.subspace.factor import Projection, Span, weighted
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.inflora import InfLora
 from lifelong.subspace.method import Keeper, Method
 from lifelong.subspace.nscl import Nscl
 from lifelong.subspace.null_space import NullSpace
+from lifelong.subspace.o_lora import OLora
 from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
 from lifelong.subspace.protection import Protection
@@ -124,8 +125,9 @@ def test_inflora_learns_in_the_leading_free_directions_of_the_new_inputs() -> No
     protection = Protection(layer, InfLora(rank=3, gpm=Gpm(energy=1.0, first_energy=None)))
     protection.consolidate([old])
     protection.begin([new])
-    columns = protection._ledger.kept()[0].keeper.projection().coordinates
-    assert columns is not None
+    inside = protection._ledger.kept()[0].keeper.projection().coordinates
+    assert isinstance(inside, Span)
+    columns = inside.columns
     u = torch.linalg.qr(old.double().T).Q
     rest = new.double() - new.double() @ u @ u.T
     wanted = torch.linalg.svd(rest, full_matrices=False)[2][:3].T
@@ -139,6 +141,33 @@ def test_inflora_learns_in_the_leading_free_directions_of_the_new_inputs() -> No
     # What was looked at as the task began is no sample of the task that is kept at its end.
     protection.consolidate([old[:1]])
     assert protection.protected()[0].rank == 6
+
+
+def overlap(penalty: float) -> float:
+    """|A_new A_old^T| at the end of a second task."""
+    torch.manual_seed(2)
+    layer = nn.Linear(16, 6)
+    protection = Protection(layer, OLora(rank=3, penalty=penalty))
+    for _ in range(2):
+        inputs, wanted = torch.randn(64, 16), torch.randn(64, 6)
+        optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+        protection.begin([inputs])
+        protection.attach(optimizer)
+        start, first = layer.weight.detach().clone(), float((layer(inputs) - wanted).square().mean().detach())
+        for _ in range(150):
+            optimizer.zero_grad()
+            (layer(inputs) - wanted).square().mean().backward()
+            optimizer.step()
+        assert int(torch.linalg.matrix_rank(layer.weight.detach() - start, atol=1e-4)) == 3
+        assert float((layer(inputs) - wanted).square().mean().detach()) < 0.95 * first
+        protection.consolidate([inputs])
+    past = protection._ledger.kept()[0].keeper.state_dict()["past"][0]
+    assert past.shape == (6, 17)
+    return float((past[3:] @ past[:3].T).abs().sum())
+
+
+def test_o_lora_learns_in_low_rank_and_away_from_what_was_learned() -> None:
+    assert overlap(0.5) < 0.3 * overlap(0.0)
 
 
 @pytest.mark.parametrize("thinner", [False, True])
@@ -188,6 +217,8 @@ BAD: list[tuple[type, dict[str, object], str]] = [
     (Osft, {"least": 0.9}, "0 <= least <= most <= 1, got least=0.9, most=0.8"),
     (Osft, {"samples": 0}, "samples must be at least 1, got 0"),
     (InfLora, {"rank": 0}, "rank must be at least 1, got 0"),
+    (OLora, {"rank": 0}, "rank must be at least 1, got 0"),
+    (OLora, {"penalty": -1.0}, "penalty must not be negative, got -1.0"),
     (Coso, {"side": "left"}, "side must be 'output' or 'input', got 'left'"),
     (Coso, {"sketch": 0}, "sketch must have at least one row, got 0"),
 ]
