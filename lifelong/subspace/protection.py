@@ -11,7 +11,7 @@ free where no task has used it yet. `print(protection.report())` says which, for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,14 +26,13 @@ from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.guards import holds_for
 from lifelong.subspace.ledger import Ledger
 from lifelong.subspace.method import Method
-from lifelong.subspace.null_form import NAME as COORDINATES
 from lifelong.subspace.report import Growth, Kept, Report
-from lifelong.subspace.watch import Watch, joined, running
+from lifelong.subspace.subject import Parts, Subject
+from lifelong.subspace.watch import Watch, running
 from lifelong.updates.attach import Handle
 from lifelong.updates.hold import Hold
 from lifelong.updates.quiet import optimizers_are_quiet
 
-Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
 Norms = Literal["freeze", "refuse"]
 
 
@@ -48,33 +47,12 @@ class Protection:
     def __init__(self, model: nn.Module | Parts, method: Method | None = None, norms: Norms = "freeze") -> None:
         if norms not in ("freeze", "refuse"):
             raise ValueError(f"norms must be 'freeze' or 'refuse', got {norms!r}.")
-        self._model = model if isinstance(model, nn.Module) else None
-        self._given_parts = None if isinstance(model, nn.Module) else model
+        self._subject = Subject(model)
         self._method, self._norms = method if method is not None else Gpm(), norms
         self._ledger = Ledger(self._method)
         self._moved: set[str] = set()
         self._still: set[str] = set()
-        self._handle: Handle | None = None
-
-    def _parts(self) -> list[tuple[str, nn.Module]]:
-        if self._given_parts is not None:
-            return list(self._given_parts())
-        assert self._model is not None
-        return [("", self._model)]
-
-    def _root(self) -> nn.Module | None:
-        """The model, where it is one module that can be given hooks."""
-        return None if isinstance(self._model, torch.jit.ScriptModule) else self._model
-
-    def _named(self) -> dict[str, nn.Parameter]:
-        named: dict[str, nn.Parameter] = {}
-        seen: set[int] = set()
-        for part, root in self._parts():
-            for name, p in root.named_parameters():
-                if id(p) not in seen and not name.endswith(COORDINATES):
-                    seen.add(id(p))
-                    named[joined(part, name)] = p
-        return named
+        self._handles: list[tuple[torch.optim.Optimizer, Handle]] = []
 
     @property
     def form(self) -> Form | None:
@@ -88,7 +66,7 @@ class Protection:
 
     def refuses(self) -> str | None:
         """Why this model cannot be protected; None where it can."""
-        moving = _moving(self._parts())
+        moving = self._subject.moving()
         if self._norms == "freeze" or not moving:
             return None
         name, norm = next(iter(moving.items()))
@@ -105,44 +83,33 @@ class Protection:
         refusal = self.refuses()
         if refusal is not None:
             raise ValueError(refusal)
-        parts, ledger, ran = self._parts(), self._ledger, Counter[str]()
+        subject, ledger, ran = self._subject, self._ledger, Counter[str]()
         ledger.next_pass()
-        root = self._root()
+        root = subject.root()
         hooks = [] if root is None else [root.register_forward_pre_hook(lambda *_: ledger.next_pass())]
         try:
             # A compiled model runs as it was written: calls inside a compiled graph would not be seen.
             eager = torch.compiler.set_stance("force_eager")
-            with eager, optimizers_are_quiet(), running(parts, ran), Watch(self._named(), ledger):
+            with eager, optimizers_are_quiet(), running(subject.modules(), ran), Watch(subject.named(), ledger):
                 yield
         finally:
             for hook in hooks:
                 hook.remove()
-            self._moved |= {name for name in _moving(parts) if ran[name]}
-            self._suspect(parts, ran)
-            ledger.compare([(name, ran[owner]) for owner, name, _ in self._linears(parts) if ran[owner]])
+            self._moved |= {name for name in subject.moving() if ran[name]}
+            self._suspect(ran)
+            ledger.compare([(name, ran[owner]) for owner, name, _ in subject.linears() if ran[owner]])
 
-    def _suspect(self, parts: Sequence[tuple[str, nn.Module]], ran: Counter[str]) -> None:
+    def _suspect(self, ran: Counter[str]) -> None:
         """What ran without torch showing what it did with its parameters may have done anything with them."""
-        named = {id(p): name for name, p in self._named().items()}
-        for part, root in parts:
-            for name, module in root.named_modules():
-                scripted = isinstance(module, torch.jit.ScriptModule)
-                if not scripted and not ran[joined(part, name)]:
-                    continue
-                why = "scripted, so that its use cannot be seen" if scripted else "its module ran, its use was not seen"
-                for p in module.parameters(recurse=scripted):
-                    if id(p) in named and named[id(p)] not in self._ledger.met:
-                        self._ledger.misunderstood(named[id(p)], why)
-
-    def _linears(self, parts: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, str, nn.Linear]]:
-        """(name of the layer, name of its weight, layer) of every nn.Linear with a weight of its own kind."""
-        named = {id(p): name for name, p in self._named().items()}
-        return [
-            (joined(part, name), named[id(module._parameters["weight"])], module)
-            for part, root in parts
-            for name, module in root.named_modules()
-            if type(module) is nn.Linear and id(module._parameters.get("weight")) in named
-        ]
+        named = {id(p): name for name, p in self._subject.named().items()}
+        for name, module in self._subject.modules():
+            scripted = isinstance(module, torch.jit.ScriptModule)
+            if not scripted and not ran[name]:
+                continue
+            why = "scripted, so that its use cannot be seen" if scripted else "its module ran, its use was not seen"
+            for p in module.parameters(recurse=scripted):
+                if id(p) in named and named[id(p)] not in self._ledger.met:
+                    self._ledger.misunderstood(named[id(p)], why)
 
     def next_pass(self) -> None:
         """While watching parts: another forward pass begins, whose first layer sees the data."""
@@ -158,12 +125,9 @@ class Protection:
         do); `forward` replaces the model for batches of other kinds. They run once, in evaluation mode.
         """
         if batches is not None:
-            run = forward if forward is not None else self._forward
-            with _evaluating([module for _, module in self._parts()]), self.watching():
-                for batch in batches:
-                    run(batch)
+            self._show(batches, forward)
         self._still |= self._moved
-        self._ledger.settle(self._named())
+        self._ledger.settle(self._subject.named())
         return self.protected()
 
     @torch.no_grad()
@@ -173,42 +137,37 @@ class Protection:
         Takes batches as `consolidate` does. For all other methods it does nothing.
         """
         if self._method.looks_ahead:
-            run = forward if forward is not None else self._forward
-            with _evaluating([module for _, module in self._parts()]), self.watching():
-                for batch in batches:
-                    run(batch)
+            self._show(batches, forward)
             self._ledger.begin()
 
-    def _forward(self, batch: Any) -> object:
-        if self._model is None:
-            raise ValueError("A protection of parts cannot run batches by itself: give `forward`, or use `watching`.")
-        device = next(self._model.parameters()).device
-        if isinstance(batch, Mapping):
-            return self._model(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()})
-        inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
-        return self._model(inputs.to(device) if torch.is_tensor(inputs) else inputs)
+    def _show(self, batches: Iterable[Any], forward: Callable[[Any], object] | None) -> None:
+        run = forward if forward is not None else self._subject.run
+        with self._subject.evaluating(), self.watching():
+            for batch in batches:
+                run(batch)
 
     def holds(self, optimizer: torch.optim.Optimizer, wish: Wish) -> list[Hold]:
-        """What has to be held of an optimizer's step, as the protection stands now; none before a consolidation."""
-        parts = self._parts()
-        norms = [norm for name, norm in _moving(parts).items() if name in self._still]
+        """What has to be held of this optimizer's steps, as the protection stands now; none before a consolidation."""
+        subject = self._subject
+        norms = [norm for name, norm in subject.moving().items() if name in self._still]
         # Only a model that is handed over whole may have its layers' forward passes replaced.
-        linears = {} if self._model is None else {weight: layer for _, weight, layer in self._linears(parts)}
+        linears = {} if subject.model is None else {weight: layer for _, weight, layer in subject.linears()}
         wish = wish if wish.form is not None else replace(wish, form=self._method.form)
-        holds = holds_for(self._ledger, self._named(), norms, linears, optimizer, wish)
-        return [self._feeling(), *holds] if self._method.feels else holds
+        moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        named = {name: p for name, p in subject.named().items() if id(p) in moved}
+        holds = holds_for(self._ledger, named, norms, linears, optimizer, wish)
+        return [self._feeling(named), *holds] if self._method.feels else holds
 
-    def _feeling(self) -> FeelHold:
+    def _feeling(self, named: Mapping[str, nn.Parameter]) -> FeelHold:
         if not self._ledger.accounts:
             name = type(self._method).__name__
             raise ValueError(
                 f"{name} learns from gradients, and does not know yet which weights there are. Show it one batch "
                 "before `attach`: with protection.watching(): model(batch)"
             )
-        named = self._named()
         return FeelHold(
             [
-                (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named[a.site.bias])
+                (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named.get(a.site.bias))
                 for a in self._ledger.accounts.values()
                 if a.site.weight in named and a.site.weight not in self._ledger.frozen
             ]
@@ -223,21 +182,32 @@ class Protection:
     ) -> Handle:
         """Hold every step of `optimizer` to what is protected now; to be called anew after each consolidation.
 
-        form, every: how each weight is held, and after how many steps it is retracted; None: what costs least time (see
-        `lifelong.subspace.cost`) for `rows` rows per step, or as many as were watched. Whatever the form, protection is
-        exact whenever the model answers in evaluation mode, and whenever its state or the optimizer's is saved; for
-        anything else that reads the weights between steps, call `handle.sync()` before. every=1 is exact at all times.
+        A model whose parts have optimizers of their own takes one call for each. form, every: how each weight is held,
+        and after how many steps it is retracted; None: what costs least time (see `lifelong.subspace.cost`) for `rows`
+        rows per step, or as many as were watched. Whatever the form, protection is exact whenever the model answers in
+        evaluation mode, and whenever its state or the optimizer's is saved; for anything else that reads the weights
+        between steps, call `handle.sync()` before. every=1 is exact at all times.
 
-        Moments of earlier steps are forgotten for protected parameters: they belong to the task before. Every other
-        feature of the optimizer, schedules, clipping, accumulation and gradient scaling work as ever.
+        Moments of earlier steps are forgotten: they belong to the task before. Every other feature of the optimizer,
+        schedules, clipping, accumulation and gradient scaling work as ever.
         """
         wish = Wish(form, every, rows)
-        if self._handle is not None:
-            self._handle.detach()
-        for p in self._named().values():
+        for known, handle in self._handles:
+            if known is optimizer:
+                handle.detach()
+        self._handles = [(known, handle) for known, handle in self._handles if known is not optimizer]
+        mine = {id(p) for p in self._subject.named().values()}
+        shared = [p for group in optimizer.param_groups for p in group["params"] if id(p) in mine]
+        if not shared:
+            raise ValueError(
+                "None of the optimizer's parameters belongs to the model that is protected: nothing could be held. "
+                "Make the optimizer from the parameters of that model."
+            )
+        for p in shared:
             optimizer.state.pop(p, None)
-        self._handle = Handle(optimizer, self.holds(optimizer, wish), root=self._root())
-        return self._handle
+        handle = Handle(optimizer, self.holds(optimizer, wish), root=self._subject.root())
+        self._handles.append((optimizer, handle))
+        return handle
 
     def protected(self) -> list[Growth]:
         """How each layer's protection stands; the energy is that of the latest task that used the layer."""
@@ -253,7 +223,7 @@ class Protection:
 
     def report(self) -> Report:
         """What holds each parameter now."""
-        return Report(tuple(self._row(name, p) for name, p in self._named().items()))
+        return Report(tuple(self._row(name, p) for name, p in self._subject.named().items()))
 
     def _row(self, name: str, p: nn.Parameter) -> Kept:
         shape, frozen = tuple(p.shape), self._ledger.frozen
@@ -274,25 +244,3 @@ class Protection:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._still = set(state["still"])
         self._ledger.load_state_dict(state["ledger"])
-
-
-def _moving(parts: Iterable[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
-    """Norms that keep running statistics, by name."""
-    return {
-        joined(part, name): module
-        for part, root in parts
-        for name, module in root.named_modules()
-        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None
-    }
-
-
-@contextmanager
-def _evaluating(roots: Sequence[nn.Module]) -> Iterator[None]:
-    modes = [(module, module.training) for root in roots for module in root.modules()]
-    for root in roots:
-        root.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

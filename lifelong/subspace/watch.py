@@ -7,7 +7,7 @@ own (`TorchFunctionMode`) shows them. A call that is a linear map of data is rep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -136,16 +136,15 @@ class Watch(TorchFunctionMode):
 
 
 @contextmanager
-def running(parts: Sequence[tuple[str, nn.Module]], ran: Counter[str]) -> Iterator[None]:
+def running(modules: Iterable[tuple[str, nn.Module]], ran: Counter[str]) -> Iterator[None]:
     """Inside, `ran` counts the runs of each module, by its full name."""
 
     def note(name: str) -> Callable[..., None]:
         return lambda *_: ran.update((name,))
 
     hooks = [
-        module.register_forward_pre_hook(note(joined(part, name)))
-        for part, root in parts
-        for name, module in root.named_modules()
+        module.register_forward_pre_hook(note(name))
+        for name, module in modules
         if not isinstance(module, torch.jit.ScriptModule)
     ]
     try:

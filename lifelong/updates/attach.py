@@ -28,7 +28,7 @@ class Handle:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, holds: Sequence[Hold], root: nn.Module | None = None) -> None:
-        self._optimizer, self._holds = optimizer, list(holds)
+        self._holds = list(holds)
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
@@ -101,11 +101,13 @@ class Handle:
             hold.load_state_dict(kept)
 
     def detach(self) -> None:
-        """Sync and let go of the optimizer and the model."""
-        for hold in self._holds:
-            hold.release()
+        """Sync and let go of the optimizer and the model; a second time does nothing."""
+        with quietly():
+            for hold in self._holds:
+                hold.release()
         for hook in self._hooks:
             hook.remove()
+        self._holds, self._hooks = [], []
 
 
 def attach(optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int = 1) -> Handle:

@@ -308,3 +308,40 @@ def test_settings_other_than_those_there_are_refused() -> None:
 def test_bad_settings_are_refused_with_their_numbers(first: float, energy: float, samples: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Gpm(energy, first, samples=samples)
+
+
+def test_parts_with_optimizers_of_their_own_are_held_each_by_its_own() -> None:
+    model = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 4))
+    old, new = torch.randn(6, 20), torch.randn(64, 20)
+    memory = Protection(model, Gpm(energy=1.0, first_energy=None))
+    memory.consolidate([old])
+    before = model(old).detach()
+    optimizers = [torch.optim.AdamW(part.parameters(), lr=1e-2) for part in (model[0], model[2])]
+    for optimizer in optimizers:
+        memory.attach(optimizer)
+    for _ in range(50):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        model(new).sub(1).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    model.eval()
+    assert float((model(old).detach() - before).norm() / before.norm()) < 1e-4
+
+
+def test_an_optimizer_of_another_model_is_refused() -> None:
+    memory = Protection(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="None of the optimizer's parameters belongs to the model"):
+        memory.attach(torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1))
+
+
+def test_to_detach_twice_is_to_detach_once() -> None:
+    layer = nn.Linear(6, 2)
+    memory = Protection(layer, Gpm(energy=1.0, first_energy=None))
+    memory.consolidate([torch.randn(5, 6)])
+    optimizer = torch.optim.Adam(layer.parameters())
+    handle = memory.attach(optimizer, "null")
+    handle.detach()
+    handle.detach()
+    memory.attach(optimizer, "null").detach()
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]

@@ -1,0 +1,89 @@
+"""The model that is protected: one module, or parts that come and go, and what of it can be told apart by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from lifelong.subspace.null_form import NAME as COORDINATES
+from lifelong.subspace.watch import joined
+
+Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
+
+
+class Subject:
+    """A module, or a function that gives the parts of a growing model as (name, module)."""
+
+    def __init__(self, model: nn.Module | Parts) -> None:
+        self.model = model if isinstance(model, nn.Module) else None
+        self._parts = None if isinstance(model, nn.Module) else model
+
+    def parts(self) -> list[tuple[str, nn.Module]]:
+        if self._parts is not None:
+            return list(self._parts())
+        assert self.model is not None
+        return [("", self.model)]
+
+    def root(self) -> nn.Module | None:
+        """The model, where it is one module that can be given hooks."""
+        return None if isinstance(self.model, torch.jit.ScriptModule) else self.model
+
+    def modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """All modules of all parts, by full name."""
+        for part, root in self.parts():
+            for name, module in root.named_modules():
+                yield joined(part, name), module
+
+    def named(self) -> dict[str, nn.Parameter]:
+        """Every parameter once, by its first full name."""
+        named: dict[str, nn.Parameter] = {}
+        seen: set[int] = set()
+        for part, root in self.parts():
+            for name, p in root.named_parameters():
+                if id(p) not in seen and not name.endswith(COORDINATES):
+                    seen.add(id(p))
+                    named[joined(part, name)] = p
+        return named
+
+    def linears(self) -> list[tuple[str, str, nn.Linear]]:
+        """(name of the layer, name of its weight, layer) of every nn.Linear with a weight of its own kind."""
+        named = {id(p): name for name, p in self.named().items()}
+        return [
+            (name, named[id(module._parameters["weight"])], module)
+            for name, module in self.modules()
+            if type(module) is nn.Linear and id(module._parameters.get("weight")) in named
+        ]
+
+    def moving(self) -> dict[str, nn.Module]:
+        """Norms that keep running statistics, by name."""
+        return {
+            name: module
+            for name, module in self.modules()
+            if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None
+        }
+
+    def run(self, batch: Any) -> object:
+        """The model's answer to a tensor, a dict of keyword arguments, or a tuple whose first member is the input."""
+        if self.model is None:
+            raise ValueError("A protection of parts cannot run batches by itself: give `forward`, or use `watching`.")
+        device = next(self.model.parameters()).device
+        if isinstance(batch, Mapping):
+            return self.model(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()})
+        inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
+        return self.model(inputs.to(device) if torch.is_tensor(inputs) else inputs)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside, every module is in evaluation mode; afterwards each is in its own again."""
+        modes = [(module, module.training) for _, module in self.modules()]
+        for _, root in self.parts():
+            root.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
