@@ -6,6 +6,7 @@ energy; DualGPM (Liang & Li 2023) for keeping the complement once more than half
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -126,7 +127,12 @@ def _rest(protected: Tensor, seen: Moments) -> Moments:
 
 
 def leading(seen: Moments) -> tuple[Tensor, Tensor]:
-    """Squared singular values (falling) and right singular vectors (D, K), by the smaller Gram matrix."""
+    """Squared singular values (falling) and right singular vectors (D, K), by the smaller Gram matrix.
+
+    Raises ValueError for what is not finite.
+    """
+    if not math.isfinite(seen.total):
+        raise ValueError("what was seen holds NaN or infinite values; look for them in the data and the activations.")
     if seen.factor is not None and seen.factor.shape[0] < seen.factor.shape[1]:
         rows = seen.factor.double()
         values, left = torch.linalg.eigh(rows @ rows.T)

@@ -44,6 +44,7 @@ class Ledger:
         self.met: set[str] = set()
         self.calls: Counter[str] = Counter()
         self.direct: dict[str, bool] = {}
+        self.has_news = False
         self._begun = False
 
     def next_pass(self) -> None:
@@ -52,6 +53,7 @@ class Ledger:
 
     def used(self, weight: str, bias: str | None, use: Use) -> None:
         self.met.update(name for name in (weight, bias) if name is not None)
+        self.has_news = True
         key = weight + (":lookup" if use.geometry.lookup else ":turned" if use.geometry.transposed else "")
         account = self.accounts.get(key)
         if account is None:
@@ -79,6 +81,7 @@ class Ledger:
 
     def misunderstood(self, name: str, why: str) -> None:
         self.met.add(name)
+        self.has_news = True
         self._news.setdefault(name, why)
 
     def _open(self, key: str, weight: str, bias: str | None, geometry: Geometry) -> Account:
@@ -108,7 +111,11 @@ class Ledger:
         for account in self.accounts.values():
             site = account.site
             if site.weight in named and site.weight not in self.frozen:
-                account.energy = account.keeper.consolidate(site.geometry.matrix(named[site.weight].detach()))
+                try:
+                    account.energy = account.keeper.consolidate(site.geometry.matrix(named[site.weight].detach()))
+                except ValueError as error:
+                    raise ValueError(f"{site.weight}: {error}") from None
+        self.has_news = False
 
     def _spread(self) -> None:
         """A weight and its bias share their fate, until nothing changes."""

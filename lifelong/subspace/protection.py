@@ -45,6 +45,10 @@ class Protection:
     """
 
     def __init__(self, model: nn.Module | Parts, method: Method | None = None, norms: Norms = "freeze") -> None:
+        if not callable(model):
+            raise ValueError(f"What is protected is a torch module or a function that gives parts, got {model!r}.")
+        if isinstance(method, type):
+            raise ValueError(f"method must be made first, as in {method.__name__}(), got the class itself.")
         if norms not in ("freeze", "refuse"):
             raise ValueError(f"norms must be 'freeze' or 'refuse', got {norms!r}.")
         self._subject = Subject(model)
@@ -121,11 +125,17 @@ class Protection:
     ) -> list[Growth]:
         """Protect what was watched, and what these batches use; returns how each layer's protection stands now.
 
-        batches: tensors, dicts of keyword arguments, or tuples whose first member the model is given (a DataLoader will
-        do); `forward` replaces the model for batches of other kinds. They run once, in evaluation mode.
+        batches: a tensor, or tensors, dicts of keyword arguments, or tuples whose first member the model is given (a
+        DataLoader will do); `forward` replaces the model for batches of other kinds. They run once, in evaluation mode.
+        Raises ValueError where nothing has passed the model since the last time, or what passed was not finite.
         """
         if batches is not None:
             self._show(batches, forward)
+        if not self._ledger.has_news and not self._method.feels:
+            raise ValueError(
+                "Nothing has passed the model since the last consolidation, so there is nothing to keep: give batches, "
+                "or let the model run inside `with protection.watching()`."
+            )
         self._still |= self._moved
         self._ledger.settle(self._subject.named())
         return self.protected()
@@ -143,7 +153,7 @@ class Protection:
     def _show(self, batches: Iterable[Any], forward: Callable[[Any], object] | None) -> None:
         run = forward if forward is not None else self._subject.run
         with self._subject.evaluating(), self.watching():
-            for batch in batches:
+            for batch in [batches] if torch.is_tensor(batches) else batches:
                 run(batch)
 
     def holds(self, optimizer: torch.optim.Optimizer, wish: Wish) -> list[Hold]:

@@ -345,3 +345,22 @@ def test_to_detach_twice_is_to_detach_once() -> None:
     handle.detach()
     memory.attach(optimizer, "null").detach()
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+def test_mistakes_are_answered_in_words() -> None:
+    layer = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="a torch module or a function that gives parts, got 3"):
+        Protection(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"made first, as in Gpm\(\), got the class"):
+        Protection(layer, Gpm)  # type: ignore[arg-type]
+    for batches in (None, []):
+        with pytest.raises(ValueError, match="Nothing has passed the model since the last consolidation"):
+            Protection(layer).consolidate(batches)
+    with pytest.raises(ValueError, match="weight: what was seen holds NaN or infinite values"):
+        Protection(layer).consolidate([torch.full((2, 3), float("nan"))])
+
+
+def test_a_tensor_is_one_batch() -> None:
+    one, other = Protection(nn.Linear(3, 2)), Protection(nn.Linear(3, 2))
+    batch = torch.randn(2, 3)
+    assert one.consolidate(batch) == other.consolidate([batch])
