@@ -57,10 +57,6 @@ def published(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.SGD(p, lr=0.01)
 
 
-def momentum(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    return torch.optim.SGD(p, lr=0.001, momentum=0.9)
-
-
 def adam(p: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.Adam(p, lr=1e-4)
 
@@ -71,7 +67,7 @@ VARIANTS = (
     Variant("fine-tuning", None, published),
     Variant("GPM as published", GPM, published, "project", 1),
     Variant("GPM, held as is cheapest", GPM, published),
-    Variant("GPM, 1000 samples, momentum", MORE, momentum),
+    Variant("GPM, 1000 samples", MORE, published),
     Variant("SGP, 1000 samples", Sgp(alpha=10.0, samples=1000), published),
     Variant("null space, Adam", NullSpace(MORE), adam),
     Variant("Adam-NSCL", Nscl(), adam, chunk=10),
