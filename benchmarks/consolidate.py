@@ -1,6 +1,6 @@
 """What it costs to grow the bases of a network from 2,000 samples, beside an epoch over them and the published way.
 
-python -m benchmarks.consolidate [--quick] [--json FILE]
+python -m benchmarks.consolidate [--quick] [--json FILE]    (--quick: 200 samples, smaller networks)
 
 `consolidate` is the whole call: the forward pass over all samples and the growth of every layer's basis, for a first
 and a second task. `epoch` is forward, backward and step over the same samples. `numpy` is the published way for the
@@ -77,7 +77,14 @@ def main() -> None:
                 protection.consolidate(batches)
                 times.append(time.process_time() - start)
             worst = f"{max(times) / one:.2f}"
-            table.add(name, rows, f"{one:.1f}", *(f"{t:.1f}" for t in times), worst, f"{numpy:.1f}")
+            table.add(
+                f"small {name}" if options.quick else name,
+                rows,
+                f"{one:.1f}",
+                *(f"{t:.1f}" for t in times),
+                worst,
+                f"{numpy:.1f}",
+            )
             print(table.rows[-1], flush=True)
     finish(table, options)
 
