@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lifelong.subspace.owm import Owm as Owm
     from lifelong.subspace.protection import Protection as Protection
     from lifelong.subspace.sgp import Sgp as Sgp
+    from lifelong.subspace.trgp import Trgp as Trgp
     from lifelong.updates.attach import attach as attach
 
 _HOMES = {
@@ -68,6 +69,7 @@ _HOMES = {
     "subspace.owm": ("Owm",),
     "subspace.protection": ("Protection",),
     "subspace.sgp": ("Sgp",),
+    "subspace.trgp": ("Trgp",),
     "updates.attach": ("attach",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -40,23 +40,29 @@ class CoordinateHold:
         self._coordinates = coordinates
         self._anchor = weight.detach().clone()
         self._bias_anchor = None if bias is None else bias.detach().clone()
-        self._theta = nn.Parameter(coordinates.start(geometry.outputs, weight.detach()))
+        self._theta = nn.Parameter(coordinates.start(self._joint(weight.detach(), self._bias_anchor)))
         self._place: tuple[list[Any], int] | None = None
         self._bias_grad: Tensor | None = None
+        # Coordinates that were left in the middle of a task go on where they were.
+        self.sync()
+
+    def _joint(self, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Weight and bias as one (G, O, D) matrix."""
+        matrix = self._geometry.matrix(weight)
+        return matrix if bias is None else torch.cat([matrix, bias.reshape(*matrix.shape[:2], 1)], dim=2)
 
     @torch.no_grad()
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         place = None if self._weight.grad is None else _find(optimizer, self._weight)
         if place is None or self._weight.grad is None:
             return
-        matrix = self._geometry.matrix(self._weight.grad)
+        gradient = None
         if self._bias is not None:
             self._bias_grad = self._bias.grad
             gradient = torch.zeros_like(self._bias) if self._bias.grad is None else self._bias.grad
-            matrix = torch.cat([matrix, gradient.reshape(*matrix.shape[:2], 1)], dim=2)
             # The optimizer passes over parameters without a gradient: the bias moves with the coordinates alone.
             self._bias.grad = None
-        self._theta.grad = self._coordinates.pull(self._theta.detach(), matrix)
+        self._theta.grad = self._coordinates.pull(self._theta.detach(), self._joint(self._weight.grad, gradient))
         self._place = place
         members, index = place
         members[index] = self._theta
@@ -77,18 +83,27 @@ class CoordinateHold:
     @torch.no_grad()
     def sync(self) -> None:
         """Put the coordinates into the weight, always from the same origin, so that rounding does not add up."""
-        moved = self._coordinates.movement(self._theta.detach(), self._geometry.outputs)
-        if self._bias is not None and self._bias_anchor is not None:
-            torch.add(self._bias_anchor, moved[:, :, -1].reshape(self._bias.shape), out=self._bias.data)
-            moved = moved[:, :, :-1]
-        torch.add(self._anchor, self._geometry.tensor(moved, self._weight), out=self._weight.data)
+        moved, moved_bias = self._movement()
+        torch.add(self._anchor, moved, out=self._weight.data)
+        if self._bias is not None and self._bias_anchor is not None and moved_bias is not None:
+            torch.add(self._bias_anchor, moved_bias, out=self._bias.data)
 
     @torch.no_grad()
     def rebase(self) -> None:
-        self._theta.copy_(self._coordinates.start(self._geometry.outputs, self._weight.detach()))
-        self._anchor.copy_(self._weight)
-        if self._bias is not None and self._bias_anchor is not None:
-            self._bias_anchor.copy_(self._bias)
+        """The origin becomes what leads to the parameters as they are, by the movement that coordinates begin with."""
+        self._theta.copy_(self._coordinates.start(self._joint(self._anchor, self._bias_anchor)))
+        moved, moved_bias = self._movement()
+        torch.sub(self._weight, moved, out=self._anchor)
+        if self._bias is not None and self._bias_anchor is not None and moved_bias is not None:
+            torch.sub(self._bias, moved_bias, out=self._bias_anchor)
+        self._theta.copy_(self._coordinates.start(self._joint(self._anchor, self._bias_anchor)))
+
+    def _movement(self) -> tuple[Tensor, Tensor | None]:
+        """What the coordinates mean for the weight and its bias."""
+        moved = self._coordinates.movement(self._theta.detach(), self._geometry.outputs)
+        if self._bias is None:
+            return self._geometry.tensor(moved, self._weight), None
+        return self._geometry.tensor(moved[:, :, :-1], self._weight), moved[:, :, -1].reshape(self._bias.shape)
 
     def rewound(self) -> None:
         pass
@@ -103,9 +118,11 @@ class CoordinateHold:
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._anchor.copy_(state["anchor"])
-        self._theta.copy_(state["theta"])
         if self._bias_anchor is not None:
             self._bias_anchor.copy_(state["bias_anchor"])
+        # Some coordinates are relative to where they start.
+        self._coordinates.start(self._joint(self._anchor, self._bias_anchor))
+        self._theta.copy_(state["theta"])
 
     def describe(self) -> str:
         return self._coordinates.describe()

@@ -42,8 +42,8 @@ class Factor:
 class Coordinates(Protocol):
     """Other coordinates of a movement of a weight: `start` of theta, gradients pulled back to it, and what it means."""
 
-    def start(self, outputs: int, like: Tensor) -> Tensor:
-        """theta for no movement at all, of two or three dimensions, on the device and of the type of `like`."""
+    def start(self, anchor: Tensor) -> Tensor:
+        """theta with which to begin, of two or three dimensions; anchor: (G, O, D), what it moves away from."""
         ...
 
     def pull(self, theta: Tensor, gradient: Tensor) -> Tensor:
@@ -63,10 +63,10 @@ class Span:
 
     columns: Tensor
 
-    def start(self, outputs: int, like: Tensor) -> Tensor:
-        groups, _, width = self.columns.shape
+    def start(self, anchor: Tensor) -> Tensor:
+        groups, outputs, width = len(anchor), anchor.shape[1], self.columns.shape[2]
         # Two dimensions where possible: some optimizers treat matrices in their own way.
-        return like.new_zeros((outputs, width) if groups == 1 else (groups, outputs, width))
+        return anchor.new_zeros((outputs, width) if groups == 1 else (groups, outputs, width))
 
     def pull(self, theta: Tensor, gradient: Tensor) -> Tensor:
         return (gradient @ self.columns.to(gradient)).reshape(theta.shape)

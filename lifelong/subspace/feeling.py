@@ -21,11 +21,7 @@ class FeelHold:
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         for keeper, site, weight, bias in self._keepers:
             if weight.grad is not None:
-                matrix = site.geometry.matrix(weight.grad)
-                if bias is not None:
-                    gradient = torch.zeros_like(bias) if bias.grad is None else bias.grad
-                    matrix = torch.cat([matrix, gradient.reshape(*matrix.shape[:2], 1)], dim=2)
-                keeper.feel(matrix)
+                keeper.feel(site.joint(weight.grad, None if bias is None else bias.grad))
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         pass

@@ -17,6 +17,7 @@ from lifelong.subspace.basis import Basis
 from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import Projection, pack
 from lifelong.subspace.method import Site
+from lifelong.subspace.moments import Moments
 from lifelong.subspace.sampling import Sample
 from lifelong.subspace.use import Use
 
@@ -71,6 +72,17 @@ class GpmKeeper:
         """(D, R) orthonormal protected directions of each group."""
         return [basis.directions() for basis in self._bases]
 
+    def seen(self) -> list[Moments]:
+        """Moments of what was seen since the last consolidation, for each group; none where that was nothing."""
+        return [] if self._sample.is_empty else self._sample.moments()
+
+    def energy(self) -> float:
+        """The share that the next consolidation will hold."""
+        settings = self._settings
+        own = settings.first_energy if self._site.first else None
+        energy = settings.energy if own is None else own
+        return min(1.0, energy + settings.increment * self._tasks)
+
     def forget_seen(self) -> None:
         """Start the sample anew."""
         self._sample = self._fresh()
@@ -84,11 +96,8 @@ class GpmKeeper:
     def consolidate(self, weight: Tensor) -> float:
         if self._sample.is_empty:
             return 1.0
-        energy = self._settings.energy
-        if self._site.first and self._settings.first_energy is not None:
-            energy = self._settings.first_energy
-        energy = min(1.0, energy + self._settings.increment * self._tasks)
-        held = [basis.grow(seen, energy) for basis, seen in zip(self._bases, self._sample.moments(), strict=True)]
+        energy = self.energy()
+        held = [basis.grow(seen, energy) for basis, seen in zip(self._bases, self.seen(), strict=True)]
         self._tasks += 1
         self._sample = self._fresh()
         return sum(held) / len(held)

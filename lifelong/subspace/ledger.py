@@ -7,11 +7,11 @@ so is its partner: a bias that moves alone would move old outputs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.subspace.lookup import LookupKeeper
 from lifelong.subspace.method import Keeper, LooksAhead, Method, Site
@@ -95,6 +95,14 @@ class Ledger:
         self.accounts[key] = Account(site, keeper)
         return self.accounts[key]
 
+    def feel(self, gradients: Mapping[str, Tensor]) -> None:
+        """The gradients, by name, of the first data of a task."""
+        for account in self.accounts.values():
+            site = account.site
+            if site.weight in gradients:
+                bias = None if site.bias is None else gradients.get(site.bias)
+                account.keeper.feel(site.joint(gradients[site.weight], bias))
+
     def begin(self) -> None:
         """A task begins, whose first data were watched."""
         for account in self.accounts.values():
@@ -140,7 +148,13 @@ class Ledger:
 
     def state_dict(self) -> dict[str, Any]:
         accounts = {
-            key: {"site": _plain(a.site), "keeper": a.keeper.state_dict(), "energy": a.energy, "rows": a.rows}
+            key: {
+                "site": _plain(a.site),
+                "keeper": a.keeper.state_dict(),
+                "energy": a.energy,
+                "rows": a.rows,
+                "begun": a.begun,
+            }
             for key, a in self.accounts.items()
         }
         return {"accounts": accounts, "frozen": self.frozen, "news": self._news, "direct": self.direct}
@@ -153,7 +167,7 @@ class Ledger:
             site = Site(weight, bias, Geometry(*geometry), first)
             keeper = LookupKeeper(site) if site.geometry.lookup else self._method.keeper(site)
             keeper.load_state_dict(kept["keeper"])
-            self.accounts[key] = Account(site, keeper, kept["energy"], kept["rows"])
+            self.accounts[key] = Account(site, keeper, kept["energy"], kept["rows"], kept["begun"])
 
 
 def _get_along(one: Site, other: Site) -> bool:

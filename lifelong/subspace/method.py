@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from lifelong.subspace.cost import Form
@@ -32,6 +33,14 @@ class Site:
     def size(self) -> int:
         """Directions of the input, with the constant one of a bias."""
         return self.geometry.inputs + (self.bias is not None)
+
+    def joint(self, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Tensors of the shapes of weight and bias as one (G, O, size); zeros for the column of a bias of None."""
+        matrix = self.geometry.matrix(weight)
+        if self.bias is None:
+            return matrix
+        column = matrix.new_zeros(*matrix.shape[:2], 1) if bias is None else bias.reshape(*matrix.shape[:2], 1)
+        return torch.cat([matrix, column], dim=2)
 
 
 class Keeper(Protocol):

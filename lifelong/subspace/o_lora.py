@@ -53,10 +53,10 @@ class LowRank:
         self._first, self._past, self._penalty = first, past, penalty
         self.latest = first
 
-    def start(self, outputs: int, like: Tensor) -> Tensor:
-        first = self._first.to(like)
+    def start(self, anchor: Tensor) -> Tensor:
+        first = self._first.to(anchor)
         groups, rank, _ = first.shape
-        return torch.cat([first.flatten(), like.new_zeros(groups * outputs * rank)])[None]
+        return torch.cat([first.flatten(), anchor.new_zeros(groups * anchor.shape[1] * rank)])[None]
 
     def pull(self, theta: Tensor, gradient: Tensor) -> Tensor:
         a, b = self._split(theta, gradient.shape[1])

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.subspace.choose import Wish
+from lifelong.subspace.corrections import Corrections, PerTask
 from lifelong.subspace.cost import Form
 from lifelong.subspace.feeling import FeelHold
 from lifelong.subspace.gpm import Gpm
@@ -57,11 +58,17 @@ class Protection:
         self._moved: set[str] = set()
         self._still: set[str] = set()
         self._handles: list[tuple[torch.optim.Optimizer, Handle]] = []
+        self._corrections = Corrections()
 
     @property
     def form(self) -> Form | None:
         """How the method wants steps to be held."""
         return self._method.form
+
+    @property
+    def tasks(self) -> int:
+        """How many were consolidated."""
+        return len(self._corrections)
 
     @property
     def feels(self) -> bool:
@@ -138,17 +145,46 @@ class Protection:
             )
         self._still |= self._moved
         self._ledger.settle(self._subject.named())
+        self._corrections.record(self._ledger.kept())
         return self.protected()
 
-    @torch.no_grad()
-    def begin(self, batches: Iterable[Any], forward: Callable[[Any], object] | None = None) -> None:
-        """Show the first data of a task to methods that look ahead (InfLora); to be called before `attach`.
+    def begin(
+        self,
+        batches: Iterable[Any],
+        forward: Callable[[Any], object] | None = None,
+        loss: Callable[[Any], Tensor] | None = None,
+    ) -> None:
+        """Show the first data of a task to methods that look ahead (InfLora, OLora, Trgp), before `attach`.
 
-        Takes batches as `consolidate` does. For all other methods it does nothing.
+        Takes batches as `consolidate` does. loss: gives the loss of a batch, for methods that look at its gradient
+        (Trgp). For all other methods it does nothing.
         """
-        if self._method.looks_ahead:
+        if not self._method.looks_ahead:
+            return
+        batches = [batches] if torch.is_tensor(batches) else list(batches)
+        for _, handle in self._handles:
+            handle.retire()
+        self._corrections.strip(self._ledger.kept(), self._subject.named())
+        with torch.no_grad():
             self._show(batches, forward)
-            self._ledger.begin()
+        if loss is not None:
+            self._ledger.feel(self._subject.gradients(batches, loss))
+        self._ledger.begin()
+
+    @contextmanager
+    def as_of(self, task: int) -> Iterator[None]:
+        """Inside, the model answers for one consolidated task (counted from 0), and cannot be trained.
+
+        Only methods that need the task at judging (Trgp) give their model other weights for it. Afterwards all is as
+        before, to the bit. Raises ValueError for a task that was not consolidated.
+        """
+        if not -len(self._corrections) <= task < len(self._corrections):
+            raise ValueError(f"Tasks 0 to {len(self._corrections) - 1} were consolidated, got {task}.")
+        with ExitStack() as stack:
+            for _, handle in self._handles:
+                stack.enter_context(handle.aside())
+            stack.enter_context(self._corrections.of(task, self._ledger.kept(), self._subject.named()))
+            yield
 
     def _show(self, batches: Iterable[Any], forward: Callable[[Any], object] | None) -> None:
         run = forward if forward is not None else self._subject.run
@@ -202,6 +238,9 @@ class Protection:
         schedules, clipping, accumulation and gradient scaling work as ever.
         """
         wish = Wish(form, every, rows)
+        if form in ("input", "null") and any(isinstance(a.keeper, PerTask) for a in self._ledger.kept()):
+            name = type(self._method).__name__
+            raise ValueError(f"{name} has other weights for each task, which form={form!r} cannot show: leave it out.")
         for known, handle in self._handles:
             if known is optimizer:
                 handle.detach()
@@ -215,6 +254,7 @@ class Protection:
             )
         for p in shared:
             optimizer.state.pop(p, None)
+        self._corrections.strip(self._ledger.kept(), self._subject.named())
         handle = Handle(optimizer, self.holds(optimizer, wish), root=self._subject.root())
         self._handles.append((optimizer, handle))
         return handle
@@ -249,8 +289,10 @@ class Protection:
         return Kept(name, shape, "protected", why, tight.rank, tight.size)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"ledger": self._ledger.state_dict(), "still": sorted(self._still)}
+        corrections = self._corrections.state_dict()
+        return {"ledger": self._ledger.state_dict(), "still": sorted(self._still), "corrections": corrections}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._still = set(state["still"])
         self._ledger.load_state_dict(state["ledger"])
+        self._corrections.load_state_dict(state["corrections"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lifelong.subspace.null_form import NAME as COORDINATES
 from lifelong.subspace.watch import joined
@@ -75,6 +75,18 @@ class Subject:
             return self.model(**{k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()})
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
         return self.model(inputs.to(device) if torch.is_tensor(inputs) else inputs)
+
+    def gradients(self, batches: Iterable[Any], loss: Callable[[Any], Tensor]) -> dict[str, Tensor]:
+        """Of the summed losses in evaluation mode, by the name of the parameter; none for what was not used."""
+        wanted = {name: p for name, p in self.named().items() if p.requires_grad}
+        sums: dict[str, Tensor] = {}
+        with self.evaluating(), torch.enable_grad():
+            for batch in batches:
+                found = torch.autograd.grad(loss(batch), list(wanted.values()), allow_unused=True)
+                for name, gradient in zip(wanted, found, strict=True):
+                    if gradient is not None:
+                        sums[name] = sums[name] + gradient if name in sums else gradient
+        return sums
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -28,7 +28,7 @@ class Handle:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, holds: Sequence[Hold], root: nn.Module | None = None) -> None:
-        self._holds = list(holds)
+        self._holds, self._refusal = list(holds), ""
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
@@ -40,6 +40,8 @@ class Handle:
             self._hooks.append(saving)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if self._refusal:
+            raise RuntimeError(self._refusal)
         for hold in self._holds:
             hold.before(optimizer)
 
@@ -54,8 +56,18 @@ class Handle:
     def sync(self) -> None:
         """Replace the movement since the last sync by the permitted part of it."""
         with quietly():
-            for hold in self._holds:
+            for hold in () if self._refusal else self._holds:
                 hold.sync()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Inside, the parameters are somebody else's business: nothing is synced, and stepping raises RuntimeError."""
+        self.sync()
+        before, self._refusal = self._refusal, "The weights are those of an earlier task; train outside of `as_of`."
+        try:
+            yield
+        finally:
+            self._refusal = before
 
     def rebase(self) -> None:
         """Take the parameters as they are for permitted: they were set by something other than the optimizer."""
@@ -100,14 +112,20 @@ class Handle:
         for hold, kept in zip(self._holds, state["holds"], strict=True):
             hold.load_state_dict(kept)
 
-    def detach(self) -> None:
-        """Sync and let go of the optimizer and the model; a second time does nothing."""
+    def retire(self) -> None:
+        """Sync and let go of the model, but not of the optimizer: its next step raises RuntimeError."""
         with quietly():
             for hold in self._holds:
                 hold.release()
+        self._holds = []
+        self._refusal = "A task has begun since this was attached, so its steps would not be held: attach anew."
+
+    def detach(self) -> None:
+        """Sync and let go of the optimizer and the model; a second time does nothing."""
+        self.retire()
         for hook in self._hooks:
             hook.remove()
-        self._holds, self._hooks = [], []
+        self._hooks = []
 
 
 def attach(optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int = 1) -> Handle:
