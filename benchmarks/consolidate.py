@@ -33,8 +33,10 @@ SETTINGS: dict[str, Gpm] = {
 
 def epoch(model: nn.Module, batches: list[Tensor]) -> float:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    start = time.process_time()
-    for batch in batches:
+    # A step before the clock starts: the first one of a process loads parts of torch.
+    for i, batch in enumerate([batches[0], *batches]):
+        if i == 1:
+            start = time.process_time()
         optimizer.zero_grad()
         model(batch).square().mean().backward()
         optimizer.step()

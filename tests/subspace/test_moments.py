@@ -22,7 +22,7 @@ def gram(seen: Moments) -> Tensor:
     return seen.factor.double().T @ seen.factor.double()
 
 
-@pytest.mark.parametrize("collector", [Rows(), Covariance(), Stream(), Stream(widest=4, sketch=100)])
+@pytest.mark.parametrize("collector", [Rows(), Covariance(), Stream(), Stream(widest=4, sketch=200)])
 def test_second_moments_are_those_of_all_rows(collector: Collector) -> None:
     rows = parts()
     for part in rows:
