@@ -66,11 +66,10 @@ class Basis:
         if self._dual:
             # All that counts lies in the few free directions, and so in the coordinates that they give it.
             fresh, _, held = _fewest(_inside(kept, seen), seen.total - _energy(seen), energy)
-            grown = kept @ orthogonal_complement(fresh)
         else:
             fresh, _, held = fresh_directions(kept, seen, energy)
-            grown = torch.cat([kept, fresh], dim=1)
         if fresh.shape[1] > 0:
+            grown = kept @ orthogonal_complement(fresh) if self._dual else torch.cat([kept, fresh], dim=1)
             self._set(grown, seen.precision)
         return held
 
@@ -86,6 +85,7 @@ class Basis:
         self.grow(Moments(float(rest.square().sum()), rest.T, None, precision), 1.0)
 
     def _set(self, kept: Tensor, precision: torch.dtype) -> None:
+        """kept: of the side that was kept until now; the other one from here on, once that is the smaller."""
         self.rank = self.size - kept.shape[1] if self._dual else kept.shape[1]
         if not self._dual and self.rank > self.size // 2:
             self._dual, kept = True, orthogonal_complement(kept)
