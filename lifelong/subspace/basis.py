@@ -7,13 +7,14 @@ energy; DualGPM (Liang & Li 2023) for keeping the complement once more than half
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lifelong.subspace.factor import Factor
-from lifelong.subspace.moments import Moments, of_samples
+from lifelong.subspace.moments import Moments, of_samples, squared_norm
 
 NOISE = 1e-12
 """Share of the energy below which a direction is rounding: it would not be orthogonal to anything."""
@@ -58,10 +59,18 @@ class Basis:
             return 1.0
         source = seen.factor if seen.factor is not None else seen.covariance
         assert source is not None
-        protected = self.directions().to(source.device, torch.float64)
-        fresh, _, held = fresh_directions(protected, seen, energy)
+        if self._kept is None:
+            kept = torch.zeros(self.size, 0, dtype=torch.float64, device=source.device)
+        else:
+            kept = polished(self._kept.to(source.device, torch.float64))
+        if self._dual:
+            # All that counts lies in the few free directions, and so in the coordinates that they give it.
+            fresh, _, held = _fewest(_inside(kept, seen), seen.total - _energy(seen), energy)
+        else:
+            fresh, _, held = fresh_directions(kept, seen, energy)
         if fresh.shape[1] > 0:
-            self._set(torch.cat([protected, fresh], dim=1), seen.precision)
+            grown = kept @ orthogonal_complement(fresh) if self._dual else torch.cat([kept, fresh], dim=1)
+            self._set(grown, seen.precision)
         return held
 
     def directions(self) -> Tensor:
@@ -75,10 +84,11 @@ class Basis:
         precision = torch.float32 if self._kept is None else self._kept.dtype
         self.grow(Moments(float(rest.square().sum()), rest.T, None, precision), 1.0)
 
-    def _set(self, directions: Tensor, precision: torch.dtype) -> None:
-        self.rank = directions.shape[1]
-        self._dual = self.rank > self.size // 2
-        kept = orthogonal_complement(directions) if self._dual else directions
+    def _set(self, kept: Tensor, precision: torch.dtype) -> None:
+        """kept: of the side that was kept until now; the other one from here on, once that is the smaller."""
+        self.rank = self.size - kept.shape[1] if self._dual else kept.shape[1]
+        if not self._dual and self.rank > self.size // 2:
+            self._dual, kept = True, orthogonal_complement(kept)
         drift = (kept.T @ kept - torch.eye(kept.shape[1], dtype=kept.dtype, device=kept.device)).norm()
         assert float(drift) < 1e-6, "a grown basis must stay orthonormal"
         self._kept = kept.to(precision)
@@ -96,34 +106,90 @@ def fresh_directions(protected: Tensor, seen: Moments, energy: float) -> tuple[T
     protected: (D, R) orthonormal, float64. Returns (D, K) orthonormal directions outside of them, their K squared
     singular values, falling, and the share that is held then.
     """
-    rest = _rest(protected, seen)
-    missing = seen.total - _energy(seen)
-    held = 1.0 - (_energy(rest) + missing) / seen.total
-    none = protected[:, :0]
-    if held >= energy:
-        return none, none.sum(0), held
-    values, vectors = leading(rest)
-    gained = held + values.cumsum(0) / seen.total
-    needed = int((gained < energy).sum()) + 1
-    needed = min(needed, int((values > NOISE * seen.total).sum()), protected.shape[0] - protected.shape[1])
-    if needed == 0:
-        return none, none.sum(0), held
-    # Twice is enough: the second pass removes what rounding put back into the old directions.
-    fresh = vectors[:, :needed]
-    fresh = fresh - protected @ (protected.T @ fresh)
-    return torch.linalg.qr(fresh).Q, values[:needed], float(gained[needed - 1])
+    fresh, values, held = _fewest(_outside(protected, seen), seen.total - _energy(seen), energy, protected.shape[1])
+    if fresh.shape[1] > 0:
+        # Twice is enough: the second pass removes what rounding put back into the old directions.
+        fresh = torch.linalg.qr(fresh - protected @ (protected.T @ fresh)).Q
+    return fresh, values, held
 
 
-def _rest(protected: Tensor, seen: Moments) -> Moments:
-    """What was seen, without its part in the protected directions."""
-    source = seen.factor if seen.factor is not None else seen.covariance
+def _fewest(rest: Moments, missing: float, energy: float, taken: int = 0) -> tuple[Tensor, Tensor, float]:
+    """As `fresh_directions`, from what is not held yet, in a space of which `taken` directions are gone already.
+
+    missing: energy that was seen and that nothing can hold, since a sketch has lost it. Directions are of length one,
+    but as orthogonal as rounding left them.
+    """
+    held = 1.0 - (_energy(rest) + missing) / rest.total
+    source = rest.factor if rest.factor is not None else rest.covariance
     assert source is not None
-    wide = source.double()
-    rest = wide - (wide @ protected) @ protected.T
+    if held >= energy:
+        return source.new_zeros(source.shape[1], 0), source.new_zeros(0), held
+    spectrum = Spectrum.of(rest)
+    gained = held + spectrum.values.cumsum(0) / rest.total
+    needed = int((gained < energy).sum()) + 1
+    needed = min(needed, int((spectrum.values > NOISE * rest.total).sum()), source.shape[1] - taken)
+    return spectrum.directions(needed), spectrum.values[:needed], float(gained[needed - 1]) if needed else held
+
+
+def _outside(protected: Tensor, seen: Moments) -> Moments:
+    """What was seen, without its part in the protected directions."""
     if seen.factor is not None:
-        return Moments(seen.total, factor=rest)
-    rest = rest - protected @ (protected.T @ rest)
+        rows = seen.factor.double()
+        if protected.shape[1] > 0:
+            rows = rows - (rows @ protected) @ protected.T
+        return Moments(seen.total, factor=rows)
+    assert seen.covariance is not None
+    rest = seen.covariance.double()
+    if protected.shape[1] > 0:
+        rest = rest - (rest @ protected) @ protected.T
+        rest = rest - protected @ (protected.T @ rest)
     return Moments(seen.total, covariance=(rest + rest.T) / 2)
+
+
+def _inside(free: Tensor, seen: Moments) -> Moments:
+    """What was seen of the (D, F) free directions, in the F coordinates that they give it."""
+    if seen.factor is not None:
+        return Moments(seen.total, factor=seen.factor.double() @ free)
+    assert seen.covariance is not None
+    rest = free.T @ (seen.covariance.double() @ free)
+    return Moments(seen.total, covariance=(rest + rest.T) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Squared singular values (falling), and what right singular vectors are made of: only those asked for are made.
+
+    vectors: eigenvectors of the smaller Gram matrix; where that is the one of the rows, these take them to directions.
+    """
+
+    values: Tensor
+    vectors: Tensor
+    rows: Tensor | None = None
+
+    @staticmethod
+    def of(seen: Moments) -> Spectrum:
+        """Raises ValueError for what is not finite."""
+        if not math.isfinite(seen.total):
+            raise ValueError(
+                "what was seen holds NaN or infinite values; look for them in the data and the activations."
+            )
+        rows, gram = None, seen.covariance
+        if seen.factor is not None:
+            factor = seen.factor.double()
+            if factor.shape[0] < factor.shape[1]:
+                rows, gram = factor, factor @ factor.T
+            else:
+                gram = factor.T @ factor
+        assert gram is not None
+        values, vectors = torch.linalg.eigh(gram.double())
+        return Spectrum(values.flip(0).clamp_min(0), vectors.flip(1), rows)
+
+    def directions(self, count: int) -> Tensor:
+        """(D, count) leading right singular vectors."""
+        vectors = self.vectors[:, :count]
+        if self.rows is None:
+            return vectors
+        return self.rows.T @ vectors / self.values[:count].sqrt().clamp_min(1e-150)
 
 
 def leading(seen: Moments) -> tuple[Tensor, Tensor]:
@@ -131,24 +197,22 @@ def leading(seen: Moments) -> tuple[Tensor, Tensor]:
 
     Raises ValueError for what is not finite.
     """
-    if not math.isfinite(seen.total):
-        raise ValueError("what was seen holds NaN or infinite values; look for them in the data and the activations.")
-    if seen.factor is not None and seen.factor.shape[0] < seen.factor.shape[1]:
-        rows = seen.factor.double()
-        values, left = torch.linalg.eigh(rows @ rows.T)
-        values, left = values.flip(0).clamp_min(0), left.flip(1)
-        return values, rows.T @ left / values.sqrt().clamp_min(1e-150)
-    if seen.factor is not None:
-        covariance = seen.factor.double().T @ seen.factor.double()
-    else:
-        assert seen.covariance is not None
-        covariance = seen.covariance.double()
-    values, vectors = torch.linalg.eigh(covariance)
-    return values.flip(0).clamp_min(0), vectors.flip(1)
+    spectrum = Spectrum.of(seen)
+    return spectrum.values, spectrum.directions(len(spectrum.values))
+
+
+def polished(columns: Tensor) -> Tensor:
+    """Nearly orthonormal columns, as single precision keeps them, as orthonormal as float64 can have them.
+
+    Without this, rounding adds up to more than a grown basis may drift, once thousands of directions are kept.
+    """
+    # One Newton step towards the nearest orthonormal columns: an error of 1e-7 is squared.
+    half = torch.eye(columns.shape[1], dtype=columns.dtype, device=columns.device) * 1.5
+    return columns @ (half - 0.5 * (columns.T @ columns))
 
 
 def orthogonal_complement(directions: Tensor) -> Tensor:
-    """(D, R) orthonormal -> (D, D - R) orthonormal, spanning everything else."""
+    """(D, R) independent -> (D, D - R) orthonormal, spanning everything else."""
     wide = directions.to(torch.float64)
     rest: Tensor = torch.linalg.qr(wide, mode="complete").Q[:, wide.shape[1] :]
     return rest.to(directions.dtype)
@@ -156,6 +220,6 @@ def orthogonal_complement(directions: Tensor) -> Tensor:
 
 def _energy(seen: Moments) -> float:
     if seen.factor is not None:
-        return float(seen.factor.double().square().sum())
+        return squared_norm(seen.factor)
     assert seen.covariance is not None
     return float(seen.covariance.diagonal().sum())

@@ -31,7 +31,8 @@ class Gpm:
     energy: share (0..1] of a layer's squared inputs to protect; first_energy: the same for the layer that sees the
     data itself (None: as the others); increment: added to both after every consolidation (the paper's schedule for
     CIFAR-100 is .97 + .003 per task). samples: rows kept per layer until the consolidation; None: second moments of
-    all rows, in flight. half_life: for those, calls after which a row counts half.
+    all that passes, in flight, or of 1,024 rows of a call that has more, and a sketch of them where a layer is wider
+    than 1,536. half_life: for those, calls after which a row counts half.
     """
 
     energy: float = 0.99

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lifelong.subspace.moments import Moments, Rows, Stream
+from lifelong.subspace.moments import Moments, Stream, of_samples
 from lifelong.subspace.use import Use
 
-PER_CALL = 4096
-"""Most rows that one call adds to a stream: an image has thousands of patches, and each is like its neighbours."""
+PER_CALL = 1024
+"""Most rows that one call adds to a stream: an image has a thousand patches, and each is like its neighbours."""
 
 
 class Sample:
@@ -37,24 +37,31 @@ class Sample:
             chosen = torch.randint(count, (PER_CALL,), generator=self._generator) if count > PER_CALL else None
             self._stream.add(use.rows(chosen, self._constant))
             return
-        # The lowest draws of all stay: whatever the batch that it came in, each row has the same chance.
-        draws = torch.rand(use.count(), generator=self._generator)
-        if len(draws) > self._size:
-            draws, chosen = draws.topk(self._size, largest=False)
-            fresh = use.rows(chosen, self._constant)
-        else:
-            fresh = use.rows(None, self._constant)
-        self._rows = fresh if self._rows is None else torch.cat([self._rows, fresh], dim=1)
-        self._draws = torch.cat([self._draws, draws])
-        if len(self._draws) > self._size:
-            self._draws, kept = self._draws.topk(self._size, largest=False)
-            self._rows = self._rows[:, kept.to(fresh.device)]
+        # The lowest draws of all stay: whatever the batch that it came in, each row has the same chance. Only rows
+        # that stay are gathered: few of them, once many have passed.
+        before = len(self._draws)
+        draws = torch.cat([self._draws, torch.rand(use.count(), generator=self._generator)])
+        if len(draws) <= self._size:
+            self._put(draws, use.rows(None, self._constant))
+            return
+        stays = torch.zeros(len(draws), dtype=torch.bool)
+        stays[draws.topk(self._size, largest=False).indices] = True
+        chosen = stays[before:].nonzero()[:, 0]
+        if len(chosen) == 0:
+            return
+        fresh = use.rows(chosen, self._constant)
+        if self._rows is not None:
+            self._rows = self._rows[:, stays[:before].nonzero()[:, 0].to(fresh.device)]
+        self._put(draws[stays], fresh)
+
+    def _put(self, draws: Tensor, fresh: Tensor) -> None:
+        # A copy in any case: rows may be a view of activations, which the model may change in place after the call.
+        self._rows = fresh.clone() if self._rows is None else torch.cat([self._rows, fresh], dim=1)
+        self._draws = draws
 
     def moments(self) -> list[Moments]:
         """Of each group; may only be asked when something was added."""
         if self._stream is not None:
             return self._stream.moments()
         assert self._rows is not None
-        rows = Rows()
-        rows.add(self._rows)
-        return rows.moments()
+        return [of_samples(group) for group in self._rows]

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lifelong.subspace.basis import Basis
+from lifelong.subspace.basis import Basis, polished
+from lifelong.subspace.moments import Moments
 
 
 def spectrum(n: int, d: int, seed: int) -> Tensor:
@@ -49,6 +50,38 @@ def test_growth_equals_a_float64_svd(n: int, d: int, energy: float) -> None:
         assert basis.rank == wanted.shape[1]
         directions = basis.directions().double()
         assert (directions @ directions.T - wanted @ wanted.T).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("as_covariance", [False, True])
+def test_growth_equals_a_float64_svd_beyond_half_of_the_directions(as_covariance: bool) -> None:
+    d, energy = 32, 0.8
+    basis, wanted = Basis(d), torch.zeros(d, 0, dtype=torch.float64)
+    for seed in range(12):
+        samples = spectrum(10, d, seed)
+        wanted, held = grown_by_svd(wanted, samples, energy)
+        wide = samples.double()
+        seen = Moments(float(wide.square().sum()), covariance=wide.T @ wide) if as_covariance else samples
+        assert basis.grow(seen, energy) == pytest.approx(held, abs=1e-5)
+        directions = basis.directions().double()
+        assert (directions @ directions.T - wanted @ wanted.T).abs().max() < 1e-4
+    assert 16 < basis.rank == wanted.shape[1] < d
+
+
+def test_what_a_sketch_lost_is_missing_beyond_half_of_the_directions_too() -> None:
+    basis, samples = Basis(10), spectrum(30, 10, seed=0)
+    basis.grow(low_rank(20, 10, 6), 1.0)
+    total = 2.0 * float(samples.double().square().sum())
+    assert basis.grow(Moments(total, samples), 0.9) == pytest.approx(0.5, abs=1e-6)
+    assert basis.rank == 10
+
+
+def test_rounding_to_single_precision_does_not_add_up() -> None:
+    columns = torch.linalg.qr(spectrum(600, 500, seed=0).double()).Q.float().double()
+    polish = polished(columns)
+    identity = torch.eye(500, dtype=torch.float64)
+    assert (columns.T @ columns - identity).norm() > 1e-7
+    assert (polish.T @ polish - identity).norm() < 1e-12
+    assert (polish - columns).abs().max() < 1e-7
 
 
 def test_what_remains_of_the_samples_is_what_the_energy_leaves_open() -> None:

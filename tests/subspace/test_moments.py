@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lifelong.subspace.basis import Basis
-from lifelong.subspace.moments import Collector, Covariance, FrequentDirections, Moments, Rows, Stream
+from lifelong.subspace.moments import Collector, Covariance, FrequentDirections, Moments, Rows, SignedSums, Stream
 
 
 def parts(count: int = 6, n: int = 30, d: int = 12, groups: int = 2) -> list[Tensor]:
@@ -22,7 +22,7 @@ def gram(seen: Moments) -> Tensor:
     return seen.factor.double().T @ seen.factor.double()
 
 
-@pytest.mark.parametrize("collector", [Rows(), Covariance(), Stream(), Stream(widest=4, sketch=100)])
+@pytest.mark.parametrize("collector", [Rows(), Covariance(), SignedSums(180), Stream(), Stream(widest=4, sketch=200)])
 def test_second_moments_are_those_of_all_rows(collector: Collector) -> None:
     rows = parts()
     for part in rows:
@@ -56,7 +56,10 @@ def test_what_a_sketch_has_lost_is_not_called_held() -> None:
     assert Basis(12).grow(seen, 0.99) < 0.6
 
 
-@pytest.mark.parametrize("make", [Covariance, lambda half_life: FrequentDirections(40, half_life)])
+@pytest.mark.parametrize(
+    "make",
+    [Covariance, lambda half_life: FrequentDirections(40, half_life), lambda half_life: SignedSums(40, half_life)],
+)
 def test_half_of_it_counts_after_a_half_life(make: type[Covariance]) -> None:
     collector = make(half_life=2.0)
     old, new = torch.eye(4)[None, :1], torch.eye(4)[None, 1:2]
@@ -79,6 +82,33 @@ def test_a_basis_from_moments_is_the_one_from_samples() -> None:
     assert torch.allclose(one.remove(samples), other.remove(samples), atol=1e-5)
 
 
-def test_a_sketch_needs_a_row() -> None:
+@pytest.mark.parametrize("size", [32, 128, 512])
+def test_signed_sums_err_as_their_size_says(size: int) -> None:
+    sketch, rows = SignedSums(size), parts(count=40, n=70)
+    for part in rows:
+        sketch.add(part)
+    everything = torch.cat(rows, dim=1).double()
+    for group, seen in enumerate(sketch.moments()):
+        exact = everything[group].T @ everything[group]
+        # The mean of the squared error is at most 2 / size times the squared energy.
+        assert (gram(seen) - exact).norm() < 2.0 * (2.0 / size) ** 0.5 * exact.trace()
+
+
+def test_signed_sums_miss_no_direction_and_add_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(1, 3000, 6, generator=generator) @ torch.randn(6, 50, generator=generator)
+    rare = torch.zeros(1, 1, 50).index_fill_(2, torch.tensor([7]), 30.0)
+    sketch = SignedSums(20)
+    for part in (rows[:, :1000], rare, rows[:, 1000:]):
+        sketch.add(part)
+    basis = Basis(50)
+    assert basis.grow(sketch.moments()[0], 1.0) == pytest.approx(1.0)
+    assert basis.rank == 7
+    old = torch.cat([rows, rare], dim=1)
+    assert basis.remove(old).norm() < 1e-5 * old.norm()
+
+
+@pytest.mark.parametrize("make", [FrequentDirections, SignedSums])
+def test_a_sketch_needs_a_row(make: type[FrequentDirections] | type[SignedSums]) -> None:
     with pytest.raises(ValueError, match="at least one row, got size=0"):
-        FrequentDirections(0)
+        make(0)
