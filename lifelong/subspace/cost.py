@@ -15,6 +15,16 @@ import torch
 Form = Literal["project", "input", "null"]
 FORMS: tuple[Form, ...] = ("project", "input", "null")
 
+OPERATIONS = 5
+"""Operations of one retraction, each of which costs its launch, however small it is."""
+
+COPIES = 8
+"""What it costs to put a weight beside others and back, in times that it moves through memory: measured on a CPU,
+where it is 4 moves and the new memory. A GPU hides some launches behind its work instead, so it is no better off."""
+
+FEWEST = 3
+"""Weights that are worth a retraction together: two take as long as one after the other."""
+
 LONGEST = 64
 """Most steps between two retractions: what waits longer is taken out of a network that has learned to lean on it."""
 
@@ -43,7 +53,8 @@ class Layer:
 
     passes: times that the optimizer's step moves each weight through memory (SGD 3, with momentum 5, Adam 14);
     linear: its step is a linear map of gradients, so that a projected gradient stays projected; plain: the weight is
-    used by one `nn.Linear` alone, whose forward pass can be replaced.
+    used by one `nn.Linear` alone, whose forward pass can be replaced; alike: weights that share the
+    launches of a retraction.
     """
 
     outputs: int
@@ -54,6 +65,7 @@ class Layer:
     passes: float
     linear: bool
     plain: bool
+    alike: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,11 @@ def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float
         raise ValueError(f"form={form!r} needs {_NEEDS[form]}; this weight can be held by {others}.")
     plain = plain_step(layer, machine)
     extra = {f: held_step(layer, machine, f) - plain for f in possible(layer)}
-    patient = min(LONGEST, max(1, math.ceil(extra["project"] / (budget * plain))))
+    patient = max(1, math.ceil(extra["project"] / (budget * plain)))
+    if layer.alike > 1:
+        # Weights that wait alike can be retracted together.
+        patient = 2 ** math.ceil(math.log2(patient))
+    patient = min(LONGEST, patient)
     exact = [f for f in extra if f != "project" or patient == 1]
     cheap = [f for f in exact if extra[f] <= budget * plain]
     projecting: Form = "project"
@@ -100,6 +116,16 @@ _NEEDS = {
 }
 
 
+def joins(weights: int, columns: int, widest: int, machine: Machine) -> bool:
+    """Whether a weight of so many numbers is better retracted together with others, filled up to the widest's columns.
+
+    What that saves is launches.
+    """
+    copies = 4 * COPIES * weights / machine.bytes
+    filling = 4 * weights * (widest - columns) / machine.flops
+    return copies + filling < OPERATIONS * machine.overhead
+
+
 def plain_step(layer: Layer, machine: Machine) -> float:
     """Seconds of forward, backward and optimizer for one layer."""
     o, d, b = layer.outputs, layer.inputs, layer.rows
@@ -110,7 +136,7 @@ def held_step(layer: Layer, machine: Machine, form: Form) -> float:
     """The same for a layer that is held; a projecting one is retracted at every step."""
     o, d, b, k = layer.outputs, layer.inputs, layer.rows, layer.columns
     if form == "project":
-        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + 5 * machine.overhead
+        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + OPERATIONS / layer.alike * machine.overhead
         return plain_step(layer, machine) + work
     if form == "input":
         return plain_step(layer, machine) + 4 * b * d * k / machine.flops + 8 * machine.overhead
