@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.models import Vit
 from lifelong.subspace import retractions
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.cost import Machine, joins
@@ -41,7 +40,9 @@ def mlp() -> nn.Module:
 
 
 def vit() -> nn.Module:
-    return Vit(image=8, patch=4, width=16, depth=4, heads=2)
+    # Benchmarks are no part of what is packed with the tests.
+    models = pytest.importorskip("benchmarks.models")
+    return models.Vit(image=8, patch=4, width=16, depth=4, heads=2)
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {"MLP": (mlp, (12,)), "ViT": (vit, (3, 8, 8))}
