@@ -18,10 +18,6 @@ FORMS: tuple[Form, ...] = ("project", "input", "null")
 OPERATIONS = 5
 """Operations of one retraction, each of which costs its launch, however small it is."""
 
-COPIES = 8
-"""What it costs to put a weight beside others and back, in times that it moves through memory: measured on a CPU,
-where it is 4 moves and the new memory. A GPU hides some launches behind its work instead, so it is no better off."""
-
 FEWEST = 3
 """Weights that are worth a retraction together: two take as long as one after the other."""
 
@@ -33,17 +29,20 @@ LONGEST = 64
 class Machine:
     """Rough speeds: flops of a matrix product per second, bytes moved per second, seconds lost per operation.
 
+    copies: what it costs to put a weight beside others and back, in times that it moves through memory. It moves four
+    times; a GPU would have hidden some launches behind its work, and a CPU has to find new memory (as measured).
     They only rank forms of very different cost, so a factor of two in them changes little.
     """
 
     flops: float
     bytes: float
     overhead: float
+    copies: float = 8.0
 
     @staticmethod
     def of(device: torch.device) -> Machine:
         if device.type == "cpu":
-            return Machine(1.5e11 * torch.get_num_threads(), 2.8e10, 4e-6)
+            return Machine(1.5e11 * torch.get_num_threads(), 2.8e10, 4e-6, 16.0)
         return Machine(3e13, 1.5e12, 8e-6)
 
 
@@ -121,7 +120,7 @@ def joins(weights: int, columns: int, widest: int, machine: Machine) -> bool:
 
     What that saves is launches.
     """
-    copies = 4 * COPIES * weights / machine.bytes
+    copies = 4 * machine.copies * weights / machine.bytes
     filling = 4 * weights * (widest - columns) / machine.flops
     return copies + filling < OPERATIONS * machine.overhead
 

@@ -268,10 +268,10 @@ def test_groups_and_turned_weights_of_unequal_ranks(
 
 
 def test_only_what_saves_more_than_it_copies_and_fills_up_is_together() -> None:
-    gpu, cpu = Machine(3e13, 1.5e12, 8e-6), Machine(1.5e11, 2.8e10, 4e-6)
+    gpu, cpu = Machine(3e13, 1.5e12, 8e-6), Machine.of(torch.device("cpu"))
     assert joins(768 * 768, 100, 100, gpu)
     assert not joins(4096 * 4096, 100, 100, gpu)
     assert joins(768 * 768, 100, 200, gpu)
     assert not joins(768 * 768, 0, 768, gpu)
     assert joins(64 * 64, 10, 10, cpu)
-    assert not joins(200 * 200, 10, 10, cpu)
+    assert not joins(100 * 100, 10, 10, cpu)
