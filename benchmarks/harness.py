@@ -17,12 +17,17 @@ from lifelong.lifetime import run
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 
-def arguments(doc: str | None) -> argparse.Namespace:
+def parser(doc: str | None) -> argparse.ArgumentParser:
     """--quick for a shorter run with the same shape, --json FILE for the numbers."""
-    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer seeds or rounds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
-    return parser.parse_args()
+    made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    made.add_argument("--quick", action="store_true", help="fewer seeds or rounds")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
+    return made
+
+
+def arguments(doc: str | None) -> argparse.Namespace:
+    """Those options alone."""
+    return parser(doc).parse_args()
 
 
 def summary_of(config: str, seed: int, *overrides: str, agent: str = "agent") -> Summary:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lifelong.subspace.coordinates import CoordinateHold
-from lifelong.subspace.cost import Form, Layer, Machine, plan, possible
+from lifelong.subspace.cost import FEWEST, Form, Layer, Machine, joins, plan, possible
 from lifelong.subspace.factor import Coordinates, Span, free_columns
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.input_side import InputSideHold
@@ -41,13 +41,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A weight to be held; `layer` is the nn.Linear that alone uses it, if there is one; `rows`: as watched."""
+    """A weight to be held; `layer` is the nn.Linear that alone uses it, if there is one; `rows`: as watched.
+
+    alike: how many weights of its shape there are, with itself.
+    """
 
     weight: nn.Parameter
     bias: nn.Parameter | None
     views: tuple[View, ...]
     layer: nn.Linear | None
     rows: int
+    alike: int = 1
 
 
 def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> Hold:
@@ -62,6 +66,8 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     if not simple or factor is None or group is None:
         return SubspaceHold(weight, candidate.bias, views, wish.every or 1)
     geometry = views[0].geometry
+    machine = Machine.of(weight.device)
+    shared = candidate.alike >= FEWEST and joins(weight.numel(), 0, 0, machine)
     kind = type(optimizer).__name__
     decays = group.get("weight_decay", 0.0) != 0.0
     passes = PASSES.get(kind, 14.0) + (2.0 if group.get("momentum", 0.0) else 0.0)
@@ -75,10 +81,11 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         linear=kind == "SGD" and not decays,
         # A weakened step must be weakened once: only movement itself can be held then.
         plain=factor.hard and _is_plain(candidate, optimizer, group),
+        alike=candidate.alike if shared else 1,
     )
     if wish.form == "null" and factor.hard and "null" not in possible(layer):
         return _in_coordinates(candidate, Span(free_columns(factor)), optimizer)
-    chosen = plan(layer, Machine.of(weight.device), wish.form)
+    chosen = plan(layer, machine, wish.form)
     if chosen.form == "null" and candidate.layer is not None:
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
     held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every)

@@ -15,6 +15,12 @@ import torch
 Form = Literal["project", "input", "null"]
 FORMS: tuple[Form, ...] = ("project", "input", "null")
 
+OPERATIONS = 5
+"""Operations of one retraction, each of which costs its launch, however small it is."""
+
+FEWEST = 3
+"""Weights that are worth a retraction together: two take as long as one after the other."""
+
 LONGEST = 64
 """Most steps between two retractions: what waits longer is taken out of a network that has learned to lean on it."""
 
@@ -23,17 +29,20 @@ LONGEST = 64
 class Machine:
     """Rough speeds: flops of a matrix product per second, bytes moved per second, seconds lost per operation.
 
+    copies: what it costs to put a weight beside others and back, in times that it moves through memory. It moves four
+    times; a GPU would have hidden some launches behind its work, and a CPU has to find new memory (as measured).
     They only rank forms of very different cost, so a factor of two in them changes little.
     """
 
     flops: float
     bytes: float
     overhead: float
+    copies: float = 8.0
 
     @staticmethod
     def of(device: torch.device) -> Machine:
         if device.type == "cpu":
-            return Machine(1.5e11 * torch.get_num_threads(), 2.8e10, 4e-6)
+            return Machine(1.5e11 * torch.get_num_threads(), 2.8e10, 4e-6, 16.0)
         return Machine(3e13, 1.5e12, 8e-6)
 
 
@@ -43,7 +52,8 @@ class Layer:
 
     passes: times that the optimizer's step moves each weight through memory (SGD 3, with momentum 5, Adam 14);
     linear: its step is a linear map of gradients, so that a projected gradient stays projected; plain: the weight is
-    used by one `nn.Linear` alone, whose forward pass can be replaced.
+    used by one `nn.Linear` alone, whose forward pass can be replaced; alike: weights that share the
+    launches of a retraction.
     """
 
     outputs: int
@@ -54,6 +64,7 @@ class Layer:
     passes: float
     linear: bool
     plain: bool
+    alike: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,11 @@ def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float
         raise ValueError(f"form={form!r} needs {_NEEDS[form]}; this weight can be held by {others}.")
     plain = plain_step(layer, machine)
     extra = {f: held_step(layer, machine, f) - plain for f in possible(layer)}
-    patient = min(LONGEST, max(1, math.ceil(extra["project"] / (budget * plain))))
+    patient = max(1, math.ceil(extra["project"] / (budget * plain)))
+    if layer.alike > 1:
+        # Weights that wait alike can be retracted together.
+        patient = 2 ** math.ceil(math.log2(patient))
+    patient = min(LONGEST, patient)
     exact = [f for f in extra if f != "project" or patient == 1]
     cheap = [f for f in exact if extra[f] <= budget * plain]
     projecting: Form = "project"
@@ -100,6 +115,16 @@ _NEEDS = {
 }
 
 
+def joins(weights: int, columns: int, widest: int, machine: Machine) -> bool:
+    """Whether a weight of so many numbers is better retracted together with others, filled up to the widest's columns.
+
+    What that saves is launches.
+    """
+    copies = 4 * machine.copies * weights / machine.bytes
+    filling = 4 * weights * (widest - columns) / machine.flops
+    return copies + filling < OPERATIONS * machine.overhead
+
+
 def plain_step(layer: Layer, machine: Machine) -> float:
     """Seconds of forward, backward and optimizer for one layer."""
     o, d, b = layer.outputs, layer.inputs, layer.rows
@@ -110,7 +135,7 @@ def held_step(layer: Layer, machine: Machine, form: Form) -> float:
     """The same for a layer that is held; a projecting one is retracted at every step."""
     o, d, b, k = layer.outputs, layer.inputs, layer.rows, layer.columns
     if form == "project":
-        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + 5 * machine.overhead
+        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + OPERATIONS / layer.alike * machine.overhead
         return plain_step(layer, machine) + work
     if form == "input":
         return plain_step(layer, machine) + 4 * b * d * k / machine.flops + 8 * machine.overhead

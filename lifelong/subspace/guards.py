@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from lifelong.subspace.choose import Candidate, Wish, hold
-from lifelong.subspace.holds import View
+from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.ledger import Account, Ledger
+from lifelong.subspace.retractions import Retractions
 from lifelong.updates.hold import Guard, Hold, RuleHold, StillNorms, freeze
 
 
@@ -26,9 +28,11 @@ def holds_for(
     holds: list[Hold] = [RuleHold(Guard(frozen, freeze, projects=True))] if frozen else []
     if norms:
         holds.append(StillNorms(norms))
+    retracted: list[SubspaceHold] = []
     by_weight: dict[str, list[Account]] = {}
     for account in ledger.kept():
         by_weight.setdefault(account.site.weight, []).append(account)
+    shapes = Counter(named[weight].shape for weight in by_weight if weight in named)
     for weight, accounts in by_weight.items():
         if weight not in named or not named[weight].requires_grad:
             continue
@@ -36,6 +40,11 @@ def holds_for(
         views = tuple(View(a.site.geometry, a.site.bias is not None, a.keeper.projection()) for a in accounts)
         layer = linears.get(weight) if ledger.direct.get(weight, False) else None
         rows = max(a.rows for a in accounts)
-        candidate = Candidate(named[weight], None if bias is None else named[bias], views, layer, rows)
-        holds.append(hold(candidate, wish, optimizer))
-    return holds
+        alike = shapes[named[weight].shape]
+        candidate = Candidate(named[weight], None if bias is None else named[bias], views, layer, rows, alike)
+        chosen = hold(candidate, wish, optimizer)
+        if isinstance(chosen, SubspaceHold):
+            retracted.append(chosen)
+        else:
+            holds.append(chosen)
+    return [*holds, Retractions(retracted)] if retracted else holds

@@ -38,19 +38,19 @@ class SubspaceHold:
     def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, views: Sequence[View], every: int = 1) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}.")
-        self._weight, self._bias, self._every, self._waiting = weight, bias, every, 0
-        self._views = [view.to(weight) for view in views]
+        self.weight, self.bias, self.every, self._waiting = weight, bias, every, 0
+        self.views = [view.to(weight) for view in views]
         self._hard = all(view.projection.hard for view in views)
-        self._single = _single(self._views, weight)
-        self._anchor = weight.detach().clone()
-        self._bias_anchor = None if bias is None else bias.detach().clone()
+        self._single = _single(self.views, weight)
+        self.anchor = weight.detach().clone()
+        self.bias_anchor = None if bias is None else bias.detach().clone()
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         pass
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         self._waiting += 1
-        if self._waiting >= self._every:
+        if self._waiting >= self.every:
             self.sync()
 
     @torch.no_grad()
@@ -62,30 +62,30 @@ class SubspaceHold:
             self._retract(*self._single)
             return
         # Half precision is for the model: what may move is worked out in single.
-        step = _full(self._weight.detach()) - _full(self._anchor)
+        step = full(self.weight.detach()) - full(self.anchor)
         bias_step = None
-        if self._bias is not None and self._bias_anchor is not None:
-            bias_step = _full(self._bias.detach()) - _full(self._bias_anchor)
-        for view in self._views:
+        if self.bias is not None and self.bias_anchor is not None:
+            bias_step = full(self.bias.detach()) - full(self.bias_anchor)
+        for view in self.views:
             step, bias_step = permitted(view, step, bias_step)
-        self._weight.copy_(step.add_(self._anchor))
-        if self._bias is not None and self._bias_anchor is not None and bias_step is not None:
-            self._bias.copy_(bias_step + self._bias_anchor)
+        self.weight.copy_(step.add_(self.anchor))
+        if self.bias is not None and self.bias_anchor is not None and bias_step is not None:
+            self.bias.copy_(bias_step + self.bias_anchor)
         if not self._hard:
             # Weakening twice is not weakening once: what was permitted is not judged again.
             self._take()
 
     def _retract(self, factor: Factor, joint: bool) -> None:
         """The usual case, one projection from the right, without copies of weight and bias in one matrix."""
-        columns, size = factor.columns[0], self._anchor.flatten(1).shape[1]
+        columns, size = factor.columns[0], self.anchor.flatten(1).shape[1]
         kept = columns[:size]
-        weight, anchor = self._weight.data.flatten(1), self._anchor.flatten(1)
+        weight, anchor = self.weight.data.flatten(1), self.anchor.flatten(1)
         inside = (weight - anchor) @ kept
-        if joint and self._bias is not None and self._bias_anchor is not None:
-            bias, last = self._bias.data, columns[size]
-            inside = torch.addr(inside, bias - self._bias_anchor, last)
+        if joint and self.bias is not None and self.bias_anchor is not None:
+            bias, last = self.bias.data, columns[size]
+            inside = torch.addr(inside, bias - self.bias_anchor, last)
             if factor.complement:
-                torch.addmv(self._bias_anchor, inside, last, out=bias)
+                torch.addmv(self.bias_anchor, inside, last, out=bias)
             else:
                 bias.addmv_(inside, last, alpha=-1)
         if factor.complement:
@@ -95,9 +95,9 @@ class SubspaceHold:
 
     @torch.no_grad()
     def _take(self) -> None:
-        self._anchor.copy_(self._weight)
-        if self._bias is not None and self._bias_anchor is not None:
-            self._bias_anchor.copy_(self._bias)
+        self.anchor.copy_(self.weight)
+        if self.bias is not None and self.bias_anchor is not None:
+            self.bias_anchor.copy_(self.bias)
 
     def rebase(self) -> None:
         self._take()
@@ -107,21 +107,21 @@ class SubspaceHold:
         self._waiting = 0
 
     def tensors(self) -> list[Tensor]:
-        biases = [t.detach() for t in (self._bias, self._bias_anchor) if t is not None]
-        return [self._weight.detach(), self._anchor, *biases]
+        biases = [t.detach() for t in (self.bias, self.bias_anchor) if t is not None]
+        return [self.weight.detach(), self.anchor, *biases]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"anchor": self._anchor, "bias_anchor": self._bias_anchor, "waiting": self._waiting}
+        return {"anchor": self.anchor, "bias_anchor": self.bias_anchor, "waiting": self._waiting}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._anchor.copy_(state["anchor"])
-        if self._bias_anchor is not None:
-            self._bias_anchor.copy_(state["bias_anchor"])
+        self.anchor.copy_(state["anchor"])
+        if self.bias_anchor is not None:
+            self.bias_anchor.copy_(state["bias_anchor"])
         self._waiting = state["waiting"]
 
     def describe(self) -> str:
-        return f"project every {self._every}"
+        return f"project every {self.every}"
 
     def release(self) -> None:
         self.sync()
@@ -155,5 +155,6 @@ def _moved(factor: Factor | None, device: torch.device, dtype: torch.dtype) -> F
     return None if factor is None else Factor(factor.columns.to(device, dtype), factor.complement, factor.hard)
 
 
-def _full(tensor: Tensor) -> Tensor:
+def full(tensor: Tensor) -> Tensor:
+    """At least in single precision."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -7,8 +7,8 @@ whenever `sync` has just run and costs 1/every as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class Handle:
 
     def __init__(self, optimizer: torch.optim.Optimizer, holds: Sequence[Hold], root: nn.Module | None = None) -> None:
         self._holds, self._refusal = list(holds), ""
+        self._devices = {p.device.type for group in optimizer.param_groups for p in group["params"]}
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
@@ -42,12 +43,14 @@ class Handle:
     def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if self._refusal:
             raise RuntimeError(self._refusal)
-        for hold in self._holds:
-            hold.before(optimizer)
+        with _exactly(self._devices):
+            for hold in self._holds:
+                hold.before(optimizer)
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        for hold in self._holds:
-            hold.after(optimizer)
+        with _exactly(self._devices):
+            for hold in self._holds:
+                hold.after(optimizer)
 
     def _before_answer(self, root: nn.Module, *_: Any) -> None:
         if not root.training:
@@ -55,7 +58,7 @@ class Handle:
 
     def sync(self) -> None:
         """Replace the movement since the last sync by the permitted part of it."""
-        with quietly():
+        with quietly(), _exactly(self._devices):
             for hold in () if self._refusal else self._holds:
                 hold.sync()
 
@@ -114,7 +117,7 @@ class Handle:
 
     def retire(self) -> None:
         """Sync and let go of the model, but not of the optimizer: its next step raises RuntimeError."""
-        with quietly():
+        with quietly(), _exactly(self._devices):
             for hold in self._holds:
                 hold.release()
         self._holds = []
@@ -126,6 +129,16 @@ class Handle:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+
+
+@contextmanager
+def _exactly(devices: Iterable[str]) -> Iterator[None]:
+    """Inside, a caller's autocast makes no product in half precision: it is for the model, not for its steps."""
+    with ExitStack() as stack:
+        for device in devices:
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 def attach(optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int = 1) -> Handle:

@@ -88,8 +88,11 @@ class RuleHold:
 
     @torch.no_grad()
     def sync(self) -> None:
-        if self._waiting:
-            parameters = self._guard.parameters
+        parameters = self._guard.parameters
+        if self._waiting and self._guard.rule is freeze:
+            # The most frequent rule, of dozens of small parameters: it needs to know no step.
+            torch._foreach_copy_(list(parameters), list(self._anchors))
+        elif self._waiting:
             moved = tuple(p - a for p, a in zip(parameters, self._anchors, strict=True))
             for p, a, permitted in zip(parameters, self._anchors, self._guard.rule(moved), strict=True):
                 if self._guard.projects:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+
 import pytest
 import torch
 
 from lifelong.evaluation.schedule import Schedule
 from lifelong.lifetime import run
 from lifelong.record.journal import Journal
+from lifelong.subspace import retractions
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.protection import Protection
+from lifelong.subspace.sgp import Sgp
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
 from lifelong_envs.supervised.data import Digits
@@ -44,6 +48,45 @@ def test_no_step_makes_the_host_wait(agent):
         if step == 44:
             break
     torch.cuda.set_sync_debug_mode("default")
+
+
+@contextmanager
+def no_wait():
+    """Inside, whatever makes the host wait for the device is an error."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("method", [Gpm(energy=0.99, first_energy=None), Sgp(energy=0.99, first_energy=None)])
+def test_weights_of_one_shape_are_held_together_as_alone_and_no_step_makes_the_host_wait(
+    method, dtype, every, monkeypatch
+):
+    ends = []
+    for together in (True, False):
+        monkeypatch.setattr(retractions, "joins", lambda *_, answer=together: answer)
+        torch.manual_seed(0)
+        hidden = [module for _ in range(5) for module in (torch.nn.Linear(64, 64), torch.nn.Tanh())]
+        model = torch.nn.Sequential(*hidden, torch.nn.LayerNorm(64), torch.nn.Linear(64, 8)).cuda().to(dtype)
+        old, new = (torch.randn(n, 64).cuda().to(dtype) for n in (12, 128))
+        protection = Protection(model, method)
+        protection.consolidate([old])
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+        handle = protection.attach(optimizer, "project", every)
+        assert ("5 weights together" in handle.describe()) == together
+        for step in range(30):
+            with no_wait() if step >= 10 else nullcontext():
+                optimizer.zero_grad()
+                (model(new) - 1).square().mean().backward()
+                optimizer.step()
+        handle.sync()
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]).float())
+    rounding = 1e-5 if dtype == torch.float32 else 1e-2
+    assert torch.allclose(ends[0], ends[1], atol=rounding, rtol=rounding)
 
 
 @pytest.mark.parametrize("form", [None, "project", "null"])

@@ -47,3 +47,11 @@ def test_a_wish_is_granted_where_it_fits_and_refused_where_not() -> None:
     assert possible(replace(WIDE, plain=False, linear=True)) == ["project"]
     with pytest.raises(ValueError, match=r"form='null' needs .* can be held by project"):
         plan(replace(WIDE, complement=False), MACHINE, "null")
+
+
+def test_weights_that_are_alike_share_launches_and_wait_a_power_of_two() -> None:
+    gpu = Machine(flops=3e13, bytes=1.5e12, overhead=8e-6)
+    small = Layer(192, 192, rows=2048, columns=60, complement=False, passes=14, linear=False, plain=False)
+    alone, together = plan(small, gpu, budget=0.01), plan(replace(small, alike=12), gpu, budget=0.01)
+    assert together.every < alone.every
+    assert together.every in (1, 2, 4, 8, 16, 32, 64)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
+from lifelong.subspace.null_space import NullSpace
 from lifelong.subspace.protection import Protection
 from lifelong.subspace.report import Growth
 
@@ -326,6 +328,28 @@ def test_parts_with_optimizers_of_their_own_are_held_each_by_its_own() -> None:
         for optimizer in optimizers:
             optimizer.step()
     model.eval()
+    assert float((model(old).detach() - before).norm() / before.norm()) < 1e-4
+
+
+@pytest.mark.parametrize("every", [1, 50])
+@pytest.mark.parametrize("method", [Gpm(energy=1.0, first_energy=None), NullSpace(Gpm(energy=1.0, first_energy=None))])
+def test_steps_and_answers_under_autocast_are_held_exactly(method: Method, every: int) -> None:
+    hidden = [module for _ in range(4) for module in (nn.Linear(16, 16), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), *hidden, nn.Linear(16, 4))
+    old, new = torch.randn(6, 20), torch.randn(64, 20)
+    memory = Protection(model, method)
+    memory.consolidate([old])
+    before = model(old).detach()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    memory.attach(optimizer, every=every)
+    for _ in range(60):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            model(new).float().sub(1).square().mean().backward()
+            optimizer.step()
+    model.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        model(new)
     assert float((model(old).detach() - before).norm() / before.norm()) < 1e-4
 
 
