@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lifelong.subspace.null_form import NAME as COORDINATES
+from lifelong.subspace.parametrized import Made, made_weights, unsteady
 from lifelong.subspace.watch import joined
 
 Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
@@ -57,6 +58,14 @@ class Subject:
             for name, module in self.modules()
             if type(module) is nn.Linear and id(module._parameters.get("weight")) in named
         ]
+
+    def made(self) -> dict[str, Made]:
+        """Weights that modules make from parameters, by the name of the weight."""
+        return {made.name: made for made in made_weights(self.modules(), self.named())}
+
+    def unsteady(self) -> dict[str, nn.Module]:
+        """Makers of weights that change in training without a step, by name."""
+        return unsteady(self.modules())
 
     def moving(self) -> dict[str, nn.Module]:
         """Norms that keep running statistics, by name."""
