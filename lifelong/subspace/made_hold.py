@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.subspace.holds import SubspaceHold, View
-from lifelong.subspace.parametrized import Made
+from lifelong.subspace.parametrized import Made, is_close
 from lifelong.updates.hold import Guard, Hold, RuleHold, freeze
 
 
@@ -43,6 +43,7 @@ class MadeHold:
         members = [nn.Parameter(m.value().clone(), requires_grad=False) if isinstance(m, Made) else m for m in pair]
         self._made = [(m, stand_in) for m, stand_in in zip(pair, members, strict=True) if isinstance(m, Made)]
         self._inner = SubspaceHold(members[0], members[1] if len(members) > 1 else None, views)
+        self._errors: dict[str, Tensor] = {}
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         pass
@@ -50,16 +51,27 @@ class MadeHold:
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         self._waiting += 1
         if self._waiting >= self._every:
-            self.sync()
+            self._judge()
 
     def sync(self) -> None:
-        if not self._waiting:
-            return
+        if self._waiting:
+            self._judge()
+        self._check()
+
+    def _judge(self) -> None:
         self._waiting = 0
         self._look()
         self._inner.judge()
         for made, stand_in in self._made:
-            if not made.put(stand_in.detach()):
+            error = made.put(stand_in.detach())
+            worst = self._errors.get(made.name)
+            self._errors[made.name] = error if worst is None else torch.maximum(worst, error)
+
+    def _check(self) -> None:
+        """Not at every step: to look at a number, the host has to wait for the device."""
+        errors, self._errors = self._errors, {}
+        for made, _ in self._made:
+            if made.name in errors and not is_close(errors[made.name]):
                 raise RuntimeError(
                     f"{made.name} cannot be held: its {made.how} did not make the weight that its right_inverse was "
                     "given. Freeze its parameters (requires_grad_(False)), or leave the parametrization out."

@@ -60,14 +60,13 @@ class Made:
                 module.training = training
 
     @torch.no_grad()
-    def put(self, value: Tensor) -> bool:
-        """Set the weight; False if it came out as another one. Raises whatever the inverse raises."""
+    def put(self, value: Tensor) -> Tensor:
+        """Set the weight; returns how far from it it came out, relatively. Raises whatever the inverse raises."""
         assert self.inverse is not None
         with quietly():
             for original, new in zip(self.originals, self.inverse(value.clone()), strict=True):
                 original.copy_(new)
-            error = float((self.value() - value).norm())
-        return error <= max(1e-5, 32 * torch.finfo(value.dtype).eps) * float(value.norm())
+        return (self.value() - value).norm() / value.norm().clamp_min(torch.finfo(value.dtype).tiny)
 
     def unfit(self) -> str | None:
         """Why the weight cannot be set to just anything; None where it can. Tries it, and puts everything back."""
@@ -84,7 +83,7 @@ class Made:
         try:
             value = self.value()
             noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
-            fits = self.put(value + noise * value.square().mean().sqrt())
+            fits = is_close(self.put(value + noise * value.square().mean().sqrt()))
         except (ArithmeticError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError):
             fits = False
         finally:
@@ -97,6 +96,11 @@ class Made:
 
     def _modules(self) -> list[nn.Module]:
         return list(self.owner.modules()) if isinstance(self.owner, nn.Module) else []
+
+
+def is_close(error: Tensor) -> bool:
+    """Whether a relative error is rounding of its type; that of NaN is not. Waits for the device."""
+    return float(error) <= max(1e-5, 32 * torch.finfo(error.dtype).eps)
 
 
 def made_weights(modules: Iterable[tuple[str, nn.Module]], named: Mapping[str, nn.Parameter]) -> list[Made]:

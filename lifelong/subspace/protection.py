@@ -184,7 +184,7 @@ class Protection:
             [
                 (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named.get(a.site.bias))
                 for a in self._ledger.accounts.values()
-                if a.site.weight in named and a.site.weight not in self._ledger.frozen
+                if a.site.weight in named and a.site.weight not in self._ledger.frozen and not a.site.geometry.lookup
             ]
         )
 

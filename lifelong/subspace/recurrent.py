@@ -38,7 +38,9 @@ def fused(run: Callable[..., Any]) -> Reader:
         states = [s.detach() for s in (state if isinstance(state, (list, tuple)) else (state,))]
         inputs = rows.detach()
         devices = [inputs.device] if inputs.is_cuda else []
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
+        # Without cuDNN, which would have the weights of one layer side by side in memory.
+        plain = torch.backends.cudnn.flags(enabled=False)
+        with torch.random.fork_rng(devices=devices), torch.no_grad(), plain:
             for layer in range(layers):
                 mine = weights[layer * ways * each : (layer + 1) * ways * each]
                 begun = [s[layer * ways : (layer + 1) * ways] for s in states]

@@ -254,10 +254,11 @@ def test_an_inverse_that_stops_being_one_is_answered_in_words() -> None:
     protection = Protection(model, FULL)
     protection.consolidate([torch.randn(2, 6)])
     optimizer = torch.optim.SGD(model.parameters(), lr=100.0)
-    protection.attach(optimizer)
+    handle = protection.attach(optimizer)
     model(torch.randn(8, 6)).square().sum().backward()
+    optimizer.step()
     with pytest.raises(RuntimeError, match=r"weight cannot be held: its Clamped did not make the weight"):
-        optimizer.step()
+        handle.sync()
 
 
 def test_made_weights_are_forgotten_as_their_memory_is_freed() -> None:
