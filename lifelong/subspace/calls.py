@@ -7,28 +7,15 @@ what is not understood is frozen by the caller: no parameter is left out in sile
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.subspace.use import Geometry, Patches, Use, conv_padding, each
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A use of `weight` (a parameter or a view of one), with the bias that was added to its result."""
-
-    weight: Tensor
-    bias: Tensor | None
-    use: Use
-
-
-Known = Callable[[Tensor], bool]
-Reader = Callable[[dict[str, Any], Known], Iterator[Call]]
+from lifelong.subspace.recurrent import FUSED, fused
+from lifelong.subspace.use import Call, Geometry, Known, Patches, Reader, Use, conv_padding, each
 
 
 def _linear(given: dict[str, Any], known: Known) -> Iterator[Call]:
@@ -142,30 +129,34 @@ _CONV_T = ("input", "weight", "bias", "stride", "padding", "output_padding", "gr
 _CELL = ("input", "hx", "w_ih", "w_hh", "b_ih", "b_hh")
 _ATTENTION = tuple(inspect.signature(F.multi_head_attention_forward).parameters)
 
-READERS: dict[Any, tuple[Reader, tuple[str, ...]]] = {
-    F.linear: (_linear, ("input", "weight", "bias")),
-    torch.matmul: (_matmul, ("input", "other")),
-    Tensor.matmul: (_matmul, ("input", "other")),
-    Tensor.__matmul__: (_matmul, ("input", "other")),
-    Tensor.__rmatmul__: (_rmatmul, ("input", "other")),
-    torch.mm: (_matmul, ("input", "mat2")),
-    Tensor.mm: (_matmul, ("input", "mat2")),
-    torch.bmm: (_matmul, ("input", "mat2")),
-    Tensor.bmm: (_matmul, ("input", "mat2")),
-    F.embedding: (_embedding, ("input", "weight")),
-    F.embedding_bag: (_embedding, ("input", "weight")),
-    Tensor.__getitem__: (_item, ("input", "index")),
-    F.multi_head_attention_forward: (_attention, _ATTENTION),
-    torch.lstm_cell: (_cell, _CELL),
-    torch.gru_cell: (_cell, _CELL),
-    torch.rnn_tanh_cell: (_cell, _CELL),
-    torch.rnn_relu_cell: (_cell, _CELL),
-} | {
-    f: reading
-    for name, reading in (("conv", (_conv, _CONV)), ("conv_transpose", (_conv_transpose, _CONV_T)))
-    for dims in (1, 2, 3)
-    for f in (getattr(F, f"{name}{dims}d"), getattr(torch, f"{name}{dims}d"))
-}
+READERS: dict[Any, tuple[Reader, tuple[str, ...]]] = (
+    {
+        F.linear: (_linear, ("input", "weight", "bias")),
+        torch.matmul: (_matmul, ("input", "other")),
+        Tensor.matmul: (_matmul, ("input", "other")),
+        Tensor.__matmul__: (_matmul, ("input", "other")),
+        Tensor.__rmatmul__: (_rmatmul, ("input", "other")),
+        torch.mm: (_matmul, ("input", "mat2")),
+        Tensor.mm: (_matmul, ("input", "mat2")),
+        torch.bmm: (_matmul, ("input", "mat2")),
+        Tensor.bmm: (_matmul, ("input", "mat2")),
+        F.embedding: (_embedding, ("input", "weight")),
+        F.embedding_bag: (_embedding, ("input", "weight")),
+        Tensor.__getitem__: (_item, ("input", "index")),
+        F.multi_head_attention_forward: (_attention, _ATTENTION),
+        torch.lstm_cell: (_cell, _CELL),
+        torch.gru_cell: (_cell, _CELL),
+        torch.rnn_tanh_cell: (_cell, _CELL),
+        torch.rnn_relu_cell: (_cell, _CELL),
+    }
+    | {f: (fused(f), FUSED) for f in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)}
+    | {
+        f: reading
+        for name, reading in (("conv", (_conv, _CONV)), ("conv_transpose", (_conv_transpose, _CONV_T)))
+        for dims in (1, 2, 3)
+        for f in (getattr(F, f"{name}{dims}d"), getattr(torch, f"{name}{dims}d"))
+    }
+)
 
 CASTS = {
     Tensor.to, Tensor.float, Tensor.half, Tensor.bfloat16, Tensor.double, Tensor.type_as, Tensor.type,

@@ -11,33 +11,51 @@ from torch import nn
 from lifelong.subspace.choose import Candidate, Wish, hold
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.ledger import Account, Ledger
+from lifelong.subspace.made_hold import hold_made
+from lifelong.subspace.parametrized import Made
 from lifelong.subspace.retractions import Retractions
-from lifelong.updates.hold import Guard, Hold, RuleHold, StillNorms, freeze
+from lifelong.updates.hold import Guard, Hold, RuleHold, StillModules, freeze
 
 
 def holds_for(
     ledger: Ledger,
     named: Mapping[str, nn.Parameter],
-    norms: Sequence[nn.Module],
+    made: Mapping[str, Made],
+    still: Sequence[nn.Module],
     linears: Mapping[str, nn.Linear],
     optimizer: torch.optim.Optimizer,
     wish: Wish,
 ) -> list[Hold]:
-    """The holds of everything that was consolidated; `norms` are kept still. linears: by the name of their weight."""
-    frozen = tuple(p for name, p in named.items() if name in ledger.frozen and p.requires_grad)
+    """The holds of everything that was consolidated.
+
+    named: all parameters; made: weights that are made of them; still: modules that must not change by themselves;
+    linears: by the name of their weight.
+    """
+    members = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    mine = {name: p for name, p in named.items() if id(p) in members}
+    frozen = tuple(p for name, p in mine.items() if name in ledger.frozen and p.requires_grad)
     holds: list[Hold] = [RuleHold(Guard(frozen, freeze, projects=True))] if frozen else []
-    if norms:
-        holds.append(StillNorms(norms))
+    if still:
+        holds.append(StillModules(still))
     retracted: list[SubspaceHold] = []
     by_weight: dict[str, list[Account]] = {}
     for account in ledger.kept():
         by_weight.setdefault(account.site.weight, []).append(account)
     shapes = Counter(named[weight].shape for weight in by_weight if weight in named)
     for weight, accounts in by_weight.items():
-        if weight not in named or not named[weight].requires_grad:
-            continue
         bias = next((a.site.bias for a in accounts if a.site.bias is not None), None)
         views = tuple(View(a.site.geometry, a.site.bias is not None, a.keeper.projection()) for a in accounts)
+        pair = [name for name in (weight, bias) if name is not None]
+        if any(name in made for name in pair):
+            holds += hold_made([made[n] if n in made else named[n] for n in pair], views, mine, wish.every or 1)
+            continue
+        moving = tuple(mine[name] for name in pair if name in mine and mine[name].requires_grad)
+        if not moving:
+            continue
+        if moving[0] is not named[weight] or any(name not in mine for name in pair):
+            # One that stands still, or moves by another optimizer, cannot make up for what the other one does.
+            holds.append(RuleHold(Guard(moving, freeze, projects=True)))
+            continue
         layer = linears.get(weight) if ledger.direct.get(weight, False) else None
         rows = max(a.rows for a in accounts)
         alike = shapes[named[weight].shape]

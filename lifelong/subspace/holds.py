@@ -53,10 +53,13 @@ class SubspaceHold:
         if self._waiting >= self.every:
             self.sync()
 
-    @torch.no_grad()
     def sync(self) -> None:
-        if not self._waiting:
-            return
+        if self._waiting:
+            self.judge()
+
+    @torch.no_grad()
+    def judge(self) -> None:
+        """Take out now what is not permitted of the movement, whoever has moved the weight."""
         self._waiting = 0
         if self._single is not None:
             self._retract(*self._single)

@@ -7,7 +7,7 @@ so is its partner: a bias that moves alone would move old outputs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lifelong.subspace.lookup import LookupKeeper
 from lifelong.subspace.method import Keeper, LooksAhead, Method, Site
+from lifelong.subspace.parametrized import Made
 from lifelong.subspace.use import Geometry, Use
 
 
@@ -110,23 +111,41 @@ class Ledger:
                 account.keeper.begin()
                 account.begun = True
 
-    def settle(self, named: dict[str, nn.Parameter]) -> None:
+    def settle(self, named: Mapping[str, nn.Parameter], made: Mapping[str, Made]) -> None:
         """The end of a task: consolidate every account, and freeze what was found to need it."""
-        for name, why in self._news.items():
+        for name, why in (self._news | self._unfit(made)).items():
             self.frozen.setdefault(name, why)
         self._news = {}
-        self._spread()
+        self._spread(made.values())
         for account in self.accounts.values():
             site = account.site
-            if site.weight in named and site.weight not in self.frozen:
+            if (site.weight in named or site.weight in made) and site.weight not in self.frozen:
+                weight = named[site.weight].detach() if site.weight in named else made[site.weight].value()
                 try:
-                    account.energy = account.keeper.consolidate(site.geometry.matrix(named[site.weight].detach()))
+                    account.energy = account.keeper.consolidate(site.geometry.matrix(weight))
                 except ValueError as error:
                     raise ValueError(f"{site.weight}: {error}") from None
         self.has_news = False
 
-    def _spread(self) -> None:
-        """A weight and its bias share their fate, until nothing changes."""
+    def _unfit(self, made: Mapping[str, Made]) -> dict[str, str]:
+        """Those made weights that cannot be spared, although they were used as linear maps of data, and why."""
+        used = {name for account in self.accounts.values() for name in (account.site.weight, account.site.bias)}
+        owners = Counter(part for whole in made.values() for part in whole.parts)
+        unfit = {}
+        for name, whole in made.items():
+            if name not in used or name in self.frozen:
+                continue
+            why = whole.unfit()
+            if self._method.feels or self._method.looks_ahead:
+                why = f"made by {whole.how}, and {type(self._method).__name__} needs a weight that is a parameter"
+            elif any(part in used or owners[part] > 1 for part in whole.parts):
+                why = f"made by {whole.how} from a parameter that is used in another way too"
+            if why is not None:
+                unfit[name] = why
+        return unfit
+
+    def _spread(self, made: Iterable[Made]) -> None:
+        """A weight, its bias and what either is made of share their fate, until nothing changes."""
         changed = True
         while changed:
             before = len(self.frozen)
@@ -136,6 +155,11 @@ class Ledger:
                         self.frozen.setdefault(site.weight, f"because its bias is: {self.frozen[site.bias]}")
                     elif site.weight in self.frozen:
                         self.frozen.setdefault(site.bias, f"because its weight is: {self.frozen[site.weight]}")
+            for whole in made:
+                why = next((self.frozen[name] for name in (whole.name, *whole.parts) if name in self.frozen), None)
+                if why is not None:
+                    for name in (whole.name, *whole.parts):
+                        self.frozen.setdefault(name, why)
             changed = len(self.frozen) > before
 
     def kept(self) -> list[Account]:

@@ -27,6 +27,7 @@ from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.guards import holds_for
 from lifelong.subspace.ledger import Ledger
 from lifelong.subspace.method import Method
+from lifelong.subspace.parametrized import Made, shown
 from lifelong.subspace.report import Growth, Kept, Report
 from lifelong.subspace.subject import Parts, Subject
 from lifelong.subspace.watch import Watch, running
@@ -95,32 +96,23 @@ class Protection:
         if refusal is not None:
             raise ValueError(refusal)
         subject, ledger, ran = self._subject, self._ledger, Counter[str]()
+        made = subject.made()
         ledger.next_pass()
         root = subject.root()
         hooks = [] if root is None else [root.register_forward_pre_hook(lambda *_: ledger.next_pass())]
         try:
             # A compiled model runs as it was written: calls inside a compiled graph would not be seen.
-            eager = torch.compiler.set_stance("force_eager")
-            with eager, optimizers_are_quiet(), running(subject.modules(), ran), Watch(subject.named(), ledger):
+            eager, watch = torch.compiler.set_stance("force_eager"), Watch(subject.named(), ledger)
+            with eager, optimizers_are_quiet(), watch, shown(made.values(), watch), running(subject.modules(), ran):
                 yield
         finally:
             for hook in hooks:
                 hook.remove()
-            self._moved |= {name for name in subject.moving() if ran[name]}
-            self._suspect(ran)
+            self._moved |= {name for name in (subject.moving() | subject.unsteady()) if ran[name]}
+            ledger.met.update(part for whole in made.values() if whole.name in ledger.met for part in whole.parts)
+            for name, why in subject.unseen(ran, ledger.met):
+                ledger.misunderstood(name, why)
             ledger.compare([(name, ran[owner]) for owner, name, _ in subject.linears() if ran[owner]])
-
-    def _suspect(self, ran: Counter[str]) -> None:
-        """What ran without torch showing what it did with its parameters may have done anything with them."""
-        named = {id(p): name for name, p in self._subject.named().items()}
-        for name, module in self._subject.modules():
-            scripted = isinstance(module, torch.jit.ScriptModule)
-            if not scripted and not ran[name]:
-                continue
-            why = "scripted, so that its use cannot be seen" if scripted else "its module ran, its use was not seen"
-            for p in module.parameters(recurse=scripted):
-                if id(p) in named and named[id(p)] not in self._ledger.met:
-                    self._ledger.misunderstood(named[id(p)], why)
 
     def next_pass(self) -> None:
         """While watching parts: another forward pass begins, whose first layer sees the data."""
@@ -144,7 +136,7 @@ class Protection:
                 "or let the model run inside `with protection.watching()`."
             )
         self._still |= self._moved
-        self._ledger.settle(self._subject.named())
+        self._ledger.settle(self._subject.named(), self._subject.made())
         self._corrections.record(self._ledger.kept())
         return self.protected()
 
@@ -195,14 +187,16 @@ class Protection:
     def holds(self, optimizer: torch.optim.Optimizer, wish: Wish) -> list[Hold]:
         """What has to be held of this optimizer's steps, as the protection stands now; none before a consolidation."""
         subject = self._subject
-        norms = [norm for name, norm in subject.moving().items() if name in self._still]
+        still = [module for name, module in (subject.moving() | subject.unsteady()).items() if name in self._still]
         # Only a model that is handed over whole may have its layers' forward passes replaced.
         linears = {} if subject.model is None else {weight: layer for _, weight, layer in subject.linears()}
         wish = wish if wish.form is not None else replace(wish, form=self._method.form)
-        moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        named = {name: p for name, p in subject.named().items() if id(p) in moved}
-        holds = holds_for(self._ledger, named, norms, linears, optimizer, wish)
-        return [self._feeling(named), *holds] if self._method.feels else holds
+        named = subject.named()
+        holds = holds_for(self._ledger, named, subject.made(), still, linears, optimizer, wish)
+        if not self._method.feels:
+            return holds
+        members = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        return [self._feeling({name: p for name, p in named.items() if id(p) in members}), *holds]
 
     def _feeling(self, named: Mapping[str, nn.Parameter]) -> FeelHold:
         if not self._ledger.accounts:
@@ -215,7 +209,7 @@ class Protection:
             [
                 (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named.get(a.site.bias))
                 for a in self._ledger.accounts.values()
-                if a.site.weight in named and a.site.weight not in self._ledger.frozen
+                if a.site.weight in named and a.site.weight not in self._ledger.frozen and not a.site.geometry.lookup
             ]
         )
 
@@ -273,19 +267,22 @@ class Protection:
 
     def report(self) -> Report:
         """What holds each parameter now."""
-        return Report(tuple(self._row(name, p) for name, p in self._subject.named().items()))
+        through = {part: made for made in self._subject.made().values() for part in made.parts}
+        return Report(tuple(self._row(name, p, through.get(name)) for name, p in self._subject.named().items()))
 
-    def _row(self, name: str, p: nn.Parameter) -> Kept:
+    def _row(self, name: str, p: nn.Parameter, made: Made | None) -> Kept:
         shape, frozen = tuple(p.shape), self._ledger.frozen
         if name in frozen:
             return Kept(name, shape, "frozen", frozen[name], 1, 1)
         if not p.requires_grad:
             return Kept(name, shape, "frozen", "requires_grad is False", 1, 1)
-        mine = [a for a in self._ledger.kept() if name in (a.site.weight, a.site.bias)]
+        kept_as = name if made is None else made.name
+        mine = [a for a in self._ledger.kept() if kept_as in (a.site.weight, a.site.bias)]
         if not mine:
             return Kept(name, shape, "free", "no consolidated task has used it", 0, 1)
         tight = max(mine, key=lambda a: a.keeper.rank / a.keeper.size).keeper
-        why = type(self._method).__name__ + (", with its weight" if mine[0].site.bias == name else "")
+        why = type(self._method).__name__ + (", with its weight" if mine[0].site.bias == kept_as else "")
+        why += "" if made is None else f", through {made.how}"
         return Kept(name, shape, "protected", why, tight.rank, tight.size)
 
     def state_dict(self) -> dict[str, Any]:

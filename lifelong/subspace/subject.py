@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.subspace.null_form import NAME as COORDINATES
+from lifelong.subspace.parametrized import Made, made_weights, unsteady
 from lifelong.subspace.watch import joined
 
 Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
@@ -57,6 +59,26 @@ class Subject:
             for name, module in self.modules()
             if type(module) is nn.Linear and id(module._parameters.get("weight")) in named
         ]
+
+    def made(self) -> dict[str, Made]:
+        """Weights that modules make from parameters, by the name of the weight."""
+        return {made.name: made for made in made_weights(self.modules(), self.named())}
+
+    def unsteady(self) -> dict[str, nn.Module]:
+        """Makers of weights that change in training without a step, by name."""
+        return unsteady(self.modules())
+
+    def unseen(self, ran: Counter[str], met: Container[str]) -> Iterator[tuple[str, str]]:
+        """What ran without torch showing what it did with its parameters, by name, and why that is suspected."""
+        names = {id(p): name for name, p in self.named().items()}
+        for path, module in self.modules():
+            scripted = isinstance(module, torch.jit.ScriptModule)
+            if not scripted and not ran[path]:
+                continue
+            why = "scripted, so that its use cannot be seen" if scripted else "its module ran, its use was not seen"
+            for p in module.parameters(recurse=scripted):
+                if id(p) in names and names[id(p)] not in met:
+                    yield names[id(p)], why
 
     def moving(self) -> dict[str, nn.Module]:
         """Norms that keep running statistics, by name."""

@@ -6,8 +6,9 @@ weight as G matrices of (O, D), its inputs as (G, N, D) rows. Shapes: N rows, G 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -120,6 +121,20 @@ class Use:
         else:
             flat = inputs.reshape(1, -1, size)
         return flat if chosen is None else flat[:, chosen.to(inputs.device)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A use of `weight` (a parameter or a view of one), with the bias that was added to its result."""
+
+    weight: Tensor
+    bias: Tensor | None
+    use: Use
+
+
+Known = Callable[[Tensor], bool]
+Reader = Callable[[dict[str, Any], Known], Iterator[Call]]
+"""The arguments of one call, by name, and which tensors are parameters -> the uses that it makes of them."""
 
 
 def _full(inputs: Tensor) -> Tensor:

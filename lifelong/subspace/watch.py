@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from lifelong.subspace.calls import CASTS, Call, read
-from lifelong.subspace.use import Geometry, Use
+from lifelong.subspace.calls import CASTS, read
+from lifelong.subspace.use import Call, Geometry, Use
 from lifelong.updates.quiet import is_quiet
 
 
@@ -35,14 +36,29 @@ class Watcher(Protocol):
 
 @dataclass(slots=True)
 class _Stand:
-    """Memory that holds a parameter, or a copy of it in another precision."""
+    """Memory that holds a parameter, a copy of it in another precision, or what is made of others to be used as one.
+
+    base: how the parameter lies in that memory, without values; freed: tells when that memory is no longer in use, and
+    may be given to others.
+    """
 
     name: str
     base: Tensor
+    freed: StorageWeakRef
+
+    @staticmethod
+    def of(name: str, tensor: Tensor) -> _Stand:
+        storage = tensor.untyped_storage()
+        whole = torch.empty(storage.nbytes() // tensor.element_size(), dtype=tensor.dtype, device="meta")
+        base = whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        return _Stand(name, base, StorageWeakRef(storage))  # type: ignore[no-untyped-call]
+
+    def lives(self) -> bool:
+        return not self.freed.expired()  # type: ignore[no-untyped-call]
 
 
 class Watch(TorchFunctionMode):
-    """Inside, calls that take one of the parameters are reported to the watcher. Keeps copies' memory until it ends.
+    """Inside, calls that take one of the parameters are reported to the watcher.
 
     open: how many are open now.
     """
@@ -54,7 +70,14 @@ class Watch(TorchFunctionMode):
         self._watcher = watcher
         self._stands: dict[int, list[_Stand]] = {}
         for name, parameter in parameters.items():
-            self._stands.setdefault(_memory(parameter), []).append(_Stand(name, parameter.detach()))
+            self.stand(name, parameter)
+
+    def stand(self, name: str, tensor: Tensor) -> None:
+        """From now on, whoever uses this tensor uses what is called so."""
+        memory = _memory(tensor)
+        if memory >= 0:
+            others = [stand for stand in self._stands.get(memory, ()) if stand.lives()]
+            self._stands[memory] = [*others, _Stand.of(name, tensor.detach())]
 
     def __enter__(self) -> Watch:
         Watch.open += 1
@@ -82,35 +105,40 @@ class Watch(TorchFunctionMode):
         return result
 
     def _known(self, tensor: Any) -> bool:
-        return torch.is_tensor(tensor) and _memory(tensor) in self._stands
+        return torch.is_tensor(tensor) and bool(self._of(tensor))
+
+    def _of(self, tensor: Tensor) -> list[_Stand]:
+        """Whatever stands where the tensor lies; several parameters may lie in one piece of memory."""
+        stands = self._stands.get(_memory(tensor))
+        if stands is None:
+            return []
+        return [stand for stand in stands if stand.lives() and _meet(tensor, stand.base)]
 
     def _report(self, func: Any, taken: Sequence[Tensor], calls: Sequence[Call]) -> None:
-        claimed: set[int] = set()
+        claimed: set[str] = set()
         for call in calls:
             stand, geometry = self._place(call)
             if stand is None or geometry is None:
                 continue
-            claimed.add(_memory(call.weight))
             bias = self._bias(call, geometry)
-            if bias is not None and call.bias is not None:
-                claimed.add(_memory(call.bias))
+            claimed.update(name for name in (stand.name, bias) if name is not None)
             use = replace(call.use, geometry=geometry, has_bias=bias is not None)
             self._watcher.used(stand.name, bias, use)
         for tensor in taken:
-            if _memory(tensor) not in claimed:
+            if not any(stand.name in claimed for stand in self._of(tensor)):
                 self._blame(tensor, func)
 
     def _place(self, call: Call) -> tuple[_Stand | None, Geometry | None]:
-        for stand in self._stands[_memory(call.weight)]:
+        for stand in self._of(call.weight):
             geometry = _geometry(call.weight, stand.base, call.use.geometry)
             if geometry is not None:
                 return stand, geometry
         return None, None
 
     def _bias(self, call: Call, geometry: Geometry) -> str | None:
-        if call.bias is None or not self._known(call.bias):
+        if call.bias is None:
             return None
-        stands = self._stands[_memory(call.bias)]
+        stands = self._of(call.bias)
         if len(stands) != 1 or stands[0].base.numel() != geometry.groups * geometry.outputs:
             return None
         return stands[0].name
@@ -122,16 +150,16 @@ class Watch(TorchFunctionMode):
         if all(_memory(t) in memories for t in made):
             return
         if func in CASTS and len(made) == 1:
-            for stand in self._stands[_memory(taken[0])]:
+            for stand in self._of(taken[0]):
                 if _is_same(taken[0], stand.base):
-                    self._stands.setdefault(_memory(made[0]), []).append(_Stand(stand.name, made[0].detach()))
+                    self.stand(stand.name, made[0])
                     return
         for tensor in taken:
             self._blame(tensor, func)
 
     def _blame(self, tensor: Tensor, func: Any) -> None:
         name = (resolve_name(func) or getattr(func, "__name__", "an operation")).removeprefix("torch.")
-        for stand in self._stands[_memory(tensor)]:
+        for stand in self._of(tensor):
             self._watcher.misunderstood(stand.name, f"used by {name}, which is no linear map of data")
 
 
@@ -174,6 +202,20 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
         elif isinstance(value, dict):
             yield from _tensors(tuple(value.values()))
+
+
+def _meet(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors in the same memory have a place in common."""
+    return _start(one) < _end(other) and _start(other) < _end(one)
+
+
+def _start(tensor: Tensor) -> int:
+    return int(tensor.storage_offset()) * tensor.element_size()
+
+
+def _end(tensor: Tensor) -> int:
+    reach = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return _start(tensor) + (reach + 1) * tensor.element_size()
 
 
 def _is_same(view: Tensor, base: Tensor) -> bool:

@@ -129,11 +129,12 @@ class RuleHold:
         self.sync()
 
 
-class StillNorms:
-    """Keeps norms on the running statistics that they have, in training too."""
+class StillModules:
+    """Keeps modules in evaluation mode, in training too, with the running statistics that they have."""
 
-    def __init__(self, norms: Sequence[nn.Module]) -> None:
-        self._hooks = [norm.register_forward_pre_hook(_still) for norm in norms]
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        # First of all: a hook of somebody else may ask for the mode.
+        self._hooks = [module.register_forward_pre_hook(_still, prepend=True) for module in modules]
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         pass
@@ -160,15 +161,15 @@ class StillNorms:
         pass
 
     def describe(self) -> str:
-        return "norms stand still"
+        return "kept in evaluation mode"
 
     def release(self) -> None:
         for hook in self._hooks:
             hook.remove()
 
 
-def _still(norm: nn.Module, inputs: Any) -> None:
-    norm.training = False
+def _still(module: nn.Module, inputs: Any) -> None:
+    module.training = False
 
 
 def chain(*rules: UpdateRule) -> UpdateRule:

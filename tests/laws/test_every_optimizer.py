@@ -41,7 +41,7 @@ TABLE: dict[str, Make] = {
     "ASGD": lambda p: torch.optim.ASGD(p, lr=0.5, weight_decay=0.01),
 }
 APART = {"Optimizer", "LBFGS", "Muon", "SparseAdam"}
-"""The base class; those with a test of their own; and the one for gradients that no layer here gives."""
+"""The base class, and those with a test of their own; that of SparseAdam is among the laws of sparse tables."""
 
 
 @pytest.fixture(autouse=True)
