@@ -1,6 +1,6 @@
 """Three tasks of real images, boundaries given: a ResNet with GroupNorm, a ViT and an MLP, protected and fine-tuned.
 
-python -m benchmarks.images [--quick] [--json FILE]
+python -m benchmarks.images [--quick] [--json FILE] [--seeds N ...] [--energy SHARE]
 
 Tasks: MNIST digits 0-4 and 5-9 with 1,500 training images each, and five classes of a CIFAR-10 subset; all as 3x32x32,
 each with a head of its own that is known at judging. Settings were chosen on seed 100.
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.harness import Table, arguments, data_folder, finish
+from benchmarks.harness import Table, data_folder, finish, parser
 from benchmarks.models import ResNet, Vit
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, learning_accuracy
 from lifelong.subspace.gpm import Gpm
@@ -87,11 +87,11 @@ NETWORKS: dict[str, Callable[[], Body]] = {
     "ViT": lambda: Body(Vit(image=32, patch=8, width=64, depth=3, heads=4), 64),
 }
 ENERGY = 0.97
-METHODS: dict[str, Method | None] = {
-    "fine-tuning": None,
-    "GPM": Gpm(energy=ENERGY, first_energy=ENERGY),
-    "null space": NullSpace(Gpm(energy=ENERGY, first_energy=ENERGY)),
-}
+
+
+def methods(energy: float) -> dict[str, Method | None]:
+    gpm = Gpm(energy=energy, first_energy=energy)
+    return {"fine-tuning": None, "GPM": gpm, "null space": NullSpace(gpm)}
 
 
 def live(make: Callable[[], Body], method: Method | None, tasks: list[Task], seed: int, epochs: int) -> ScoreMatrix:
@@ -128,7 +128,10 @@ def judge(model: Body, tasks: list[Task]) -> list[float]:
 
 
 def main() -> None:
-    options = arguments(__doc__)
+    made = parser(__doc__)
+    made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    made.add_argument("--energy", type=float, default=ENERGY, help="share of what tasks use that is protected")
+    options = made.parse_args()
     folder = data_folder()
     if folder is None:
         print("Skipped: there are no images here. Set LIFELONG_DATA to a folder that has them.")
@@ -136,8 +139,8 @@ def main() -> None:
     tasks = tasks_of(folder)
     table = Table("network", "method", "seed", "ACC %", "BWT %", "learning %", "last task %")
     for name, make in NETWORKS.items():
-        for method, settings in METHODS.items():
-            for seed in [0] if options.quick else [0, 1, 2]:
+        for method, settings in methods(options.energy).items():
+            for seed in [0] if options.quick else options.seeds:
                 matrix = live(make, settings, tasks, seed, 2 if options.quick else EPOCHS)
                 values = (acc(matrix), bwt(matrix), learning_accuracy(matrix), float(matrix.scores[-1, -1]))
                 table.add(name, method, seed, *(f"{100 * v:.1f}" for v in values if v is not None))
