@@ -140,6 +140,23 @@ class SubspaceGrown:
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterHeld:
+    """What holds one parameter of a network that experts share, as the run ends.
+
+    `how` is "protected", "frozen", "per expert" or "free", and `why` says more; the parameter may not move any more in
+    `rank` of its `size` directions. `foundation` counts the networks.
+    """
+
+    foundation: int
+    parameter: str
+    shape: tuple[int, ...]
+    how: str
+    why: str
+    rank: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskScored:
     """A task's test set was judged without learning. `value` is in the task's metric, `score` is higher-is-better.
 
@@ -179,6 +196,7 @@ Event = (
     | ExpertSpawned
     | ExpertChosen
     | SubspaceGrown
+    | ParameterHeld
     | TaskScored
     | CheckpointSaved
     | RunFinished

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.protection import Protection
-from lifelong.subspace.report import Growth
+from lifelong.subspace.report import Growth, Kept, Report
 from lifelong.updates.attach import Handle
 
 
@@ -52,6 +52,20 @@ class Foundation:
         if self.heads_too:
             parts += [(f"heads.{name}", head) for name, head in self.assembly.heads.items()]
         return parts
+
+    def report(self) -> Report:
+        """What holds every parameter; empty where nothing is ever protected."""
+        if self.memory is None:
+            return Report(())
+        rows = list(self.memory.report().rows)
+        if not self.is_guarded:
+            rows = [replace(r, how="free", why="its only expert moves freely", rank=0, size=1) for r in rows]
+        if not self.heads_too:
+            for name, head in self.assembly.heads.items():
+                why = f"of {self.assembly.lane_of(name)} alone"
+                for parameter, p in head.named_parameters():
+                    rows.append(Kept(f"heads.{name}.{parameter}", tuple(p.shape), "per expert", why, 0, 1))
+        return Report(tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)

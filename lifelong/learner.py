@@ -40,6 +40,13 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Accountable(Protocol):
+    """A learner that can say what holds each of its parameters: what the record keeps of that as a run ends."""
+
+    def held(self) -> Sequence[Event]: ...
+
+
+@runtime_checkable
 class Watchful(Protocol):
     """A learner that looks out for shifts: what the record shows beside its detector's statistic."""
 

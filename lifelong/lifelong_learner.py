@@ -221,6 +221,9 @@ class LifelongLearner:
         """What a detector's statistic must exceed to be taken for a shift."""
         return self._pool.threshold
 
+    def held(self) -> Sequence[Event]:
+        return self._pool.held()
+
     def size(self) -> Size:
         return self._pool.size()
 

@@ -9,7 +9,7 @@ import torch
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import RunFinished, TaskEntered, TaskScored, Update
 from lifelong.experience import Prediction, Query
-from lifelong.learner import Learner
+from lifelong.learner import Accountable, Learner
 from lifelong.record.journal import Journal
 from lifelong.stream import Stream, Task
 
@@ -54,6 +54,8 @@ def live(
             save(step)
     if step != (promised := sum(part.steps for part in stream.segments)):
         raise ValueError(f"The stream {stream.name!r} promises {promised} experiences in its segments and gave {step}.")
+    for fact in learner.held() if isinstance(learner, Accountable) else ():
+        journal.note(step, fact)
     size = learner.size()
     journal.note(step, RunFinished(size.experts, size.parameters))
     journal.flush()

@@ -193,6 +193,10 @@ class Assembly(nn.Module):
         parts = [*self.encoders.values(), self.trunk, *heads]
         return [p for part in parts for p in part.parameters()]
 
+    def lane_of(self, head: str) -> str:
+        """The lane that a head serves, by the head's name."""
+        return self._head_keys[int(head)][0]
+
     def parts(self) -> dict[str, Any]:
         """Plain data from which `rebuild` makes the same parts again, with their weights."""
         return {"encoders": self._encoder_shapes, "heads": self._head_keys, "weights": self.state_dict()}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+from lifelong.events import ParameterHeld
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.expert import Expert, Foundation
 from lifelong.learner import Size
@@ -185,6 +186,14 @@ class Pool:
         if number < 0:
             return self.untrained(query.inputs, query.contract)
         return self.experts[number].answer(query.inputs, query.contract, query.task)
+
+    def held(self) -> list[ParameterHeld]:
+        """What holds the parameters of every network that protects some."""
+        return [
+            ParameterHeld(number, row.parameter, row.shape, row.how, row.why, row.rank, row.size)
+            for number, foundation in enumerate(self._foundations)
+            for row in foundation.report().rows
+        ]
 
     def size(self) -> Size:
         """Experts, and parameters of all foundations (the ancestor is made from a seed and counts for nothing)."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from toys import CONTRACT, batches
@@ -147,6 +149,26 @@ def test_a_lone_owner_moves_freely_and_a_shared_trunk_does_not():
             first.update(batch)
         moved = float((encoder.detach() - before).norm())
         assert (moved < 1e-5) if joined else (moved > 0.1)
+
+
+def test_what_holds_each_parameter_is_told():
+    up = Upbringing(Mlp(hidden=(16, 16)), FAST, share="always", subspace=Gpm(1.0, 1.0, samples=4))
+    pool = Pool(up, 0, "cpu")
+    first = pool.spawn(batches(1, 1))
+    first.update(batches(1, 1)[0])
+    first.consolidate(batches(1, 1))
+    alone = {fact.parameter: fact for fact in pool.held()}
+    assert {fact.how for fact in alone.values()} == {"free", "per expert"}
+    second = pool.spawn(batches(2, 1))
+    second.update(batches(2, 1)[0])
+    told = {fact.parameter: fact for fact in pool.held()}
+    assert set(told) == {name for name, _ in first.foundation.assembly.named_parameters()}
+    assert (told["trunk.0.weight"].how, told["trunk.0.weight"].rank) == ("protected", 4)
+    assert [told[f"heads.{k}.weight"].why for k in (0, 1)] == ["of expert-0 alone", "of expert-1 alone"]
+    weights = [fact for fact in told.values() if fact.how != "per expert"]
+    free = sum((1 - f.rank / f.size) * math.prod(f.shape) for f in weights) / sum(math.prod(f.shape) for f in weights)
+    assert first.foundation.report().left == pytest.approx(free)
+    assert Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), 0, "cpu").held() == []
 
 
 class Normed(Mlp):

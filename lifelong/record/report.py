@@ -18,7 +18,7 @@ from lifelong.record.sections import (
     score_section,
 )
 from lifelong.record.svg import drawing
-from lifelong.record.tables import config_section, notes_table
+from lifelong.record.tables import config_section, held_section, notes_table
 
 
 def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None = None) -> None:
@@ -48,6 +48,7 @@ def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None =
             prequential_section(run, reference),
             detector_section(run),
             rank_section(run),
+            held_section(run),
             html.section("What happened, in order", "The truth and what the learner decided.", notes_table(run)),
             config_section(run),
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
     Event,
     ExpertChosen,
     ExpertSpawned,
+    ParameterHeld,
     RolledBack,
     ShiftDetected,
     ShiftDismissed,
@@ -43,6 +46,27 @@ def notes_table(run: RecordedRun) -> str:
     if len(rows) > MOST_ROWS:
         rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
     return html.table(["step", "what"], rows[:MOST_ROWS], text=1) + rest
+
+
+def held_section(run: RecordedRun) -> str:
+    """What holds each parameter in the end; nothing where the learner protects none."""
+    held = [event for _, event in run.trace.all(ParameterHeld)]
+    if not held:
+        return ""
+    several = len({event.foundation for event in held}) > 1
+    rows = []
+    for event in held:
+        name = f"network {event.foundation}: {event.parameter}" if several else event.parameter
+        left = score(1.0 - event.rank / event.size, True) if event.how != "per expert" else "-"
+        ranks = f"{event.rank:g} of {count(event.size)}" if event.how == "protected" else "-"
+        rows.append([name, "x".join(map(str, event.shape)), event.how, ranks, left, event.why])
+    shared = [(1.0 - e.rank / e.size, math.prod(e.shape)) for e in held if e.how != "per expert"]
+    free = sum(left * n for left, n in shared) / max(1, sum(n for _, n in shared))
+    note = f"As the run ended. {score(free, True)} of what experts share was still free to learn."
+    head = ["parameter", "shape", "", "directions taken", "left", "why"]
+    return html.section(
+        "What holds each parameter", note, html.folded(f"{count(len(rows))} parameters", html.table(head, rows))
+    )
 
 
 def config_section(run: RecordedRun, name: str = "") -> str:

@@ -50,9 +50,12 @@ class Report:
 
     @property
     def left(self) -> float:
-        """Share (0..1) of all degrees of freedom, weighted by parameters, that is still free."""
-        counts = [_numel(row.shape) for row in self.rows]
-        return sum(row.left * n for row, n in zip(self.rows, counts, strict=True)) / max(1, sum(counts))
+        """Share (0..1) of all degrees of freedom, weighted by parameters, that is still free.
+
+        What belongs to one expert alone is not counted: the next one cannot have it.
+        """
+        counts = [(row.left, _numel(row.shape)) for row in self.rows if row.how != "per expert"]
+        return sum(left * n for left, n in counts) / max(1, sum(n for _, n in counts))
 
     def __str__(self) -> str:
         head = ("parameter", "shape", "", "rank", "left", "why")

@@ -13,6 +13,7 @@ from lifelong.events import (
     ExpertChosen,
     ExpertSpawned,
     Learned,
+    ParameterHeld,
     RolledBack,
     RunFinished,
     RunStarted,
@@ -112,6 +113,10 @@ def made_up_run(agent: str = "flagship", segments: str = "ABCAD", steps: int = 4
         add(start + steps, CheckpointSaved(f"checkpoints/step-{start + steps}.pt"))
     end = steps * len(truth)
     experts = len(set(owner.values()))
+    if clever:
+        add(end, ParameterHeld(0, "layers.0.weight", (100, 784), "protected", "Gpm", 196, 784))
+        add(end, ParameterHeld(0, "layers.0.bias", (100,), "frozen", "used by <relu>", 1, 1))
+        add(end, ParameterHeld(0, "head.weight", (10, 100), "per expert", "of expert-0 alone", 0, 1))
     add(end, RunFinished(experts, 89_610 * experts))
     return records
 
