@@ -21,7 +21,7 @@ from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import Factor, Projection, pack
 from lifelong.subspace.gpm import check_energy
 from lifelong.subspace.method import Site
-from lifelong.subspace.moments import FrequentDirections
+from lifelong.subspace.moments import Covariance, FrequentDirections
 from lifelong.subspace.use import Use
 
 
@@ -29,7 +29,8 @@ from lifelong.subspace.use import Use
 class Coso:
     """CoSO: directions that earlier gradients pointed in are shut (Cheng et al. 2025).
 
-    side: "output" as published, or "input"; sketch: its rows (the paper's r2); energy: share kept.
+    side: "output" as published, or "input"; sketch: its rows (the paper's r2), or half of the numbers that are kept for
+    each direction where a weight has few; energy: share kept.
 
     The defaults are those of ImageNet-R. Keepers want every gradient, so `attach` must have been called before the
     first task, and one batch been watched before that, which tells which weights there are.
@@ -60,7 +61,7 @@ class CosoKeeper:
         self._settings, self._site = settings, site
         self.size = site.size if settings.side == "input" else site.geometry.outputs
         self._bases = [Basis(self.size) for _ in range(site.geometry.groups)]
-        self._sketch: FrequentDirections | None = None
+        self._sketch: Covariance | FrequentDirections | None = None
 
     @property
     def rank(self) -> float:
@@ -75,7 +76,9 @@ class CosoKeeper:
         rows = rows.float()
         outside = torch.stack([basis.remove(group) for basis, group in zip(self._bases, rows, strict=True)])
         if self._sketch is None:
-            self._sketch = FrequentDirections(self._settings.sketch)
+            # Where the sketch has room for all second moments, these are exact, and cheaper.
+            exact = self.size <= 2 * self._settings.sketch
+            self._sketch = Covariance() if exact else FrequentDirections(self._settings.sketch)
         self._sketch.add(outside)
 
     def consolidate(self, weight: Tensor) -> float:

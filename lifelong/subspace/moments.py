@@ -118,20 +118,26 @@ class FrequentDirections:
         elif self._keep < 1.0:
             self._sketch, self._totals = self._sketch * self._keep**0.5, self._totals * self._keep
         self._totals = self._totals + rows.double().square().sum(dim=(1, 2))
-        for chunk in torch.split(rows, self._size, dim=1):
-            self._sketch = torch.cat([self._sketch, chunk], dim=1)
-            if self._sketch.shape[1] > 2 * self._size:
-                self._shrink()
+        # However many rows come at once, one decomposition is enough, and the fewer there are, the less is lost.
+        self._sketch = torch.cat([self._sketch, rows], dim=1)
+        if self._sketch.shape[1] > 2 * self._size:
+            self._shrink()
 
     def _shrink(self) -> None:
         assert self._sketch is not None
         wide = self._sketch.double()
-        # The Gram matrix of the buffer is small whatever D is; its eigenvectors lift to the right singular vectors.
-        values, vectors = torch.linalg.eigh(wide @ wide.transpose(1, 2))
-        values, vectors = values.flip(-1).clamp_min(0), vectors.flip(-1)
-        kept, edge = values[:, : self._size], values[:, self._size]
-        scale = ((kept - edge[:, None]).clamp_min(0) / kept.clamp_min(1e-300)).sqrt()
-        lifted = vectors[:, :, : self._size].transpose(1, 2) @ wide
+        if wide.shape[1] <= wide.shape[2]:
+            # The Gram matrix of few rows is small whatever D is; its eigenvectors lift to the right singular vectors.
+            values, left = torch.linalg.eigh(wide @ wide.transpose(1, 2))
+            values = values.flip(-1).clamp_min(0)
+            lifted = left.flip(-1)[:, :, : self._size].transpose(1, 2) @ wide
+        else:
+            values, right = torch.linalg.eigh(wide.transpose(1, 2) @ wide)
+            values = values.flip(-1).clamp_min(0)
+            lifted = values[:, : self._size, None].sqrt() * right.flip(-1)[:, :, : self._size].transpose(1, 2)
+        kept = values[:, : self._size]
+        edge = values[:, self._size : self._size + 1]
+        scale = ((kept - edge.sum(1, keepdim=True)).clamp_min(0) / kept.clamp_min(1e-300)).sqrt()
         self._sketch = (scale[:, :, None] * lifted).to(self._sketch.dtype)
 
     def moments(self) -> list[Moments]:
