@@ -3,7 +3,7 @@
 python -m benchmarks.images [--quick] [--json FILE] [--seeds N ...] [--energy SHARE]
 
 Tasks: MNIST digits 0-4 and 5-9 with 1,500 training images each, and five classes of a CIFAR-10 subset; all as 3x32x32,
-each with a head of its own that is known at judging. Settings were chosen on seed 100.
+each with a head of its own that is known at judging. Settings were chosen on seeds 100 and 101.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ NETWORKS: dict[str, Callable[[], Body]] = {
     "ResNet, GroupNorm": lambda: Body(ResNet(width=16, blocks=(1, 1, 1)), 64),
     "ViT": lambda: Body(Vit(image=32, patch=8, width=64, depth=3, heads=4), 64),
 }
-ENERGY = 0.97
+ENERGY = 0.98
 
 
 def methods(energy: float) -> dict[str, Method | None]:

@@ -208,7 +208,7 @@ class Expert:
             self._handle.detach()
             self._handle = None
         if memory is not None and self.foundation.is_guarded and self._optimizer is not None:
-            holds = memory.holds(self._optimizer, Wish(memory.form or "project", self._sync_every))
+            holds = memory.holds(self._optimizer, Wish(memory.form, self._sync_every, in_place=True))
             self._handle = Handle(self._optimizer, holds) if holds else None
 
     def prepare(self, contract: Contract, task: str | None) -> None:

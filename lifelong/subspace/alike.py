@@ -43,6 +43,18 @@ class Stack:
         values = self._geometry.tensor(matrix, self.anchors).to(self.anchors.dtype)
         torch._foreach_copy_(self.parameters, list(values.unbind()))
 
+    def gradients(self) -> Tensor:
+        """(L G, O, D), zeros for parameters that have none."""
+        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        return self._geometry.matrix(full(torch.stack(found)))
+
+    def put_gradients(self, matrix: Tensor) -> None:
+        """Set the gradients of parameters that have one."""
+        values = self._geometry.tensor(matrix, self.anchors).to(self.anchors.dtype).unbind()
+        pairs = [(p.grad, value) for p, value in zip(self.parameters, values, strict=True) if p.grad is not None]
+        if pairs:
+            torch._foreach_copy_([gradient for gradient, _ in pairs], [value for _, value in pairs])
+
     def take(self) -> None:
         """Begin anew from the parameters as they are."""
         torch.stack(self.parameters, out=self.anchors)
@@ -66,7 +78,7 @@ class AlikeHold:
         right = view.projection.right
         assert right is not None
         self._complement, self._hard = right.complement, right.hard
-        self._every, self._waiting = first.every, 0
+        self._every, self._gradients, self._waiting = first.every, first.gradients, 0
         size = view.geometry.inputs
         weights = Stack([hold.weight for hold in holds], [hold.anchor for hold in holds], view.geometry)
         self._parts = [(weights, packed[:, :size].contiguous())]
@@ -77,8 +89,15 @@ class AlikeHold:
             stack = Stack([b for b, _ in biases], [anchor for _, anchor in biases], column)
             self._parts.append((stack, packed[:, size:].contiguous()))
 
+    @torch.no_grad()
     def before(self, optimizer: torch.optim.Optimizer) -> None:
-        pass
+        if not self._gradients or not any(p.grad is not None for stack, _ in self._parts for p in stack.parameters):
+            return
+        values = [stack.gradients() for stack, _ in self._parts]
+        inside = self._inside(values)
+        for (stack, columns), value in zip(self._parts, values, strict=True):
+            across = columns.transpose(1, 2)
+            stack.put_gradients(inside @ across if self._complement else value.baddbmm_(inside, across, alpha=-1))
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         self._waiting += 1
@@ -91,11 +110,7 @@ class AlikeHold:
             return
         self._waiting = 0
         values = [stack.now() for stack, _ in self._parts]
-        inside: Tensor | None = None
-        for (stack, columns), value in zip(self._parts, values, strict=True):
-            step = value - stack.origin()
-            inside = torch.bmm(step, columns) if inside is None else inside.baddbmm_(step, columns)
-        assert inside is not None
+        inside = self._inside([value - stack.origin() for (stack, _), value in zip(self._parts, values, strict=True)])
         for (stack, columns), value in zip(self._parts, values, strict=True):
             across = columns.transpose(1, 2)
             if self._complement:
@@ -105,6 +120,14 @@ class AlikeHold:
         if not self._hard:
             # Weakening twice is not weakening once: what was permitted is not judged again.
             self._take()
+
+    def _inside(self, matrices: Sequence[Tensor]) -> Tensor:
+        """(L G, O, K): steps, or gradients, of weights and of their biases, in the kept directions."""
+        inside: Tensor | None = None
+        for (_, columns), matrix in zip(self._parts, matrices, strict=True):
+            inside = torch.bmm(matrix, columns) if inside is None else inside.baddbmm_(matrix, columns)
+        assert inside is not None
+        return inside
 
     def _take(self) -> None:
         for stack, _ in self._parts:
@@ -142,7 +165,8 @@ class AlikeHold:
         self.restore(state["holds"])
 
     def describe(self) -> str:
-        return f"project every {self._every}, {len(self._parts[0][0].parameters)} weights together"
+        gradients = "gradients and " if self._gradients else ""
+        return f"{gradients}project every {self._every}, {len(self._parts[0][0].parameters)} weights together"
 
     def release(self) -> None:
         self.sync()
@@ -157,4 +181,5 @@ def kind(hold: SubspaceHold) -> tuple[object, ...] | None:
     if right is None or not right.columns.shape[2] or not alone or (bias is not None) != view.joint:
         return None
     types = (weight.dtype, None if bias is None else bias.dtype)
-    return (weight.shape, weight.device, types, view.geometry, right.complement, right.hard, hold.every)
+    same = (weight.shape, weight.device, types, view.geometry)
+    return (*same, right.complement, right.hard, hold.every, hold.gradients)

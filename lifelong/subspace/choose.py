@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lifelong.subspace.coordinates import CoordinateHold
-from lifelong.subspace.cost import FEWEST, Form, Layer, Machine, joins, plan, possible
+from lifelong.subspace.cost import FEWEST, FORMS, Form, Layer, Machine, joins, plan, possible
 from lifelong.subspace.factor import Coordinates, Span, free_columns
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.input_side import InputSideHold
@@ -24,15 +24,17 @@ class Wish:
     """What a caller asks for. form: None lets the cost model choose; every: steps between retractions, None likewise.
 
     rows: rows that a layer multiplies per step (batch, times positions), where they differ from what was watched.
+    in_place: the model's forward passes and the optimizer's parameters must stay what they are.
     """
 
     form: Form | None = None
     every: int | None = None
     rows: int | None = None
+    in_place: bool = False
 
     def __post_init__(self) -> None:
-        if self.form not in (None, "project", "input", "null"):
-            raise ValueError(f"form must be 'project', 'input', 'null' or None (chosen by cost), got {self.form!r}.")
+        if self.form is not None and self.form not in FORMS:
+            raise ValueError(f"form must be one of {', '.join(FORMS)}, or None (chosen by cost), got {self.form!r}.")
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1 step, got {self.every}.")
         if self.rows is not None and self.rows < 1:
@@ -63,12 +65,15 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     factor = projection.right
     simple = len(views) == 1 and factor is not None and projection.left is None
     group = next((g for g in optimizer.param_groups if any(p is weight for p in g["params"])), None)
+    kind = type(optimizer).__name__
+    divides, shown = kind not in ("SGD", "ASGD"), kind != "LBFGS"
     if not simple or factor is None or group is None:
-        return SubspaceHold(weight, candidate.bias, views, wish.every or 1)
+        return SubspaceHold(
+            weight, candidate.bias, views, wish.every or 1, divides and shown and wish.form != "project"
+        )
     geometry = views[0].geometry
     machine = Machine.of(weight.device)
     shared = candidate.alike >= FEWEST and joins(weight.numel(), 0, 0, machine)
-    kind = type(optimizer).__name__
     decays = group.get("weight_decay", 0.0) != 0.0
     passes = PASSES.get(kind, 14.0) + (2.0 if group.get("momentum", 0.0) else 0.0)
     layer = Layer(
@@ -79,8 +84,10 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         complement=factor.complement,
         passes=passes,
         linear=kind == "SGD" and not decays,
+        divides=divides,
         # A weakened step must be weakened once: only movement itself can be held then.
-        plain=factor.hard and _is_plain(candidate, optimizer, group),
+        plain=factor.hard and not wish.in_place and _is_plain(candidate, optimizer, group),
+        shown=shown,
         alike=candidate.alike if shared else 1,
     )
     if wish.form == "null" and factor.hard and "null" not in possible(layer):
@@ -88,7 +95,7 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     chosen = plan(layer, machine, wish.form)
     if chosen.form == "null" and candidate.layer is not None:
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
-    held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every)
+    held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every, chosen.form == "gradient")
     if chosen.form == "input" and candidate.layer is not None:
         return InputSideHold(candidate.layer, held, factor)
     return held

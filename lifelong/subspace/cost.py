@@ -1,7 +1,12 @@
 """Which way of holding a weight to its subspace is cheapest, and how often it has to be retracted to stay cheap.
 
 Flops of the forms for a (O, D) weight with K kept columns and B rows per step (a plain step: 6 B O D):
-project: 4 O D K per retraction; input-side: 4 B D K; null space: 4 B O D + 4 B D K + 6 B O K instead of 6 B O D.
+project: 4 O D K per retraction; gradient: the same at every step, beside retractions; input-side: 4 B D K, beside
+retractions; null space: 4 B O D + 4 B D K + 6 B O K instead of 6 B O D.
+
+Where moments divide steps (Adam and its like), retractions alone learn badly, and worse the more seldom they come: the
+moments count gradients that are then taken out. So such an optimizer is always shown permitted gradients alone, by the
+cheapest of the other three.
 """
 
 from __future__ import annotations
@@ -12,8 +17,8 @@ from typing import Literal
 
 import torch
 
-Form = Literal["project", "input", "null"]
-FORMS: tuple[Form, ...] = ("project", "input", "null")
+Form = Literal["project", "gradient", "input", "null"]
+FORMS: tuple[Form, ...] = ("project", "gradient", "input", "null")
 
 OPERATIONS = 5
 """Operations of one retraction, each of which costs its launch, however small it is."""
@@ -51,9 +56,10 @@ class Layer:
     """What a decision needs: outputs, inputs, rows per step, kept columns, and whether the free side is what is kept.
 
     passes: times that the optimizer's step moves each weight through memory (SGD 3, with momentum 5, Adam 14);
-    linear: its step is a linear map of gradients, so that a projected gradient stays projected; plain: the weight is
-    used by one `nn.Linear` alone, whose forward pass can be replaced; alike: weights that share the
-    launches of a retraction.
+    linear: its step is a linear map of gradients, so that a projected gradient stays projected; divides: by moments of
+    them, or the like; plain: the weight is used by one `nn.Linear` alone, whose forward pass can be replaced; shown:
+    the gradients that a step begins with are those that it takes; alike: weights that share the launches of a
+    retraction.
     """
 
     outputs: int
@@ -63,7 +69,9 @@ class Layer:
     complement: bool
     passes: float
     linear: bool
+    divides: bool
     plain: bool
+    shown: bool = True
     alike: int = 1
 
 
@@ -76,7 +84,10 @@ class Plan:
 
 
 def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float = 0.1) -> Plan:
-    """The form that keeps the extra time of a step within `budget` of the plain step's, exact at every step if it can.
+    """The form that costs least, and how often to retract so that this stays within `budget` of a plain step's time.
+
+    For optimizers that divide by moments: of those that show them permitted gradients. For others: of those that are
+    exact at every step, if one stays within the budget.
 
     form: take this one, and choose only how often to retract. Raises ValueError for one that the layer does not allow.
     """
@@ -90,18 +101,28 @@ def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float
         # Weights that wait alike can be retracted together.
         patient = 2 ** math.ceil(math.log2(patient))
     patient = min(LONGEST, patient)
-    exact = [f for f in extra if f != "project" or patient == 1]
-    cheap = [f for f in exact if extra[f] <= budget * plain]
+    chosen = form if form is not None else _choose(layer, extra, plain, patient, budget)
+    # With SGD an input-side projection leaves rounding only: what it needs is a retraction now and then.
+    return Plan(chosen, LONGEST if chosen == "input" and layer.linear else patient)
+
+
+def _choose(layer: Layer, extra: dict[Form, float], plain: float, patient: int, budget: float) -> Form:
     projecting: Form = "project"
-    chosen = form if form is not None else min(cheap, key=lambda f: extra[f], default=projecting)
-    # An input-side projection leaves rounding only: what it needs is a retraction now and then.
-    return Plan(chosen, LONGEST if chosen == "input" else patient)
+    if layer.divides:
+        retraction = extra["project"] / patient
+        showing = {f: t if f == "null" else t + retraction for f, t in extra.items() if f != "project"}
+        return min(showing, key=showing.__getitem__, default=projecting)
+    exact: dict[Form, bool] = {"project": patient == 1, "input": layer.linear, "null": True}
+    cheap = {f: t for f, t in extra.items() if exact.get(f, False) and t <= budget * plain}
+    return min(cheap, key=cheap.__getitem__, default=projecting)
 
 
 def possible(layer: Layer) -> list[Form]:
     """The forms that this weight can be held by."""
     forms: list[Form] = ["project"]
-    if layer.plain and layer.linear:
+    if layer.shown:
+        forms.append("gradient")
+    if layer.plain:
         forms.append("input")
     if layer.plain and layer.complement:
         forms.append("null")
@@ -110,7 +131,8 @@ def possible(layer: Layer) -> list[Form]:
 
 _NEEDS = {
     "project": "nothing",
-    "input": "a weight of one nn.Linear alone and an optimizer that is linear in the gradient (SGD without decay)",
+    "gradient": "an optimizer that takes the gradients that are there, and does not make its own (LBFGS)",
+    "input": "a weight of one nn.Linear alone, and a method that shuts directions, and does not only weaken them",
     "null": "a method that shuts directions, and does not only weaken them",
 }
 
@@ -132,10 +154,11 @@ def plain_step(layer: Layer, machine: Machine) -> float:
 
 
 def held_step(layer: Layer, machine: Machine, form: Form) -> float:
-    """The same for a layer that is held; a projecting one is retracted at every step."""
+    """The same for a layer that is held, without retractions; a projecting one is retracted at every step."""
     o, d, b, k = layer.outputs, layer.inputs, layer.rows, layer.columns
-    if form == "project":
-        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + OPERATIONS / layer.alike * machine.overhead
+    if form in ("project", "gradient"):
+        operations = (OPERATIONS if form == "project" else 3) / layer.alike
+        work = 4 * o * d * k / machine.flops + 12 * o * d / machine.bytes + operations * machine.overhead
         return plain_step(layer, machine) + work
     if form == "input":
         return plain_step(layer, machine) + 4 * b * d * k / machine.flops + 8 * machine.overhead

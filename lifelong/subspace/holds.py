@@ -1,6 +1,7 @@
 """Holds a weight, and its bias, to projections of its step: exact after every sync, for any optimizer.
 
-Cost of a sync for a (O, D) weight and K kept columns: 4 O D K flops; K is at most D / 2, whatever is protected.
+Cost of a sync for a (O, D) weight and K kept columns: 4 O D K flops; K is at most D / 2, whatever is protected. With
+`gradients` as much again at every step, for optimizers that divide by moments of what they are shown.
 """
 
 from __future__ import annotations
@@ -33,20 +34,52 @@ class View:
 
 
 class SubspaceHold:
-    """Every `every` steps, takes out of the weight's movement what its projections do not permit."""
+    """Every `every` steps, takes out of the weight's movement what its projections do not permit.
 
-    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, views: Sequence[View], every: int = 1) -> None:
+    gradients: take it out of the gradients too, in place, before the optimizer sees them.
+    """
+
+    def __init__(
+        self,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        views: Sequence[View],
+        every: int = 1,
+        gradients: bool = False,
+    ) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}.")
-        self.weight, self.bias, self.every, self._waiting = weight, bias, every, 0
+        self.weight, self.bias, self.every, self.gradients, self._waiting = weight, bias, every, gradients, 0
         self.views = [view.to(weight) for view in views]
         self._hard = all(view.projection.hard for view in views)
         self._single = _single(self.views, weight)
         self.anchor = weight.detach().clone()
         self.bias_anchor = None if bias is None else bias.detach().clone()
 
+    @torch.no_grad()
     def before(self, optimizer: torch.optim.Optimizer) -> None:
-        pass
+        of_weight, of_bias = self.weight.grad, None if self.bias is None else self.bias.grad
+        if not self.gradients or (of_weight is None and of_bias is None):
+            return
+        if of_weight is not None and of_weight.is_sparse:
+            return
+        if self._single is not None and not self._single[1] and of_weight is not None and of_weight.is_contiguous():
+            factor, flat = self._single[0], of_weight.flatten(1)
+            kept = factor.columns[0]
+            if factor.complement:
+                torch.mm(flat @ kept, kept.T, out=flat)
+            else:
+                flat.addmm_(flat @ kept, kept.T, alpha=-1)
+            return
+        step = torch.zeros_like(self.weight) if of_weight is None else full(of_weight)
+        bias_step = None
+        if self.bias is not None:
+            bias_step = torch.zeros_like(self.bias) if of_bias is None else full(of_bias)
+        for view in self.views:
+            step, bias_step = permitted(view, step, bias_step)
+        for gradient, allowed in ((of_weight, step), (of_bias, bias_step)):
+            if gradient is not None and allowed is not None:
+                gradient.copy_(allowed)
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         self._waiting += 1
@@ -124,7 +157,7 @@ class SubspaceHold:
         self._waiting = state["waiting"]
 
     def describe(self) -> str:
-        return f"project every {self.every}"
+        return f"{'gradients and ' if self.gradients else ''}project every {self.every}"
 
     def release(self) -> None:
         self.sync()

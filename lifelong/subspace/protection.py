@@ -191,6 +191,8 @@ class Protection:
         # Only a model that is handed over whole may have its layers' forward passes replaced.
         linears = {} if subject.model is None else {weight: layer for _, weight, layer in subject.linears()}
         wish = wish if wish.form is not None else replace(wish, form=self._method.form)
+        if any(isinstance(account.keeper, PerTask) for account in self._ledger.kept()):
+            wish = replace(wish, in_place=True)
         named = subject.named()
         holds = holds_for(self._ledger, named, subject.made(), still, linears, optimizer, wish)
         if not self._method.feels:
@@ -228,8 +230,9 @@ class Protection:
         evaluation mode, and whenever its state or the optimizer's is saved; for anything else that reads the weights
         between steps, call `handle.sync()` before. every=1 is exact at all times.
 
-        Moments of earlier steps are forgotten: they belong to the task before. Every other feature of the optimizer,
-        schedules, clipping, accumulation and gradient scaling work as ever.
+        Moments of earlier steps are forgotten: they belong to the task before. Optimizers that divide by moments (Adam
+        and its like) are shown permitted gradients alone; with form="gradient" `p.grad` itself is projected as the step
+        begins. Schedules, clipping, accumulation and gradient scaling work as ever.
         """
         wish = Wish(form, every, rows)
         if form in ("input", "null") and any(isinstance(a.keeper, PerTask) for a in self._ledger.kept()):

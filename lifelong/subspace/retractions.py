@@ -26,7 +26,8 @@ class Retractions:
             self._units.append((places, members[0] if len(members) == 1 else AlikeHold(members)))
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
-        pass
+        for _, unit in self._units:
+            unit.before(optimizer)
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         for _, unit in self._units:

@@ -42,7 +42,7 @@ class Trgp:
     gpm: Gpm = Gpm()
     feels: ClassVar[bool] = False
     looks_ahead: ClassVar[bool] = True
-    form: ClassVar[Form | None] = "project"
+    form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold <= 1.0:

@@ -139,7 +139,7 @@ def test_coordinates_and_forms_are_exact_for_every_optimizer(layer: str, name: s
     assert world.change() < 1e-4
 
 
-@pytest.mark.parametrize("form", ["project", "input", "null"])
+@pytest.mark.parametrize("form", ["project", "gradient", "input", "null"])
 @pytest.mark.parametrize("bias", [False, True])
 def test_every_form_takes_the_same_steps_of_sgd(form: Form, bias: bool) -> None:
     layer = nn.Linear(20, 8, bias=bias)
@@ -162,7 +162,67 @@ def test_every_form_takes_the_same_steps_of_sgd(form: Form, bias: bool) -> None:
         assert torch.allclose(mine, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["project", "input", "null"])
+@pytest.mark.parametrize("form", ["gradient", "input"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_optimizer_that_divides_sees_permitted_gradients_alone(form: Form, bias: bool) -> None:
+    """Step by step as by hand: Adam on the projected gradient of a weight with its bias as a column, then projected."""
+    layer = nn.Linear(20, 8, bias=bias)
+    old, new, wanted = torch.randn(12, 20), torch.randn(32, 20), torch.randn(32, 8)
+    twin = copy.deepcopy(layer)
+    protection = Protection(layer, FULL)
+    protection.consolidate([old])
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+    protection.attach(optimizer, form, every=1)
+    seen = torch.cat([old, torch.ones(12, 1)], dim=1) if bias else old
+    taken = torch.linalg.qr(seen.double().T).Q.float()
+    size = 21 if bias else 20
+    joint = nn.Parameter(torch.cat([p.detach().reshape(8, -1) for p in twin.parameters()], dim=1))
+    start, by_hand = joint.detach().clone(), torch.optim.Adam([joint], lr=0.01)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.mse_loss(layer(new), wanted).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        by_hand.zero_grad()
+        F.mse_loss(F.linear(new, joint[:, :20], joint[:, 20] if bias else None), wanted).backward()  # type: ignore[no-untyped-call]
+        assert joint.grad is not None
+        with torch.no_grad():
+            joint.grad.sub_(joint.grad @ taken @ taken.T)
+            by_hand.step()
+            step = joint - start
+            joint.copy_(start + step - step @ taken @ taken.T)
+    ours = torch.cat([p.detach().reshape(8, -1) for p in layer.parameters()], dim=1)
+    assert float((ours - start).norm()) > 0.1
+    assert torch.allclose(ours, joint.detach(), atol=2e-4)
+    moments = torch.cat([optimizer.state[p]["exp_avg"].reshape(8, -1) for p in layer.parameters()], dim=1)
+    assert moments.shape[1] == size
+    assert float((moments @ taken).norm()) < 1e-4 * float(moments.norm())
+
+
+def test_what_is_free_is_learned_as_fast_as_if_it_were_alone() -> None:
+    """What strong protected inputs ask for must not make steps of free ones small, as where steps alone are held."""
+    inputs = 16 * torch.linalg.qr(torch.randn(256, 16)).Q * torch.tensor([10.0] * 10 + [1.0] * 6)
+    true = torch.randn(4, 16)
+    left = {}
+    for form in ("project", "gradient", "input", None):
+        layer = nn.Linear(16, 4, bias=False)
+        nn.init.zeros_(layer.weight)
+        protection = Protection(layer, FULL)
+        turned = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1))).Q
+        protection.consolidate([inputs * torch.tensor([1.0] * 10 + [0.0] * 6) @ turned])
+        optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+        handle = protection.attach(optimizer, form, every=16)  # type: ignore[arg-type]
+        for _ in range(192):
+            optimizer.zero_grad()
+            F.mse_loss(layer(inputs @ turned), inputs @ true.T).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        handle.sync()
+        learned = layer.weight.detach() @ turned.T
+        assert float(learned[:, :10].abs().max()) < 1e-4
+        left[form] = float((learned - true)[:, 10:].norm() / true[:, 10:].norm())
+    assert max(left["gradient"], left["input"], left[None]) < 0.6 * left["project"], left
+
+
+@pytest.mark.parametrize("form", ["project", "gradient", "input", "null"])
 def test_detach_undoes_everything_but_what_was_learned(form: Form) -> None:
     world = World("mostly taken")
     optimizer = torch.optim.SGD(world.layer.parameters(), lr=0.1)
@@ -252,7 +312,12 @@ def test_an_optimizer_with_a_list_of_its_own_is_refused_by_name() -> None:
 
 def test_forms_that_do_not_fit_are_refused_with_what_they_need() -> None:
     world = World("linear")
-    with pytest.raises(ValueError, match=r"form=.input. needs a weight of one nn\.Linear alone and an optimizer"):
+    with pytest.raises(ValueError, match=r"form=.gradient. needs an optimizer that takes the gradients that are there"):
+        world.keep(FULL).attach(torch.optim.LBFGS(world.layer.parameters()), "gradient")
+    with pytest.raises(ValueError, match=r"form must be one of project, gradient, input, null, or None .*got 'both'"):
+        world.keep(FULL).attach(adamw(world.layer.parameters()), "both")  # type: ignore[arg-type]
+    world = World("conv")
+    with pytest.raises(ValueError, match=r"form=.input. needs a weight of one nn\.Linear alone"):
         world.keep(FULL).attach(adamw(world.layer.parameters()), "input")
     with pytest.raises(ValueError, match="every must be at least 1 step, got 0"):
         world.keep(FULL).attach(adamw(world.layer.parameters()), every=0)

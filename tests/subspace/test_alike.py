@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lifelong.subspace import retractions
 from lifelong.subspace.choose import Wish
-from lifelong.subspace.cost import Machine, joins
+from lifelong.subspace.cost import Form, Machine, joins
 from lifelong.subspace.factor import Factor, Projection
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.holds import SubspaceHold, View
@@ -82,6 +82,8 @@ def never(weights: int, columns: int, widest: int, machine: Machine) -> bool:
 class Life:
     """A network that has a past, in training on something else."""
 
+    form: Form = "project"
+
     def __init__(self, network: str, method: Method, optimizer: str, every: int, dtype: torch.dtype = torch.float32):
         torch.manual_seed(7)
         make, shape = NETWORKS[network]
@@ -97,7 +99,7 @@ class Life:
 
     def attach(self) -> Handle:
         # Nothing else looks after it here, so that it is met in the middle of an interval too.
-        return Handle(self.optimizer, self.protection.holds(self.optimizer, Wish("project", self.every)))
+        return Handle(self.optimizer, self.protection.holds(self.optimizer, Wish(self.form, self.every)))
 
     def train(self, steps: int = 30) -> None:
         self.net.train()
@@ -147,6 +149,29 @@ def test_together_and_alone_are_the_same(
     assert torch.allclose(one, other, atol=1e-9, rtol=0)
     one, other = told_twice(monkeypatch, Life.train, network, METHODS[method], optimizer, every)
     assert torch.allclose(one, other, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("network", ["MLP", "ViT"])
+def test_gradients_of_weights_together_and_alone_are_the_same(
+    network: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Life, "form", "gradient")
+    one, other = told_twice(monkeypatch, some_without, network, METHODS[method], "Adam", 5, torch.float64)
+    assert torch.allclose(one, other, atol=1e-9, rtol=0)
+
+
+def some_without(life: Life) -> None:
+    """A weight that had no part in a loss has no gradient, and gets none."""
+    life.train(7)
+    asleep = [p for p in life.net.parameters() if p.dim() == 2][1]
+    asleep.requires_grad_(False)
+    life.optimizer.zero_grad()
+    life.net(life.batches[0]).square().mean().backward()
+    life.optimizer.step()
+    assert asleep.grad is None
+    asleep.requires_grad_(True)
+    life.train(7)
 
 
 @pytest.mark.parametrize("method", METHODS)
