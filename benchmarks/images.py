@@ -1,6 +1,6 @@
 """Three tasks of real images, boundaries given: a ResNet with GroupNorm, a ViT and an MLP, protected and fine-tuned.
 
-python -m benchmarks.images [--quick] [--json FILE] [--seeds N ...] [--energy SHARE]
+python -m benchmarks.images [--quick] [--json FILE] [--seeds N ...] [--energy SHARE] [--only METHOD ...]
 
 Tasks: MNIST digits 0-4 and 5-9 with 1,500 training images each, and five classes of a CIFAR-10 subset; all as 3x32x32,
 each with a head of its own that is known at judging. Settings were chosen on seeds 100 and 101.
@@ -131,6 +131,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     made.add_argument("--energy", type=float, default=ENERGY, help="share of what tasks use that is protected")
+    made.add_argument("--only", nargs="+", metavar="METHOD", help="these methods alone")
     options = made.parse_args()
     folder = data_folder()
     if folder is None:
@@ -140,6 +141,8 @@ def main() -> None:
     table = Table("network", "method", "seed", "ACC %", "BWT %", "learning %", "last task %")
     for name, make in NETWORKS.items():
         for method, settings in methods(options.energy).items():
+            if options.only is not None and method not in options.only:
+                continue
             for seed in [0] if options.quick else options.seeds:
                 matrix = live(make, settings, tasks, seed, 2 if options.quick else EPOCHS)
                 values = (acc(matrix), bwt(matrix), learning_accuracy(matrix), float(matrix.scores[-1, -1]))
