@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lifelong.subspace.method import Keeper, Site
+from lifelong.updates.hold import Onlooker
 
 
-class FeelHold:
+class FeelHold(Onlooker):
     """Holds nothing: just before a step it gives each keeper the gradient of its weight, and its bias as a column."""
 
     def __init__(self, keepers: Sequence[tuple[Keeper, Site, nn.Parameter, nn.Parameter | None]]) -> None:
@@ -23,29 +23,5 @@ class FeelHold:
             if weight.grad is not None:
                 keeper.feel(site.joint(weight.grad, None if bias is None else bias.grad))
 
-    def after(self, optimizer: torch.optim.Optimizer) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
-
-    def rebase(self) -> None:
-        pass
-
-    def rewound(self) -> None:
-        pass
-
-    def tensors(self) -> list[Tensor]:
-        return []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
-
     def describe(self) -> str:
         return "feels gradients"
-
-    def release(self) -> None:
-        pass

@@ -129,12 +129,8 @@ class RuleHold:
         self.sync()
 
 
-class StillModules:
-    """Keeps modules in evaluation mode, in training too, with the running statistics that they have."""
-
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        # First of all: a hook of somebody else may ask for the mode.
-        self._hooks = [module.register_forward_pre_hook(_still, prepend=True) for module in modules]
+class Onlooker:
+    """A hold that holds no tensor: a base for those that only need to know when steps are made, or to let go."""
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
         pass
@@ -159,6 +155,17 @@ class StillModules:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pass
+
+    def release(self) -> None:
+        pass
+
+
+class StillModules(Onlooker):
+    """Keeps modules in evaluation mode, in training too, with the running statistics that they have."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        # First of all: a hook of somebody else may ask for the mode.
+        self._hooks = [module.register_forward_pre_hook(_still, prepend=True) for module in modules]
 
     def describe(self) -> str:
         return "kept in evaluation mode"

@@ -6,7 +6,7 @@ A layer has learned inputs from a low-dimensional subspace; then it takes 200 st
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -24,6 +24,8 @@ from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
 from lifelong.subspace.protection import Protection
 from lifelong.subspace.sgp import Sgp
+
+pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
 
 FULL = Gpm(energy=1.0, first_energy=None)
 STREAMED = Gpm(energy=1.0, first_energy=None, samples=None)
@@ -59,16 +61,6 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "conv": (lambda: nn.Conv2d(8, 10, 3, padding=1), (8, 3, 3), 2),
     "grouped conv": (lambda: nn.Conv1d(16, 8, 3, groups=2), (16, 4), 4),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
 
 
 class World:

@@ -7,7 +7,7 @@ relative to them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 import torch
@@ -19,6 +19,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, SparseAdam
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.protection import Protection
 
+pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
+
 FULL = Gpm(energy=1.0, first_energy=None)
 Make = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -27,16 +29,6 @@ OPTIMIZERS: Mapping[str, Make] = {
     "Adam": lambda p: Adam(p, lr=0.01),
     "AdamW": lambda p: AdamW(p, lr=0.01, weight_decay=0.1),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
 
 
 def weight_normed() -> nn.Module:

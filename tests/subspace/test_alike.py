@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -21,6 +21,8 @@ from lifelong.subspace.retractions import Retractions
 from lifelong.subspace.sgp import Sgp
 from lifelong.subspace.use import Geometry
 from lifelong.updates.attach import Handle
+
+pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
 
 METHODS: dict[str, Method] = {
     "GPM": Gpm(energy=0.9, first_energy=None),
@@ -59,16 +61,6 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "CNN": (cnn, (3, 8, 8)),
 }
 Joins = Callable[[int, int, int, Machine], bool]
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
 
 
 def always(weights: int, columns: int, widest: int, machine: Machine) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.protection import Protection
 from lifelong.subspace.trgp import Trgp, TrgpKeeper, TrustRegion
+
+pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
 
 FULL = Gpm(energy=1.0, first_energy=None)
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
@@ -25,16 +27,6 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]]
     "SGD": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
     "AdamW": lambda p: torch.optim.AdamW(p, lr=5e-3, weight_decay=0.1),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_a_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
 
 
 class Life:
