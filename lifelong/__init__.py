@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lifelong.subspace.osft import Osft as Osft
     from lifelong.subspace.owm import Owm as Owm
     from lifelong.subspace.protection import Protection as Protection
+    from lifelong.subspace.ridge import Ridge as Ridge
     from lifelong.subspace.sgp import Sgp as Sgp
     from lifelong.subspace.trgp import Trgp as Trgp
     from lifelong.updates.attach import attach as attach
@@ -68,6 +69,7 @@ _HOMES = {
     "subspace.osft": ("Osft",),
     "subspace.owm": ("Owm",),
     "subspace.protection": ("Protection",),
+    "subspace.ridge": ("Ridge",),
     "subspace.sgp": ("Sgp",),
     "subspace.trgp": ("Trgp",),
     "updates.attach": ("attach",),

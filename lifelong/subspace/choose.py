@@ -97,7 +97,7 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
     held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every, chosen.form == "gradient")
     if chosen.form == "input" and candidate.layer is not None:
-        return InputSideHold(candidate.layer, held, factor)
+        return InputSideHold(candidate.layer, held, factor, divides)
     return held
 
 

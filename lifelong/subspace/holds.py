@@ -56,12 +56,15 @@ class SubspaceHold:
         self.anchor = weight.detach().clone()
         self.bias_anchor = None if bias is None else bias.detach().clone()
 
-    @torch.no_grad()
     def before(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.gradients:
+            self.sift()
+
+    @torch.no_grad()
+    def sift(self) -> None:
+        """Leave of the gradients what is permitted."""
         of_weight, of_bias = self.weight.grad, None if self.bias is None else self.bias.grad
-        if not self.gradients or (of_weight is None and of_bias is None):
-            return
-        if of_weight is not None and of_weight.is_sparse:
+        if (of_weight is None and of_bias is None) or (of_weight is not None and of_weight.is_sparse):
             return
         if self._single is not None and not self._single[1] and of_weight is not None and of_weight.is_contiguous():
             factor, flat = self._single[0], of_weight.flatten(1)

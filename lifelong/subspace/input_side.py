@@ -17,10 +17,13 @@ from lifelong.subspace.holds import SubspaceHold
 
 
 class InputSideHold:
-    """A `SubspaceHold` whose layer makes permitted gradients, so that it seldom has anything to take out."""
+    """A `SubspaceHold` whose layer makes permitted gradients, so that it seldom has anything to take out.
 
-    def __init__(self, layer: nn.Linear, hold: SubspaceHold, factor: Factor) -> None:
-        self._layer, self._hold = layer, hold
+    divides: the optimizer must see no others. Under autocast the layer is left alone, so they are sifted afterwards.
+    """
+
+    def __init__(self, layer: nn.Linear, hold: SubspaceHold, factor: Factor, divides: bool = False) -> None:
+        self._layer, self._hold, self._divides, self._unsifted = layer, hold, divides, False
         columns, complement = factor.columns[0], factor.complement
         kept, constant = columns[: layer.in_features], columns[layer.in_features :]
         # A bias that is protected with its weight is one more input, which is always one.
@@ -28,13 +31,16 @@ class InputSideHold:
 
         def forward(inputs: Tensor) -> Tensor:
             if torch.is_autocast_enabled(inputs.device.type) or not torch.is_grad_enabled():
+                self._unsifted |= torch.is_grad_enabled()
                 return F.linear(inputs, layer.weight, layer.bias)
             return _Linear.apply(inputs, layer.weight, layer.bias, kept, joint, complement)  # type: ignore[no-any-return,no-untyped-call]
 
         layer.__dict__["forward"] = forward
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
-        self._hold.before(optimizer)
+        if self._divides and self._unsifted:
+            self._hold.sift()
+        self._unsifted = False
 
     def after(self, optimizer: torch.optim.Optimizer) -> None:
         self._hold.after(optimizer)

@@ -15,6 +15,7 @@ from lifelong.subspace.method import Method
 from lifelong.subspace.null_space import NullSpace
 from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
+from lifelong.subspace.ridge import Ridge
 from lifelong.subspace.sgp import Sgp
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
@@ -175,7 +176,7 @@ def test_settings_out_of_range_are_refused_when_the_agent_is_made(setting):
             agent(**setting)
 
 
-@pytest.mark.parametrize("subspace", [Sgp(), NullSpace(), Owm(), Osft()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("subspace", [Sgp(), NullSpace(), Owm(), Ridge(), Osft()], ids=lambda m: type(m).__name__)
 def test_one_network_forgets_less_under_every_method(subspace: Method):
     stream = toy_stream()
     plain = run(stream, Finetune(NETWORK), evaluation=ENDS).summary

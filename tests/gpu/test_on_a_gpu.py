@@ -89,7 +89,7 @@ def test_weights_of_one_shape_are_held_together_as_alone_and_no_step_makes_the_h
     assert torch.allclose(ends[0], ends[1], atol=rounding, rtol=rounding)
 
 
-@pytest.mark.parametrize("form", [None, "project", "null"])
+@pytest.mark.parametrize("form", [None, "project", "gradient", "input", "null"])
 @pytest.mark.parametrize("fused", [False, True])
 def test_old_outputs_stay_on_a_gpu_and_no_step_makes_the_host_wait(form, fused):
     torch.manual_seed(0)

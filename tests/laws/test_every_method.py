@@ -23,6 +23,7 @@ from lifelong.subspace.null_space import NullSpace
 from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
 from lifelong.subspace.protection import Protection
+from lifelong.subspace.ridge import Ridge
 from lifelong.subspace.sgp import Sgp
 
 pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
@@ -38,6 +39,7 @@ EXACT: dict[str, tuple[Method, Form | None]] = {
     "Adam-NSCL": (Nscl(), None),
     "Adam-NSCL, shrinking": (Nscl(shrinks=True), None),
     "OWM, hardly any ridge": (Owm(alpha=1e-9), None),
+    "hardly any ridge": (Ridge(1e-9), None),
     "null space": (NullSpace(FULL), None),
     "InfLoRA": (InfLora(rank=6, gpm=FULL), None),
 }
@@ -152,6 +154,24 @@ def test_every_form_takes_the_same_steps_of_sgd(form: Form, bias: bool) -> None:
     assert (ends[0].weight - layer.weight).norm() > 0.1
     for mine, theirs in zip(ends[0].parameters(), ends[1].parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["gradient", "input"])
+def test_under_autocast_too_moments_are_of_permitted_gradients(form: Form) -> None:
+    layer, old, new = nn.Linear(20, 8), torch.randn(12, 20), torch.randn(32, 20)
+    protection = Protection(layer, FULL)
+    protection.consolidate([old])
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+    protection.attach(optimizer, form)
+    for _ in range(5):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = (layer(new) - 1).square().mean()
+        loss.backward()
+        optimizer.step()
+    taken = torch.linalg.qr(torch.cat([old, torch.ones(12, 1)], dim=1).T).Q
+    moments = torch.cat([optimizer.state[p]["exp_avg"].reshape(8, -1) for p in layer.parameters()], dim=1)
+    assert 0 < float((moments @ taken).norm()) < 1e-4 * float(moments.norm())
 
 
 @pytest.mark.parametrize("form", ["gradient", "input"])
@@ -317,7 +337,8 @@ def test_forms_that_do_not_fit_are_refused_with_what_they_need() -> None:
 
 def test_soft_methods_lie_between_nothing_and_everything() -> None:
     changes = {}
-    for name, method in (("none", None), ("sgp", Sgp(alpha=1.0)), ("owm", Owm(alpha=10.0)), ("osft", Osft())):
+    soft = {"sgp": Sgp(alpha=1.0), "owm": Owm(alpha=10.0), "ridge": Ridge(1.0), "osft": Osft()}
+    for name, method in (("none", None), *soft.items()):
         torch.manual_seed(3)
         world = World("linear")
         optimizer = torch.optim.SGD(world.layer.parameters(), lr=0.05)
@@ -325,7 +346,7 @@ def test_soft_methods_lie_between_nothing_and_everything() -> None:
             world.keep(method).attach(optimizer)
         world.train(optimizer)
         changes[name] = world.change()
-    assert all(1e-3 < changes[name] < 0.9 * changes["none"] for name in ("sgp", "owm", "osft"))
+    assert all(1e-3 < changes[name] < 0.9 * changes["none"] for name in soft)
 
 
 @pytest.mark.parametrize("side", ["input", "output"])

@@ -20,6 +20,7 @@ from lifelong.subspace.o_lora import OLora
 from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
 from lifelong.subspace.protection import Protection
+from lifelong.subspace.ridge import Ridge
 from lifelong.subspace.sgp import Sgp
 
 
@@ -76,6 +77,22 @@ def test_owm_is_the_recursion_of_its_authors() -> None:
         k = p @ x / (alpha + x @ p @ x)
         p = p - torch.outer(k, x @ p)
     assert torch.allclose(operator(keeper.projection(), 12), p, atol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [None, 200])
+@pytest.mark.parametrize("size", [20, 90])
+def test_a_ridge_is_its_closed_form_whatever_the_scale_of_a_task(size: int, samples: int | None) -> None:
+    data = [spectrum(60, size) for _ in range(3)]
+    keeper = kept(Ridge(0.3, samples), nn.Linear(size, 3, bias=False), *data)
+    total = sum(size * part.double().T @ part.double() / part.double().square().sum() for part in data)
+    assert torch.is_tensor(total)
+    wanted = 0.3 * torch.linalg.inv(total + 0.3 * torch.eye(size))
+    p = operator(keeper.projection(), size)
+    assert torch.allclose(p, wanted, atol=1e-5)
+    scaled = kept(Ridge(0.3, samples), nn.Linear(size, 3, bias=False), data[0], 100.0 * data[1], 0.01 * data[2])
+    assert torch.allclose(operator(scaled.projection(), size), p, atol=1e-5)
+    # Its promise: what a movement does to old outputs is bounded by the ridge, in every direction.
+    assert float(torch.linalg.eigvalsh(p @ total @ p).max()) <= 0.3 / 4 + 1e-6
 
 
 @pytest.mark.parametrize("tasks", [1, 2])
@@ -181,7 +198,7 @@ def test_a_weighted_factor_is_the_same_in_both_forms(rank: int, thinner: bool) -
     assert not factor.hard
 
 
-METHODS: list[Method] = [Gpm(), Sgp(), Nscl(), Owm(), Osft(), NullSpace(), InfLora(rank=2), Coso(side="input")]
+METHODS: list[Method] = [Gpm(), Sgp(), Nscl(), Owm(), Ridge(), Osft(), NullSpace(), InfLora(rank=2), Coso(side="input")]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
@@ -214,6 +231,8 @@ BAD: list[tuple[type, dict[str, object], str]] = [
     (Sgp, {"energy": 0.0}, r"energy must be in \(0, 1\], got 0.0"),
     (Nscl, {"spread": 0.5}, "spread must be at least 1, .*got 0.5"),
     (Owm, {"alpha": 0.0}, "alpha must be positive, got 0.0"),
+    (Ridge, {"ridge": 0.0}, "ridge must be positive, got 0.0"),
+    (Ridge, {"samples": 0}, "samples must be at least 1, or None .*got 0"),
     (Osft, {"least": 0.9}, "0 <= least <= most <= 1, got least=0.9, most=0.8"),
     (Osft, {"samples": 0}, "samples must be at least 1, got 0"),
     (InfLora, {"rank": 0}, "rank must be at least 1, got 0"),
