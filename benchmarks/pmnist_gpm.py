@@ -34,6 +34,7 @@ from lifelong.subspace.o_lora import OLora
 from lifelong.subspace.osft import Osft
 from lifelong.subspace.owm import Owm
 from lifelong.subspace.protection import Protection
+from lifelong.subspace.ridge import Ridge
 from lifelong.subspace.sgp import Sgp
 from lifelong.subspace.trgp import Trgp
 from lifelong_envs.supervised.data.idx import Idx
@@ -74,7 +75,8 @@ VARIANTS = (
     Variant("SGP, 1000 samples", Sgp(alpha=10.0, samples=1000), published),
     Variant("null space, Adam", NullSpace(MORE), adam),
     Variant("Adam-NSCL", Nscl(), adam, chunk=10),
-    Variant("OWM", Owm(alpha=0.1), published, chunk=10),
+    Variant("OWM, alpha 10", Owm(alpha=10.0), published, chunk=10),
+    Variant("ridge", Ridge(), published),
     Variant("OSFT", Osft(), published),
     Variant("CoSO, output side", Coso(side="output", sketch=60), adam),
     Variant("CoSO, input side", Coso(side="input", sketch=60), adam),
@@ -82,7 +84,7 @@ VARIANTS = (
     Variant("O-LoRA, rank 30", OLora(rank=30), adam),
     Variant("TRGP, task told", Trgp(threshold=0.2, gpm=GPM), published),
 )
-"""GPM has its authors' settings, SGP's and those with Adam were chosen on seed 100; the others are as they come."""
+"""GPM has its authors' settings; those of SGP, OWM, the ridge and what has Adam were chosen on seed 100."""
 
 
 @dataclass(slots=True)
