@@ -8,7 +8,7 @@ whenever `sync` has just run and costs 1/every as much.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -131,14 +131,18 @@ class Handle:
         self._hooks = []
 
 
-@contextmanager
-def _exactly(devices: Iterable[str]) -> Iterator[None]:
+def _exactly(devices: Iterable[str]) -> AbstractContextManager[object]:
     """Inside, a caller's autocast makes no product in half precision: it is for the model, not for its steps."""
-    with ExitStack() as stack:
-        for device in devices:
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        yield
+    casting = [device for device in devices if torch.is_autocast_enabled(device)]
+    if not casting:
+        return _AS_IT_IS
+    stack = ExitStack()
+    for device in casting:
+        stack.enter_context(torch.autocast(device, enabled=False))
+    return stack
+
+
+_AS_IT_IS = nullcontext()
 
 
 def attach(optimizer: torch.optim.Optimizer, guards: Sequence[Guard], every: int = 1) -> Handle:
