@@ -26,6 +26,9 @@ OPERATIONS = 5
 FEWEST = 3
 """Weights that are worth a retraction together: two take as long as one after the other."""
 
+SHOWN_BUDGET = 0.03
+"""Share of a step for retractions where gradients are permitted ones already: little is left to be taken out."""
+
 LONGEST = 64
 """Most steps between two retractions: what waits longer is taken out of a network that has learned to lean on it."""
 
@@ -86,8 +89,8 @@ class Plan:
 def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float = 0.1) -> Plan:
     """The form that costs least, and how often to retract so that this stays within `budget` of a plain step's time.
 
-    For optimizers that divide by moments: of those that show them permitted gradients. For others: of those that are
-    exact at every step, if one stays within the budget.
+    For optimizers that divide by moments: of those that show them permitted gradients, with few retractions. For
+    others: of those that are exact at every step, if one stays within the budget.
 
     form: take this one, and choose only how often to retract. Raises ValueError for one that the layer does not allow.
     """
@@ -96,25 +99,33 @@ def plan(layer: Layer, machine: Machine, form: Form | None = None, budget: float
         raise ValueError(f"form={form!r} needs {_NEEDS[form]}; this weight can be held by {others}.")
     plain = plain_step(layer, machine)
     extra = {f: held_step(layer, machine, f) - plain for f in possible(layer)}
-    patient = max(1, math.ceil(extra["project"] / (budget * plain)))
+    seldom, often = (_patience(layer, extra["project"], share * plain) for share in (SHOWN_BUDGET, budget))
+    fitting: dict[Form, float]
+    if form is None and layer.divides:
+        retraction = extra["project"] / seldom
+        fitting = {f: t if f == "null" else t + retraction for f, t in extra.items() if f != "project"}
+        form = _cheapest(fitting)
+    elif form is None:
+        exact: dict[Form, bool] = {"project": often == 1, "input": layer.linear, "null": True}
+        fitting = {f: t for f, t in extra.items() if exact.get(f, False) and t <= budget * plain}
+        form = _cheapest(fitting)
+    if form == "input" and layer.linear:
+        # With SGD an input-side projection leaves rounding only: what it needs is a retraction now and then.
+        return Plan("input", LONGEST)
+    return Plan(form, seldom if form in ("gradient", "input") else often)
+
+
+def _cheapest(costs: dict[Form, float]) -> Form:
+    return min(costs, key=lambda form: costs[form]) if costs else "project"
+
+
+def _patience(layer: Layer, retraction: float, budget: float) -> int:
+    """Steps between two retractions of so many seconds, so that each step pays no more than the budget for them."""
+    steps = max(1, math.ceil(retraction / budget))
     if layer.alike > 1:
         # Weights that wait alike can be retracted together.
-        patient = 2 ** math.ceil(math.log2(patient))
-    patient = min(LONGEST, patient)
-    chosen = form if form is not None else _choose(layer, extra, plain, patient, budget)
-    # With SGD an input-side projection leaves rounding only: what it needs is a retraction now and then.
-    return Plan(chosen, LONGEST if chosen == "input" and layer.linear else patient)
-
-
-def _choose(layer: Layer, extra: dict[Form, float], plain: float, patient: int, budget: float) -> Form:
-    projecting: Form = "project"
-    if layer.divides:
-        retraction = extra["project"] / patient
-        showing = {f: t if f == "null" else t + retraction for f, t in extra.items() if f != "project"}
-        return min(showing, key=showing.__getitem__, default=projecting)
-    exact: dict[Form, bool] = {"project": patient == 1, "input": layer.linear, "null": True}
-    cheap = {f: t for f, t in extra.items() if exact.get(f, False) and t <= budget * plain}
-    return min(cheap, key=cheap.__getitem__, default=projecting)
+        steps = 2 ** math.ceil(math.log2(steps))
+    return min(LONGEST, steps)
 
 
 def possible(layer: Layer) -> list[Form]:
