@@ -66,10 +66,12 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     simple = len(views) == 1 and factor is not None and projection.left is None
     group = next((g for g in optimizer.param_groups if any(p is weight for p in g["params"])), None)
     kind = type(optimizer).__name__
-    divides, shown = kind not in ("SGD", "ASGD"), kind != "LBFGS"
+    divides = kind not in ("SGD", "ASGD")
+    # Its picture of the curvature is made of gradients and steps, which must be of the same directions.
+    curved = kind == "LBFGS"
     if not simple or factor is None or group is None:
         return SubspaceHold(
-            weight, candidate.bias, views, wish.every or 1, divides and shown and wish.form != "project"
+            weight, candidate.bias, views, wish.every or 1, curved or (divides and wish.form != "project")
         )
     geometry = views[0].geometry
     machine = Machine.of(weight.device)
@@ -87,7 +89,6 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
         divides=divides,
         # A weakened step must be weakened once: only movement itself can be held then.
         plain=factor.hard and not wish.in_place and _is_plain(candidate, optimizer, group),
-        shown=shown,
         alike=candidate.alike if shared else 1,
     )
     if wish.form == "null" and factor.hard and "null" not in possible(layer):
@@ -95,7 +96,7 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     chosen = plan(layer, machine, wish.form)
     if chosen.form == "null" and candidate.layer is not None:
         return NullSpaceHold(candidate.layer, factor.columns[0], optimizer)
-    held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every, chosen.form == "gradient")
+    held = SubspaceHold(weight, candidate.bias, views, wish.every or chosen.every, curved or chosen.form == "gradient")
     if chosen.form == "input" and candidate.layer is not None:
         return InputSideHold(candidate.layer, held, factor, divides)
     return held

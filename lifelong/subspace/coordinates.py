@@ -29,7 +29,7 @@ class CoordinateHold:
         bias: nn.Parameter | None,
         geometry: Geometry,
         coordinates: Coordinates,
-        optimizer: object,
+        optimizer: torch.optim.Optimizer,
     ) -> None:
         if type(optimizer).__name__ in WHOLE_MATRIX:
             raise ValueError(
@@ -37,7 +37,7 @@ class CoordinateHold:
                 "or take a method that projects, such as Gpm."
             )
         self._weight, self._bias, self._geometry = weight, bias, geometry
-        self._coordinates = coordinates
+        self._coordinates, self._optimizer = coordinates, optimizer
         self._anchor = weight.detach().clone()
         self._bias_anchor = None if bias is None else bias.detach().clone()
         self._theta = nn.Parameter(coordinates.start(self._joint(weight.detach(), self._bias_anchor)))
@@ -128,7 +128,8 @@ class CoordinateHold:
         return self._coordinates.describe()
 
     def release(self) -> None:
-        pass
+        # Moments of coordinates have another shape than the weight, which is all that is left.
+        self._optimizer.state.pop(self._weight, None)
 
 
 def _find(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> tuple[list[Any], int] | None:

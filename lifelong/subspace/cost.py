@@ -60,9 +60,8 @@ class Layer:
 
     passes: times that the optimizer's step moves each weight through memory (SGD 3, with momentum 5, Adam 14);
     linear: its step is a linear map of gradients, so that a projected gradient stays projected; divides: by moments of
-    them, or the like; plain: the weight is used by one `nn.Linear` alone, whose forward pass can be replaced; shown:
-    the gradients that a step begins with are those that it takes; alike: weights that share the launches of a
-    retraction.
+    them, or the like; plain: the weight is used by one `nn.Linear` alone, whose forward pass can be replaced; alike:
+    weights that share the launches of a retraction.
     """
 
     outputs: int
@@ -74,7 +73,6 @@ class Layer:
     linear: bool
     divides: bool
     plain: bool
-    shown: bool = True
     alike: int = 1
 
 
@@ -130,9 +128,7 @@ def _patience(layer: Layer, retraction: float, budget: float) -> int:
 
 def possible(layer: Layer) -> list[Form]:
     """The forms that this weight can be held by."""
-    forms: list[Form] = ["project"]
-    if layer.shown:
-        forms.append("gradient")
+    forms: list[Form] = ["project", "gradient"]
     if layer.plain:
         forms.append("input")
     if layer.plain and layer.complement:
@@ -142,8 +138,9 @@ def possible(layer: Layer) -> list[Form]:
 
 _NEEDS = {
     "project": "nothing",
-    "gradient": "an optimizer that takes the gradients that are there, and does not make its own (LBFGS)",
-    "input": "a weight of one nn.Linear alone, and a method that shuts directions, and does not only weaken them",
+    "gradient": "nothing",
+    "input": "a weight of one nn.Linear alone, with its bias in the same group of the optimizer, no LBFGS or Muon, and "
+    "a method that shuts directions and does not only weaken them",
     "null": "a method that shuts directions, and does not only weaken them",
 }
 

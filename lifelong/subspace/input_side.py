@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lifelong.subspace.factor import Factor
 from lifelong.subspace.holds import SubspaceHold
+from lifelong.updates.copies import OnCopy
 
 
 class InputSideHold:
@@ -35,6 +36,7 @@ class InputSideHold:
                 return F.linear(inputs, layer.weight, layer.bias)
             return _Linear.apply(inputs, layer.weight, layer.bias, kept, joint, complement)  # type: ignore[no-any-return,no-untyped-call]
 
+        self._copies = OnCopy(layer, hold.sync, apart=("forward",))
         layer.__dict__["forward"] = forward
 
     def before(self, optimizer: torch.optim.Optimizer) -> None:
@@ -68,6 +70,7 @@ class InputSideHold:
 
     def release(self) -> None:
         self._hold.release()
+        self._copies.remove()
         del self._layer.__dict__["forward"]
 
 

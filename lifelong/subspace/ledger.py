@@ -6,6 +6,7 @@ so is its partner: a bias that moves alone would move old outputs.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from lifelong.subspace.lookup import LookupKeeper
 from lifelong.subspace.method import Keeper, LooksAhead, Method, Site
 from lifelong.subspace.parametrized import Made
-from lifelong.subspace.use import Geometry, Use
+from lifelong.subspace.subject import Subject
+from lifelong.subspace.use import Geometry, Use, fitted
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Ledger:
         self.calls: Counter[str] = Counter()
         self.direct: dict[str, bool] = {}
         self.has_news = False
+        self.felt = False
         self._begun = False
 
     def next_pass(self) -> None:
@@ -59,6 +62,8 @@ class Ledger:
         account = self.accounts.get(key)
         if account is None:
             account = self._open(key, weight, bias, use.geometry)
+        elif account.site.geometry.has_grown_to(use.geometry):
+            account.site = replace(account.site, geometry=use.geometry)
         elif account.site.geometry != use.geometry:
             self.misunderstood(weight, "used as matrices of two shapes, which cannot be spared together")
         self._begun = True
@@ -92,8 +97,7 @@ class Ledger:
                 self.misunderstood(bias, "shared by two weights, which cannot be spared together")
             if other.site.weight == weight and not _get_along(other.site, site):
                 self.misunderstood(weight, "used in two ways, with a bias, which cannot be spared together")
-        keeper = LookupKeeper(site) if geometry.lookup else self._method.keeper(site)
-        self.accounts[key] = Account(site, keeper)
+        self.accounts[key] = Account(site, self._keeper(site))
         return self.accounts[key]
 
     def feel(self, gradients: Mapping[str, Tensor]) -> None:
@@ -111,21 +115,64 @@ class Ledger:
                 account.keeper.begin()
                 account.begun = True
 
+    def check_news(self) -> None:
+        """Raises ValueError where there is nothing to consolidate."""
+        if not self.has_news and not self._method.feels:
+            raise ValueError(
+                "Nothing has passed the model since the last consolidation, so there is nothing to keep: give batches, "
+                "or let the model run inside `with protection.watching()`."
+            )
+
     def settle(self, named: Mapping[str, nn.Parameter], made: Mapping[str, Made]) -> None:
         """The end of a task: consolidate every account, and freeze what was found to need it."""
         for name, why in (self._news | self._unfit(made)).items():
             self.frozen.setdefault(name, why)
         self._news = {}
         self._spread(made.values())
+        weights = [account.site.weight for account in self.accounts.values()]
+        if self._method.feels and not self.felt and any(w in named and w not in self.frozen for w in weights):
+            raise ValueError(
+                f"{type(self._method).__name__} has felt no gradient since the last consolidation, so there is nothing "
+                "to keep: it must be attached while a task is learned, the first one too."
+            )
+        before = [copy.deepcopy(account.keeper.state_dict()) for account in self.accounts.values()]
+        try:
+            self._consolidate(named, made)
+        except ValueError:
+            # Half of a task is no task, and what cannot be kept would come up again the next time.
+            self._renew(before)
+            raise
+        finally:
+            self.has_news = self.felt = False
+
+    def discard(self) -> None:
+        """Forget what was seen since the last consolidation."""
+        self._renew([account.keeper.state_dict() for account in self.accounts.values()])
+        self.has_news = self.felt = False
+
+    def _renew(self, states: Sequence[dict[str, Any]]) -> None:
+        for account, state in zip(self.accounts.values(), states, strict=True):
+            account.keeper = self._keeper(account.site)
+            account.keeper.load_state_dict(state)
+
+    def _keeper(self, site: Site) -> Keeper:
+        return LookupKeeper(site) if site.geometry.lookup else self._method.keeper(site)
+
+    def concerned(self) -> set[str]:
+        """Names of parameters that must not move as they like."""
+        sites = [account.site for account in self.kept()]
+        return {name for s in sites for name in (s.weight, s.bias) if name is not None} | set(self.frozen)
+
+    def _consolidate(self, named: Mapping[str, nn.Parameter], made: Mapping[str, Made]) -> None:
         for account in self.accounts.values():
             site = account.site
             if (site.weight in named or site.weight in made) and site.weight not in self.frozen:
                 weight = named[site.weight].detach() if site.weight in named else made[site.weight].value()
                 try:
-                    account.energy = account.keeper.consolidate(site.geometry.matrix(weight))
+                    geometry = fitted(site.weight, site.geometry, weight.shape)
+                    account.energy = account.keeper.consolidate(geometry.matrix(weight))
                 except ValueError as error:
-                    raise ValueError(f"{site.weight}: {error}") from None
-        self.has_news = False
+                    raise ValueError(f"{site.weight}: {error} What was seen of this task is discarded.") from None
 
     def _unfit(self, made: Mapping[str, Made]) -> dict[str, str]:
         """Those made weights that cannot be spared, although they were used as linear maps of data, and why."""
@@ -181,7 +228,29 @@ class Ledger:
             }
             for key, a in self.accounts.items()
         }
-        return {"accounts": accounts, "frozen": self.frozen, "news": self._news, "direct": self.direct}
+        method = type(self._method).__name__
+        return {
+            "method": method,
+            "accounts": accounts,
+            "frozen": self.frozen,
+            "news": self._news,
+            "direct": self.direct,
+        }
+
+    def check(self, state: Mapping[str, Any], subject: Subject) -> None:
+        """Raises ValueError for a state that is not of this method, or not of this model."""
+        if "accounts" not in state:
+            raise ValueError("This is no state of a protection: it has no accounts of weights.")
+        mine, its = type(self._method).__name__, state.get("method")
+        if its != mine:
+            raise ValueError(f"This is the state of a protection by {its}, and this one is by {mine}.")
+        shapes = {name: tuple(p.shape) for name, p in subject.named().items()}
+        shapes |= {name: tuple(whole.value().shape) for name, whole in subject.made().items()}
+        for weight, _, plain, _ in (kept["site"] for kept in state["accounts"].values()):
+            if weight in shapes:
+                fitted(weight, Geometry(*plain), shapes[weight])
+            elif subject.model is not None:
+                raise ValueError(f"This state is of another model: there is no {weight} in this one.")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.frozen, self._news, self.direct = dict(state["frozen"]), dict(state["news"]), dict(state["direct"])
@@ -189,7 +258,7 @@ class Ledger:
         for key, kept in state["accounts"].items():
             weight, bias, geometry, first = kept["site"]
             site = Site(weight, bias, Geometry(*geometry), first)
-            keeper = LookupKeeper(site) if site.geometry.lookup else self._method.keeper(site)
+            keeper = self._keeper(site)
             keeper.load_state_dict(kept["keeper"])
             self.accounts[key] = Account(site, keeper, kept["energy"], kept["rows"], kept["begun"])
 

@@ -91,11 +91,40 @@ class Covariance:
         assert self._sum is not None
         return [Moments(float(c.diagonal().sum()), None, c, self._precision) for c in self._sum]
 
+
+class AllTasks:
+    """Second moments of all tasks that were consolidated, and of the one at hand, which may still be given up."""
+
+    def __init__(self) -> None:
+        self._kept: list[Moments] = []
+        self._seen: Covariance | None = None
+
+    def add(self, rows: Tensor) -> None:
+        """rows: (G, N, D)."""
+        if self._seen is None:
+            self._seen = Covariance()
+        self._seen.add(rows)
+
+    def settle(self) -> list[Moments]:
+        """The task at hand has ended: moments of all, for each group; none where nothing was ever seen."""
+        if self._seen is not None:
+            fresh = self._seen.moments()
+            both = [_together(old, new) for old, new in zip(self._kept, fresh, strict=True)] if self._kept else fresh
+            self._kept, self._seen = both, None
+        return self._kept
+
     def state_dict(self) -> dict[str, Any]:
-        return {"sum": self._sum}
+        return {"kept": [(m.total, m.covariance, m.precision) for m in self._kept]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sum = state["sum"]
+        self._kept = [Moments(total, None, covariance, precision) for total, covariance, precision in state["kept"]]
+
+
+def _together(one: Moments, other: Moments) -> Moments:
+    assert one.covariance is not None
+    assert other.covariance is not None
+    total = one.covariance.to(other.covariance.device) + other.covariance
+    return Moments(one.total + other.total, None, total, other.precision)
 
 
 class FrequentDirections:

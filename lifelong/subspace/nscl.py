@@ -18,7 +18,7 @@ from lifelong.subspace.basis import leading
 from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import Factor, Projection, pack
 from lifelong.subspace.method import Site
-from lifelong.subspace.moments import Covariance
+from lifelong.subspace.moments import AllTasks
 from lifelong.subspace.use import Use
 
 
@@ -50,7 +50,7 @@ class NsclKeeper:
 
     def __init__(self, settings: Nscl, site: Site) -> None:
         self._settings, self._site, self.size = settings, site, site.size
-        self._sum = Covariance()
+        self._sum = AllTasks()
         self._factors = [Factor(torch.zeros(1, site.size, 0)) for _ in range(site.geometry.groups)]
         self._ranks = [0] * site.geometry.groups
 
@@ -66,7 +66,7 @@ class NsclKeeper:
 
     def consolidate(self, weight: Tensor) -> float:
         held = []
-        for group, seen in enumerate(self._sum.moments()):
+        for group, seen in enumerate(self._sum.settle()):
             values, vectors = leading(seen)
             # What was never seen has an eigenvalue of zero, give or take the rounding of the largest.
             least = max(float(values[-1]), float(values[0]) * self.size * torch.finfo(torch.float64).eps)
@@ -74,7 +74,7 @@ class NsclKeeper:
             self._ranks[group] = rank
             self._factors[group] = self._factor(vectors.float(), rank)
             held.append(float(values[:rank].sum()) / max(seen.total, 1e-300))
-        return sum(held) / len(held)
+        return sum(held) / max(1, len(held))
 
     def _factor(self, vectors: Tensor, rank: int) -> Factor:
         free = self.size - rank

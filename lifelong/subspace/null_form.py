@@ -7,13 +7,15 @@ optimizer and any decay is exactly safe, at every step; decay pulls towards W0, 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.subspace.watch import Watch
+from lifelong.updates.copies import OnCopy, refuse_pickling
 
 NAME = "free_coordinates"
 
@@ -55,14 +57,15 @@ class NullSpaceHold:
                 return torch.addmm(plain, seen, coordinates.T)
             return plain + F.linear(seen, coordinates)
 
+        self._copies = OnCopy(layer, self.sync, apart=("forward",), clean=_without_coordinates)
         layer.__dict__["forward"] = forward
         self._hooks = [
             layer.register_state_dict_post_hook(_drop),  # type: ignore[no-untyped-call]
-            layer.register_load_state_dict_pre_hook(self._supply),  # type: ignore[no-untyped-call]
+            layer.register_load_state_dict_pre_hook(_Supply(self)),  # type: ignore[no-untyped-call]
         ]
 
     @torch.no_grad()
-    def _supply(self, layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    def supply(self, layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
         """A saved model knows nothing of coordinates: its weight is where they begin."""
         state[prefix + NAME] = torch.zeros_like(self._coordinates)
         if prefix + "weight" in state:
@@ -120,13 +123,37 @@ class NullSpaceHold:
 
     def release(self) -> None:
         self.sync()
-        for hook in self._hooks:
+        for hook in (*self._hooks, self._copies):
             hook.remove()
         del self._layer.__dict__["forward"]
         del self._layer._parameters[NAME]
         kept = [p for p in self._group["params"] if p is not self._coordinates]
         self._group["params"][:] = kept
         self._optimizer.state.pop(self._coordinates, None)
+
+
+class _Supply:
+    """A hook of loading, which no copy of the layer has."""
+
+    def __init__(self, hold: NullSpaceHold) -> None:
+        self._hold = hold
+
+    def __call__(self, *arguments: Any) -> None:
+        self._hold.supply(*arguments)
+
+    def __deepcopy__(self, memo: object) -> Callable[..., None]:
+        return _supply_nothing
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickling()
+
+
+def _supply_nothing(*arguments: Any) -> None:
+    pass
+
+
+def _without_coordinates(layer: nn.Module) -> None:
+    del layer._parameters[NAME]
 
 
 def _drop(layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -18,7 +18,7 @@ from lifelong.subspace.basis import leading
 from lifelong.subspace.cost import Form
 from lifelong.subspace.factor import WEAKEST, Projection, pack, weighted
 from lifelong.subspace.method import Site
-from lifelong.subspace.moments import Covariance
+from lifelong.subspace.moments import AllTasks
 from lifelong.subspace.use import Use
 
 
@@ -47,7 +47,7 @@ class OwmKeeper:
 
     def __init__(self, settings: Owm, site: Site) -> None:
         self._settings, self._site, self.size = settings, site, site.size
-        self._sum = Covariance()
+        self._sum = AllTasks()
         groups = site.geometry.groups
         self._directions = [torch.zeros(site.size, 0) for _ in range(groups)]
         self._weights = [torch.zeros(0) for _ in range(groups)]
@@ -64,13 +64,13 @@ class OwmKeeper:
 
     def consolidate(self, weight: Tensor) -> float:
         held = []
-        for group, seen in enumerate(self._sum.moments()):
+        for group, seen in enumerate(self._sum.settle()):
             values, vectors = leading(seen)
             shut = values / (values + self._settings.alpha)
             kept = shut > WEAKEST
             self._directions[group], self._weights[group] = vectors[:, kept].float(), shut[kept].float()
             held.append(float((values * shut).sum()) / max(seen.total, 1e-300))
-        return sum(held) / len(held)
+        return sum(held) / max(1, len(held))
 
     def projection(self) -> Projection:
         parts = list(zip(self._directions, self._weights, strict=True))

@@ -11,7 +11,7 @@ free where no task has used it yet. `print(protection.report())` says which, for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -22,14 +22,15 @@ from torch import Tensor, nn
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.corrections import Corrections, PerTask
 from lifelong.subspace.cost import Form
-from lifelong.subspace.feeling import FeelHold
+from lifelong.subspace.feeling import feel_hold
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.guards import holds_for
 from lifelong.subspace.ledger import Ledger
 from lifelong.subspace.method import Method
-from lifelong.subspace.parametrized import Made, shown
-from lifelong.subspace.report import Growth, Kept, Report
+from lifelong.subspace.parametrized import shown
+from lifelong.subspace.report import Growth, Report
 from lifelong.subspace.subject import Parts, Subject
+from lifelong.subspace.telling import Attached, report_of
 from lifelong.subspace.watch import Watch, running
 from lifelong.updates.attach import Handle
 from lifelong.updates.hold import Hold
@@ -51,6 +52,8 @@ class Protection:
             raise ValueError(f"What is protected is a torch module or a function that gives parts, got {model!r}.")
         if isinstance(method, type):
             raise ValueError(f"method must be made first, as in {method.__name__}(), got the class itself.")
+        if method is not None and not hasattr(method, "keeper"):
+            raise ValueError(f"method must be a subspace method, such as lifelong.Gpm(), got {method!r}.")
         if norms not in ("freeze", "refuse"):
             raise ValueError(f"norms must be 'freeze' or 'refuse', got {norms!r}.")
         self._subject = Subject(model)
@@ -58,7 +61,8 @@ class Protection:
         self._ledger = Ledger(self._method)
         self._moved: set[str] = set()
         self._still: set[str] = set()
-        self._handles: list[tuple[torch.optim.Optimizer, Handle]] = []
+        self._attached: list[Attached] = []
+        self._begun = False
         self._corrections = Corrections()
 
     @property
@@ -130,14 +134,13 @@ class Protection:
         """
         if batches is not None:
             self._show(batches, forward)
-        if not self._ledger.has_news and not self._method.feels:
-            raise ValueError(
-                "Nothing has passed the model since the last consolidation, so there is nothing to keep: give batches, "
-                "or let the model run inside `with protection.watching()`."
-            )
+        self._ledger.check_news()
         self._still |= self._moved
         self._ledger.settle(self._subject.named(), self._subject.made())
         self._corrections.record(self._ledger.kept())
+        self._begun = False
+        for one in self._attached:
+            one.handle.refuse("A task was consolidated since this was attached, and would not be spared: attach anew.")
         return self.protected()
 
     def begin(
@@ -154,14 +157,15 @@ class Protection:
         if not self._method.looks_ahead:
             return
         batches = [batches] if torch.is_tensor(batches) else list(batches)
-        for _, handle in self._handles:
-            handle.retire()
+        for one in self._attached:
+            one.handle.retire()
         self._corrections.strip(self._ledger.kept(), self._subject.named())
         with torch.no_grad():
             self._show(batches, forward)
         if loss is not None:
             self._ledger.feel(self._subject.gradients(batches, loss))
         self._ledger.begin()
+        self._begun = True
 
     @contextmanager
     def as_of(self, task: int) -> Iterator[None]:
@@ -170,11 +174,12 @@ class Protection:
         Only methods that need the task at judging (Trgp) give their model other weights for it. Afterwards all is as
         before, to the bit. Raises ValueError for a task that was not consolidated.
         """
-        if not -len(self._corrections) <= task < len(self._corrections):
-            raise ValueError(f"Tasks 0 to {len(self._corrections) - 1} were consolidated, got {task}.")
+        if not -self.tasks <= task < self.tasks:
+            known = f"Tasks 0 to {self.tasks - 1} were" if self.tasks else "No task was"
+            raise ValueError(f"{known} consolidated, got {task}.")
         with ExitStack() as stack:
-            for _, handle in self._handles:
-                stack.enter_context(handle.aside())
+            for one in self._attached:
+                stack.enter_context(one.handle.aside())
             stack.enter_context(self._corrections.of(task, self._ledger.kept(), self._subject.named()))
             yield
 
@@ -186,6 +191,9 @@ class Protection:
 
     def holds(self, optimizer: torch.optim.Optimizer, wish: Wish) -> list[Hold]:
         """What has to be held of this optimizer's steps, as the protection stands now; none before a consolidation."""
+        return self._held(optimizer, wish)[0]
+
+    def _held(self, optimizer: torch.optim.Optimizer, wish: Wish) -> tuple[list[Hold], dict[str, str]]:
         subject = self._subject
         still = [module for name, module in (subject.moving() | subject.unsteady()).items() if name in self._still]
         # Only a model that is handed over whole may have its layers' forward passes replaced.
@@ -194,26 +202,10 @@ class Protection:
         if any(isinstance(account.keeper, PerTask) for account in self._ledger.kept()):
             wish = replace(wish, in_place=True)
         named = subject.named()
-        holds = holds_for(self._ledger, named, subject.made(), still, linears, optimizer, wish)
+        holds, told = holds_for(self._ledger, named, subject.made(), still, linears, optimizer, wish)
         if not self._method.feels:
-            return holds
-        members = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        return [self._feeling({name: p for name, p in named.items() if id(p) in members}), *holds]
-
-    def _feeling(self, named: Mapping[str, nn.Parameter]) -> FeelHold:
-        if not self._ledger.accounts:
-            name = type(self._method).__name__
-            raise ValueError(
-                f"{name} learns from gradients, and does not know yet which weights there are. Show it one batch "
-                "before `attach`: with protection.watching(): model(batch)"
-            )
-        return FeelHold(
-            [
-                (a.keeper, a.site, named[a.site.weight], None if a.site.bias is None else named.get(a.site.bias))
-                for a in self._ledger.accounts.values()
-                if a.site.weight in named and a.site.weight not in self._ledger.frozen and not a.site.geometry.lookup
-            ]
-        )
+            return holds, told
+        return [feel_hold(type(self._method).__name__, self._ledger, named, optimizer), *holds], told
 
     def attach(
         self,
@@ -234,14 +226,21 @@ class Protection:
         and its like) are shown permitted gradients alone; with form="gradient" `p.grad` itself is projected as the step
         begins. Schedules, clipping, accumulation and gradient scaling work as ever.
         """
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ValueError(f"attach takes a torch optimizer, got {type(optimizer).__name__}.")
         wish = Wish(form, every, rows)
         if form in ("input", "null") and any(isinstance(a.keeper, PerTask) for a in self._ledger.kept()):
             name = type(self._method).__name__
             raise ValueError(f"{name} has other weights for each task, which form={form!r} cannot show: leave it out.")
-        for known, handle in self._handles:
-            if known is optimizer:
-                handle.detach()
-        self._handles = [(known, handle) for known, handle in self._handles if known is not optimizer]
+        if self._method.looks_ahead and self._ledger.kept() and not self._begun:
+            raise ValueError(
+                f"{type(self._method).__name__} must see the first data of a task before its steps are held: call "
+                "protection.begin(batches) between `consolidate` and `attach`."
+            )
+        for one in self._attached:
+            if one.optimizer is optimizer:
+                one.handle.detach()
+        self._attached = [one for one in self._attached if one.optimizer is not optimizer]
         mine = {id(p) for p in self._subject.named().values()}
         shared = [p for group in optimizer.param_groups for p in group["params"] if id(p) in mine]
         if not shared:
@@ -252,8 +251,11 @@ class Protection:
         for p in shared:
             optimizer.state.pop(p, None)
         self._corrections.strip(self._ledger.kept(), self._subject.named())
-        handle = Handle(optimizer, self.holds(optimizer, wish), root=self._subject.root())
-        self._handles.append((optimizer, handle))
+        holds, told = self._held(optimizer, wish)
+        concerned, named = self._ledger.concerned(), self._subject.named()
+        idle = [p for name, p in named.items() if name in concerned and not p.requires_grad]
+        handle = Handle(optimizer, holds, self._subject.root(), idle)
+        self._attached.append(Attached(optimizer, handle, told))
         return handle
 
     def protected(self) -> list[Growth]:
@@ -269,30 +271,24 @@ class Protection:
         return max((growth.rank / growth.size for growth in self.protected()), default=0.0)
 
     def report(self) -> Report:
-        """What holds each parameter now."""
-        through = {part: made for made in self._subject.made().values() for part in made.parts}
-        return Report(tuple(self._row(name, p, through.get(name)) for name, p in self._subject.named().items()))
-
-    def _row(self, name: str, p: nn.Parameter, made: Made | None) -> Kept:
-        shape, frozen = tuple(p.shape), self._ledger.frozen
-        if name in frozen:
-            return Kept(name, shape, "frozen", frozen[name], 1, 1)
-        if not p.requires_grad:
-            return Kept(name, shape, "frozen", "requires_grad is False", 1, 1)
-        kept_as = name if made is None else made.name
-        mine = [a for a in self._ledger.kept() if kept_as in (a.site.weight, a.site.bias)]
-        if not mine:
-            return Kept(name, shape, "free", "no consolidated task has used it", 0, 1)
-        tight = max(mine, key=lambda a: a.keeper.rank / a.keeper.size).keeper
-        why = type(self._method).__name__ + (", with its weight" if mine[0].site.bias == kept_as else "")
-        why += "" if made is None else f", through {made.how}"
-        return Kept(name, shape, "protected", why, tight.rank, tight.size)
+        """What is kept of each parameter, and how its steps are held now."""
+        return report_of(self._subject, self._ledger, type(self._method).__name__, self._attached)
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything that was consolidated. To go on: load the model, then this, attach, and load the optimizer."""
         corrections = self._corrections.state_dict()
-        return {"ledger": self._ledger.state_dict(), "still": sorted(self._still), "corrections": corrections}
+        begun = {"still": sorted(self._still), "begun": self._begun}
+        return {"ledger": self._ledger.state_dict(), "corrections": corrections, **begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._still = set(state["still"])
+        """Take over what a `state_dict` holds; ValueError where it is of another method or model. Attach anew after."""
+        self._ledger.check(state.get("ledger", {}), self._subject)
+        self._still, self._begun = set(state["still"]), state["begun"]
         self._ledger.load_state_dict(state["ledger"])
         self._corrections.load_state_dict(state["corrections"])
+        for one in self._attached:
+            one.handle.refuse("Another state was loaded into the protection since this was attached: attach anew.")
+
+    def discard(self) -> None:
+        """Forget what has passed the model since the last consolidation."""
+        self._ledger.discard()

@@ -20,7 +20,10 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One parameter: what holds it, why, and `rank` of the `size` directions in which it may not move any more."""
+    """One parameter: what is kept of it, why, and `rank` of the `size` directions in which it may not move any more.
+
+    held: how its steps are held now, by whatever is attached.
+    """
 
     parameter: str
     shape: tuple[int, ...]
@@ -28,6 +31,7 @@ class Kept:
     why: str
     rank: float
     size: int
+    held: str = ""
 
     @property
     def left(self) -> float:
@@ -58,9 +62,9 @@ class Report:
         return sum(left * n for left, n in counts) / max(1, sum(n for _, n in counts))
 
     def __str__(self) -> str:
-        head = ("parameter", "shape", "", "rank", "left", "why")
+        head = ("parameter", "shape", "is", "rank", "left", "held by", "why")
         lines = [head] + [
-            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{r.rank:g}/{r.size}", f"{r.left:.0%}", r.why)
+            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{r.rank:g}/{r.size}", f"{r.left:.0%}", r.held, r.why)
             for r in self.rows
         ]
         widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]

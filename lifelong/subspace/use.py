@@ -6,8 +6,9 @@ weight as G matrices of (O, D), its inputs as (G, N, D) rows. Shapes: N rows, G 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,6 +25,11 @@ class Geometry:
     inputs: int
     transposed: bool = False
     lookup: bool = False
+
+    def has_grown_to(self, other: Geometry) -> bool:
+        """Whether the other one has more outputs, and is the same in all else, as heads grow."""
+        plain = self.groups == 1 and not self.transposed and not self.lookup
+        return plain and other.outputs > self.outputs and other == replace(self, outputs=other.outputs)
 
     def matrix(self, tensor: Tensor) -> Tensor:
         """A tensor of the weight's shape -> (G, O, D); a view wherever its strides allow one."""
@@ -121,6 +127,19 @@ class Use:
         else:
             flat = inputs.reshape(1, -1, size)
         return flat if chosen is None else flat[:, chosen.to(inputs.device)]
+
+
+def fitted(weight: str, geometry: Geometry, shape: Sequence[int]) -> Geometry:
+    """The geometry of a weight that may have got more outputs, as heads do; ValueError where it has another shape."""
+    if math.prod(shape) == geometry.groups * geometry.outputs * geometry.inputs:
+        return geometry
+    if geometry.groups > 1 or geometry.lookup or geometry.transposed or math.prod(shape[1:]) != geometry.inputs:
+        was = f"{geometry.groups} x " if geometry.groups > 1 else ""
+        raise ValueError(
+            f"{weight} was consolidated as {was}{geometry.outputs} x {geometry.inputs} numbers (outputs x inputs) and "
+            f"has the shape {tuple(shape)} now: its inputs are others, so what was kept of it means nothing."
+        )
+    return replace(geometry, outputs=shape[0])
 
 
 @dataclass(frozen=True, slots=True)

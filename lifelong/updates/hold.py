@@ -161,22 +161,37 @@ class Onlooker:
 
 
 class StillModules(Onlooker):
-    """Keeps modules in evaluation mode, in training too, with the running statistics that they have."""
+    """Runs modules in evaluation mode, in training too, so that their running statistics stay what they are."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
-        # First of all: a hook of somebody else may ask for the mode.
-        self._hooks = [module.register_forward_pre_hook(_still, prepend=True) for module in modules]
+        self._was_training: list[nn.Module] = []
+        self._hooks: list[Any] = []
+        for module in modules:
+            # First and last of all: a hook of somebody else may ask for the mode.
+            self._hooks.append(module.register_forward_pre_hook(self._still, prepend=True))
+            self._hooks.append(module.register_forward_hook(self._go_on, always_call=True))
+
+    def _still(self, module: nn.Module, inputs: Any) -> None:
+        if self._hooks and module.training:
+            module.training = False
+            self._was_training.append(module)
+
+    def _go_on(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        if module in self._was_training:
+            self._was_training.remove(module)
+            module.training = True
+
+    def __deepcopy__(self, memo: object) -> StillModules:
+        """A copy of the model moves its statistics as ever."""
+        return StillModules(())
 
     def describe(self) -> str:
-        return "kept in evaluation mode"
+        return "run in evaluation mode"
 
     def release(self) -> None:
         for hook in self._hooks:
             hook.remove()
-
-
-def _still(module: nn.Module, inputs: Any) -> None:
-    module.training = False
+        self._hooks = []
 
 
 def chain(*rules: UpdateRule) -> UpdateRule:

@@ -298,7 +298,7 @@ def test_everyday_training_works_as_ever() -> None:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 50)
     scaler = torch.amp.GradScaler("cpu")
     for form in ("project", "null"):
-        world.keep(FULL).attach(optimizer, form)
+        handle = world.keep(FULL).attach(optimizer, form)
         first = float(world.loss().detach())
         world.layer.train()
         for _ in range(40):
@@ -313,6 +313,7 @@ def test_everyday_training_works_as_ever() -> None:
             schedule.step()
         assert float(world.loss().detach()) < 0.999 * first
         assert world.change() < 1e-4
+        handle.detach()
 
 
 def test_an_optimizer_with_a_list_of_its_own_is_refused_by_name() -> None:
@@ -324,8 +325,6 @@ def test_an_optimizer_with_a_list_of_its_own_is_refused_by_name() -> None:
 
 def test_forms_that_do_not_fit_are_refused_with_what_they_need() -> None:
     world = World("linear")
-    with pytest.raises(ValueError, match=r"form=.gradient. needs an optimizer that takes the gradients that are there"):
-        world.keep(FULL).attach(torch.optim.LBFGS(world.layer.parameters()), "gradient")
     with pytest.raises(ValueError, match=r"form must be one of project, gradient, input, null, or None .*got 'both'"):
         world.keep(FULL).attach(adamw(world.layer.parameters()), "both")  # type: ignore[arg-type]
     world = World("conv")

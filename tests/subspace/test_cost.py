@@ -30,10 +30,7 @@ def test_who_divides_by_moments_is_shown_permitted_gradients_by_the_cheapest_way
     assert (chosen.form, chosen.every < LONGEST) == ("input", True)
     assert plan(replace(layer, plain=False), MACHINE).form == "gradient"
     assert plan(replace(layer, outputs=100, rows=10_000), MACHINE).form == "gradient"
-    assert plan(replace(layer, plain=False, shown=False), MACHINE).form == "project"
     assert plan(replace(layer, columns=900, rows=64, complement=True), MACHINE).form == "input"
-    with pytest.raises(ValueError, match=r"form='gradient' needs an optimizer that takes the gradients that are there"):
-        plan(replace(layer, shown=False), MACHINE, "gradient")
 
 
 def test_many_rows_are_retracted_at_every_step_and_few_rows_seldom() -> None:

@@ -218,6 +218,12 @@ def test_a_restored_protection_is_the_same_and_goes_on_the_same(method: Method) 
     assert str(twin.report()) == str(protection.report())
     assert protection.used() > 0
     for one in (protection, twin):
+        if method.feels:
+            handle = one.attach(optimizer)
+            optimizer.zero_grad()
+            model(second).square().mean().backward()
+            optimizer.step()
+            handle.detach()
         one.consolidate([second])
     assert str(twin.report()) == str(protection.report())
     for mine, theirs in zip(protection._ledger.kept(), twin._ledger.kept(), strict=True):
