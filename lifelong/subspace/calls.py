@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -49,6 +50,37 @@ def _matmul(given: dict[str, Any], known: Known) -> Iterator[Call]:
 
 def _rmatmul(given: dict[str, Any], known: Known) -> Iterator[Call]:
     yield from _product(given["other"], given["input"], known)
+
+
+def _addmm(given: dict[str, Any], known: Known) -> Iterator[Call]:
+    if given.get("beta", 1) != 1 or given.get("alpha", 1) != 1 or known(given["mat1"]):
+        return
+    for call in _product(given["mat1"], given["mat2"], known):
+        yield Call(call.weight, given["input"], replace(call.use, has_bias=True))
+
+
+def _einsum(given: dict[str, Any], known: Known) -> Iterator[Call]:
+    """Products of data with one matrix, such as "bti,io->bto": one label is summed over, one is new."""
+    one, other = given["one"], given.get("other")
+    if isinstance(one, (tuple, list)) and len(one) == 2:
+        one, other = one
+    terms, arrow, result = given["equation"].replace(" ", "").partition("->")
+    labels = terms.split(",")
+    if not torch.is_tensor(other) or known(one) == known(other) or len(labels) != 2 or not arrow or "." in terms:
+        return
+    (weight, its), (data, theirs) = (
+        ((one, labels[0]), (other, labels[1])) if known(one) else ((other, labels[1]), (one, labels[0]))
+    )
+    summed = [x for x in its if x not in result]
+    new = [x for x in its if x in result and x not in theirs]
+    if len(its) != 2 or len(summed) != 1 or len(new) != 1 or len(set(theirs)) < len(theirs):
+        return
+    if set(theirs) != set(result) - set(new) | set(summed):
+        return
+    rows = data.detach().movedim(theirs.index(summed[0]), -1)
+    turned = its[0] == summed[0]
+    outputs, inputs = (weight.shape[1], weight.shape[0]) if turned else (weight.shape[0], weight.shape[1])
+    yield Call(weight, None, Use(Geometry(1, outputs, inputs, turned), rows, False))
 
 
 def _conv(given: dict[str, Any], known: Known) -> Iterator[Call]:
@@ -138,6 +170,8 @@ READERS: dict[Any, tuple[Reader, tuple[str, ...]]] = (
         Tensor.__rmatmul__: (_rmatmul, ("input", "other")),
         torch.mm: (_matmul, ("input", "mat2")),
         Tensor.mm: (_matmul, ("input", "mat2")),
+        torch.addmm: (_addmm, ("input", "mat1", "mat2")),
+        torch.einsum: (_einsum, ("equation", "one", "other")),
         torch.bmm: (_matmul, ("input", "mat2")),
         Tensor.bmm: (_matmul, ("input", "mat2")),
         F.embedding: (_embedding, ("input", "weight")),

@@ -13,7 +13,7 @@ from lifelong.subspace.factor import Coordinates, Span, free_columns
 from lifelong.subspace.holds import SubspaceHold, View
 from lifelong.subspace.input_side import InputSideHold
 from lifelong.subspace.null_form import NullSpaceHold
-from lifelong.updates.hold import Hold
+from lifelong.updates.hold import Guard, Hold, RuleHold, freeze
 
 PASSES = {"SGD": 3.0, "ASGD": 8.0, "Adagrad": 8.0, "RMSprop": 9.0, "LBFGS": 40.0}
 """Times that an optimizer's step moves each weight through memory; 14 (Adam's) for all others."""
@@ -35,6 +35,8 @@ class Wish:
     def __post_init__(self) -> None:
         if self.form is not None and self.form not in FORMS:
             raise ValueError(f"form must be one of {', '.join(FORMS)}, or None (chosen by cost), got {self.form!r}.")
+        if self.every is not None and not isinstance(self.every, int):
+            raise ValueError(f"every is a whole number of steps, got {self.every!r}.")
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1 step, got {self.every}.")
         if self.rows is not None and self.rows < 1:
@@ -102,9 +104,13 @@ def hold(candidate: Candidate, wish: Wish, optimizer: torch.optim.Optimizer) -> 
     return held
 
 
-def _in_coordinates(candidate: Candidate, coordinates: Coordinates, optimizer: torch.optim.Optimizer) -> CoordinateHold:
+def _in_coordinates(candidate: Candidate, coordinates: Coordinates, optimizer: torch.optim.Optimizer) -> Hold:
     view = candidate.views[0]
     bias = candidate.bias if view.joint else None
+    if isinstance(coordinates, Span) and coordinates.columns.shape[2] == 0:
+        # Nothing is left free, and some optimizers cannot step in no coordinates at all.
+        members = (candidate.weight,) if bias is None else (candidate.weight, bias)
+        return RuleHold(Guard(members, freeze, projects=True))
     return CoordinateHold(candidate.weight, bias, view.geometry, coordinates, optimizer)
 
 

@@ -48,6 +48,10 @@ class Gpm:
         check_energy("energy", self.energy)
         check_energy("first_energy", self.energy if self.first_energy is None else self.first_energy)
         check_samples(self.samples)
+        if not self.increment >= 0.0:
+            raise ValueError(f"increment must not be negative, got {self.increment}.")
+        if self.half_life is not None and not self.half_life > 0.0:
+            raise ValueError(f"half_life must be a positive number of calls, or None, got {self.half_life}.")
 
     def keeper(self, site: Site) -> GpmKeeper:
         return GpmKeeper(self, site)
@@ -124,5 +128,7 @@ def check_energy(name: str, value: float) -> None:
 
 
 def check_samples(value: int | None) -> None:
+    if value is not None and not isinstance(value, int):
+        raise ValueError(f"samples must be a whole number or None, got {value!r}.")
     if value is not None and value < 1:
         raise ValueError(f"samples must be at least 1, or None for the second moments of all rows, got {value}.")

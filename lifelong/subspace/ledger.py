@@ -57,6 +57,8 @@ class Ledger:
 
     def used(self, weight: str, bias: str | None, use: Use) -> None:
         self.met.update(name for name in (weight, bias) if name is not None)
+        if use.inputs.numel() == 0:
+            return
         self.has_news = True
         key = weight + (":lookup" if use.geometry.lookup else ":turned" if use.geometry.transposed else "")
         account = self.accounts.get(key)

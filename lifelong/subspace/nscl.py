@@ -27,6 +27,7 @@ class Nscl:
     """Adam-NSCL: the null space of the second moments of all tasks' mean inputs (Wang et al. 2021).
 
     spread: the paper's `a`, 10 for ten tasks of CIFAR-100, 30 for twenty: more leaves more room and forgets more.
+    Only the mean of each batch is kept: give a task in many small batches, such as those of training, and never in one.
     shrinks: divide permitted steps by the root of the number of free directions, as the paper's projector does: a
     hidden factor of the learning rate, for comparisons with its numbers.
     """

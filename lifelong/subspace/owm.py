@@ -8,6 +8,7 @@ Promise: the permitted step is the optimizer's times exactly this P.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,7 +27,8 @@ from lifelong.subspace.use import Use
 class Owm:
     """Orthogonal weights modification: a ridge instead of a threshold (Zeng et al. 2019).
 
-    alpha: the ridge, in units of the squared mean inputs summed over batches; smaller protects more.
+    alpha: the ridge, in units of the squared mean inputs summed over batches; smaller protects more. Only the mean of
+    each batch is kept: give a task in many small batches, such as those of training, and never in one.
     """
 
     alpha: float = 0.1
@@ -35,7 +37,7 @@ class Owm:
     form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
-        if self.alpha <= 0.0:
+        if not 0.0 < self.alpha < math.inf:
             raise ValueError(f"alpha must be positive, got {self.alpha}.")
 
     def keeper(self, site: Site) -> OwmKeeper:

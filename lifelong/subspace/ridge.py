@@ -11,6 +11,7 @@ eigenvalue l.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -42,7 +43,7 @@ class Ridge:
     form: ClassVar[Form | None] = None
 
     def __post_init__(self) -> None:
-        if self.ridge <= 0.0:
+        if not 0.0 < self.ridge < math.inf:
             raise ValueError(f"ridge must be positive, got {self.ridge}.")
         check_samples(self.samples)
 

@@ -30,7 +30,7 @@ class Watcher(Protocol):
         ...
 
     def misunderstood(self, name: str, why: str) -> None:
-        """The parameter took part in something that is no linear map of data."""
+        """The parameter took part in something that is not known as a linear map of data."""
         ...
 
 
@@ -160,7 +160,7 @@ class Watch(TorchFunctionMode):
     def _blame(self, tensor: Tensor, func: Any) -> None:
         name = (resolve_name(func) or getattr(func, "__name__", "an operation")).removeprefix("torch.")
         for stand in self._of(tensor):
-            self._watcher.misunderstood(stand.name, f"used by {name}, which is no linear map of data")
+            self._watcher.misunderstood(stand.name, f"used by {name}, which is not known as a linear map of data")
 
 
 @contextmanager

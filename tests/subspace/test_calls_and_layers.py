@@ -134,7 +134,8 @@ def test_a_weight_on_the_left_meets_columns() -> None:
 
 NOT_UNDERSTOOD: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": lambda x, w: x + w[0],
-    "einsum": lambda x, w: torch.einsum("bi,oi->bo", x, w),
+    "a sum that leaves a diagonal": lambda x, w: torch.einsum("bi,oi->b", x, w)[:, None].repeat(1, 3),
+    "tensordot": lambda x, w: torch.tensordot(x, w, dims=([1], [1])),
     "a product of parameters": lambda x, w: x @ (w @ w.T),
     "a strided view": lambda x, w: F.linear(x[:, ::2], w[:, ::2]),
     "a part of the columns": lambda x, w: F.linear(x[:, :2], w[:, :2]),
@@ -250,6 +251,20 @@ class Recurrent(nn.Module):
         return outputs
 
 
+class Spelled(nn.Module):
+    """(B, 2, 20) -> (B, 5), by products that are written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Parameter(torch.randn(20, 16) / 5), nn.Parameter(torch.randn(12, 16) / 4)
+        self.last, self.bias = nn.Parameter(torch.randn(24, 5) / 5), nn.Parameter(torch.zeros(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(torch.einsum("bti,io->bto", x, self.one))
+        hidden = torch.tanh(torch.einsum("oi, bti -> bot", self.two, hidden))
+        return torch.addmm(self.bias, hidden.flatten(1), self.last)
+
+
 def normed() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(2, 6, 3, groups=2), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(96, 10), nn.LayerNorm(10)
@@ -283,6 +298,7 @@ MODELS: Mapping[str, tuple[Callable[[], nn.Module], Callable[[int], Tensor], int
     "tied with a bias": (lambda: Tied(True), words, 2),
     "a bag of words": (lambda: nn.Sequential(nn.EmbeddingBag(30, 8), nn.Linear(8, 4)), words, 4),
     "called twice": (Twice, numbers(16), 3),
+    "einsum and addmm": (Spelled, numbers(2, 20), 4),
     "low rank": (LowRank, numbers(24), 2),
     "gru": (lambda: Recurrent(nn.GRUCell), numbers(4, 6), 1),
     "lstm": (lambda: Recurrent(nn.LSTMCell), numbers(4, 6), 1),
