@@ -35,10 +35,10 @@ def flagship(
     """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
 
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
-    subspace: how a shared trunk is protected. tolerance: unexplained share (0..1) of the evidence up to which an old
-    expert is reused. max_experts: null for no limit. memory: latest samples kept to consolidate from. sync_every: steps
-    after which a shared trunk's forbidden movement is taken out (1: at once; more is cheaper and costs accuracy where
-    tasks share input directions). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
+    the evidence up to which an old expert is reused. max_experts: null for no limit. memory: latest samples kept to
+    consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more
+    is cheaper). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
     """
     upbringing = Upbringing(
         network,

@@ -128,9 +128,10 @@ class Protection:
     ) -> list[Growth]:
         """Protect what was watched, and what these batches use; returns how each layer's protection stands now.
 
-        batches: a tensor, or tensors, dicts of keyword arguments, or tuples whose first member the model is given (a
-        DataLoader will do); `forward` replaces the model for batches of other kinds. They run once, in evaluation mode.
-        Raises ValueError where nothing has passed the model since the last time, or what passed was not finite.
+        batches: one batch (a tensor, samples first), or many: tensors, dicts of keyword arguments, or tuples of which
+        the model is given the first member, such as a DataLoader's; `forward` replaces the model for other kinds. They
+        run once, in evaluation mode. Steps of what is attached raise from then on: attach anew. Raises ValueError
+        where nothing has passed the model since the last time, or what passed was not finite; then all is as before.
         """
         if batches is not None:
             self._show(batches, forward)
