@@ -87,7 +87,6 @@ class Handle:
 
         return ((args[0], prepared, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": prepared})
 
-    @torch.no_grad()
     def _prepare(self, optimizer: torch.optim.Optimizer) -> None:
         with _exactly(self._devices):
             for hold in self._holds:
