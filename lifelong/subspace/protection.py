@@ -221,7 +221,8 @@ class Protection:
         and after how many steps it is retracted; None: what costs least time (see `lifelong.subspace.cost`) for `rows`
         rows per step, or as many as were watched. Whatever the form, protection is exact whenever the model answers in
         evaluation mode, and whenever its state or the optimizer's is saved; for anything else that reads the weights
-        between steps, call `handle.sync()` before. every=1 is exact at all times.
+        between steps, call `handle.sync()` before. every=1 is exact at all times. "null" trains a parameter of its own,
+        which joins layer and optimizer: lists of parameters that were made before do not have it.
 
         Moments of earlier steps are forgotten: they belong to the task before. Optimizers that divide by moments (Adam
         and its like) are shown permitted gradients alone; with form="gradient" `p.grad` itself is projected as the step
