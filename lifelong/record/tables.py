@@ -58,7 +58,7 @@ def held_section(run: RecordedRun) -> str:
     for event in held:
         name = f"network {event.foundation}: {event.parameter}" if several else event.parameter
         left = score(1.0 - event.rank / event.size, True) if event.how != "per expert" else "-"
-        ranks = f"{event.rank:g} of {count(event.size)}" if event.how == "protected" else "-"
+        ranks = f"{round(event.rank, 1):g} of {count(event.size)}" if event.how == "protected" else "-"
         rows.append([name, "x".join(map(str, event.shape)), event.how, ranks, left, event.why])
     shared = [(1.0 - e.rank / e.size, math.prod(e.shape)) for e in held if e.how != "per expert"]
     free = sum(left * n for left, n in shared) / max(1, sum(n for _, n in shared))

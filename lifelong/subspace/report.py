@@ -64,7 +64,7 @@ class Report:
     def __str__(self) -> str:
         head = ("parameter", "shape", "is", "rank", "left", "held by", "why")
         lines = [head] + [
-            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{r.rank:g}/{r.size}", f"{r.left:.0%}", r.held, r.why)
+            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{round(r.rank, 1):g}/{r.size}", f"{r.left:.0%}", r.held, r.why)
             for r in self.rows
         ]
         widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
