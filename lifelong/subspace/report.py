@@ -63,13 +63,15 @@ class Report:
 
     def __str__(self) -> str:
         head = ("parameter", "shape", "is", "rank", "left", "held by", "why")
-        lines = [head] + [
-            (r.parameter, "x".join(map(str, r.shape)), r.how, f"{round(r.rank, 1):g}/{r.size}", f"{r.left:.0%}", r.held, r.why)
-            for r in self.rows
-        ]
+        lines = [head] + [_cells(row) for row in self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(head) - 1)]
         text = ["  ".join([*(c.ljust(w) for c, w in zip(line, widths, strict=False)), line[-1]]) for line in lines]
         return "\n".join([*text, f"capacity left: {self.left:.0%} of all degrees of freedom"])
+
+
+def _cells(row: Kept) -> tuple[str, ...]:
+    shape, rank = "x".join(map(str, row.shape)), f"{round(row.rank, 1):g}/{row.size}"
+    return row.parameter, shape, row.how, rank, f"{row.left:.0%}", row.held, row.why
 
 
 def _numel(shape: tuple[int, ...]) -> int:
