@@ -51,12 +51,16 @@ class OnCopy:
     def remove(self) -> None:
         mine = self._module.__dict__
         self._lives = False
-        # Another one may have come over it, and will find it as it is.
-        if mine.get(COPY) is self:
-            if self._under is None:
-                del mine[COPY]
-            else:
-                mine[COPY] = self._under
+        if mine.get(COPY) is not self:
+            # Another one has come over it, and will take it along.
+            return
+        below = self._under
+        while isinstance(below, OnCopy) and not below._lives:
+            below = below._under
+        if below is None:
+            del mine[COPY]
+        else:
+            mine[COPY] = below
 
 
 def refuse_pickling() -> NoReturn:

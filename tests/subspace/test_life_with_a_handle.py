@@ -131,6 +131,18 @@ def test_pickling_a_held_model_is_refused_in_words_and_works_afterwards(form: Fo
     torch.save(life.model, io.BytesIO())
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_handles_leave_nothing_behind_in_whatever_order_they_go(first: int) -> None:
+    life = Life()
+    parts = (life.model[0], life.model[2])  # type: ignore[index]
+    handles = [life.protection.attach(adam(part.parameters())) for part in parts]  # type: ignore[union-attr]
+    handles[first].detach()
+    copy.deepcopy(life.model)
+    handles[1 - first].detach()
+    assert not any("__deepcopy__" in module.__dict__ for module in life.model.modules())
+    torch.save(life.model, io.BytesIO())
+
+
 @pytest.mark.parametrize("method", [FULL, NullSpace(FULL)])
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_loaded_while_attached_is_what_is_held_from_then_on(form: Form | None, method: Method) -> None:
