@@ -133,10 +133,10 @@ class FrequentDirections:
     Source: Ghashami, Liberty, Phillips and Woodruff 2016, "Frequent Directions", algorithm 1 with a buffer of 2 x size.
     """
 
-    def __init__(self, size: int, half_life: float | None = None) -> None:
+    def __init__(self, size: int) -> None:
         if size < 1:
             raise ValueError(f"A sketch needs at least one row, got size={size}.")
-        self._size, self._keep = size, 1.0 if half_life is None else 0.5 ** (1.0 / half_life)
+        self._size = size
         self._sketch: Tensor | None = None
         self._totals: Tensor | None = None
 
@@ -144,8 +144,6 @@ class FrequentDirections:
         if self._sketch is None or self._totals is None:
             self._sketch = rows[:, :0]
             self._totals = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-        elif self._keep < 1.0:
-            self._sketch, self._totals = self._sketch * self._keep**0.5, self._totals * self._keep
         self._totals = self._totals + rows.double().square().sum(dim=(1, 2))
         # However many rows come at once, one decomposition is enough, and the fewer there are, the less is lost.
         self._sketch = torch.cat([self._sketch, rows], dim=1)

@@ -56,8 +56,7 @@ class Handle:
     def __deepcopy__(self, memo: object) -> Handle:
         """Hooks are copied with a model: those of the copy do nothing."""
         nobody = Handle.__new__(Handle)
-        nobody._holds, nobody._hooks, nobody._refusal, nobody._asleep = [], [], "", False
-        nobody._watched, nobody._devices, nobody._idle = None, set(), []
+        nobody.__dict__.update(self.__dict__, _holds=[], _hooks=[], _idle=[], _watched=None, _refusal="")
         return nobody
 
     def __reduce__(self) -> NoReturn:

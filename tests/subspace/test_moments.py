@@ -58,7 +58,7 @@ def test_what_a_sketch_has_lost_is_not_called_held() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [Covariance, lambda half_life: FrequentDirections(40, half_life), lambda half_life: SignedSums(40, half_life)],
+    [Covariance, lambda half_life: SignedSums(40, half_life)],
 )
 def test_half_of_it_counts_after_a_half_life(make: type[Covariance]) -> None:
     collector = make(half_life=2.0)
