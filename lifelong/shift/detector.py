@@ -24,6 +24,9 @@ class Detector(Protocol):
     """Watches a stream of surprise values (a loss, an error: larger is worse), one at a time, in constant memory.
 
     `statistic` is what the detector holds against the last value and `threshold` the bound above which it speaks up.
+    Grace: after a start or `reset` a detector first learns its reference and never fires. Cool-down: after `rearm` it
+    goes on comparing but stays silent for the `cooldown` values of its settings, so that an alarm that was dismissed is
+    not raised again at once.
     """
 
     @property
