@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from benchmarks.harness import Table, arguments, finish
+from lifelong.dispatch import Dispatcher
 from lifelong.events import Event, Update
 from lifelong.experience import Batch, Query
 from lifelong.expert import Expert
@@ -87,9 +88,9 @@ def pool(optimizer: Optimizer, seed: int) -> Pool:
 
 
 WAYS: dict[str, Callable[[Optimizer, int], LifelongLearner]] = {
-    "roll back": lambda o, s: LifelongLearner(pool(o, s), GaussianRouter(), Trail()),
-    "hold": lambda o, s: Holding(pool(o, s), GaussianRouter(), NoWayBack()),
-    "nothing": lambda o, s: LifelongLearner(pool(o, s), GaussianRouter(), NoWayBack()),
+    "roll back": lambda o, s: LifelongLearner(pool(o, s), Dispatcher(GaussianRouter()), Trail()),
+    "hold": lambda o, s: Holding(pool(o, s), Dispatcher(GaussianRouter()), NoWayBack()),
+    "nothing": lambda o, s: LifelongLearner(pool(o, s), Dispatcher(GaussianRouter()), NoWayBack()),
 }
 OPTIMIZERS = {
     "adam 1e-3": Optimizer("adam", lr=1e-3),

@@ -161,7 +161,8 @@ class TaskScored:
     """A task's test set was judged without learning. `value` is in the task's metric, `score` is higher-is-better.
 
     `segment` counts the finished segments (0: the untrained learner); `at_end` is True for the row of the score matrix
-    that belongs to that segment's end and False for a look within a task. `routed` holds (expert, samples) pairs.
+    that belongs to that segment's end and False for a look within a task. `routed` holds (expert, samples) pairs, and
+    `foreign` counts the samples that the learner took for foreign to all its experts (None: it does not judge that).
     """
 
     task: str
@@ -172,6 +173,7 @@ class TaskScored:
     at_end: bool
     seen: bool
     routed: tuple[tuple[int, int], ...] = ()
+    foreign: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

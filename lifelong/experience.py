@@ -39,10 +39,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Answers to a query: (B, C) outputs, and (B,) int64 on the same device, the expert that answered each sample."""
+    """Answers to a query: (B, C) outputs, and (B,) int64 on the same device, the expert that answered each sample.
+
+    known: (B,) bool, False where the inputs are foreign to everybody, and the answer a mere guess; None: not judged.
+    """
 
     outputs: Tensor
     experts: Tensor
+    known: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

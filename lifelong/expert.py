@@ -76,9 +76,19 @@ class Normal:
     spread: float
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """How inputs of one shape looked while an expert learned them, as a router describes it."""
+
+    shape: tuple[int, ...]
+    description: dict[str, Tensor]
+
+
 class Expert:
     """Learns batch by batch in its lane of a foundation; every step obeys the foundation's memory.
 
+    stretches: what its inputs looked like. rivals: experts whose inputs look the same. seated:
+    when it last became the active one (-1: never; larger is later).
     `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`).
     """
 
@@ -93,7 +103,9 @@ class Expert:
         self.number, self.foundation, self.detector = number, foundation, detector
         self.lane = f"expert-{number}"
         self.normal: Normal | None = None
-        self.description: dict[str, Tensor] | None = None
+        self.stretches: list[Stretch] = []
+        self.rivals: set[int] = set()
+        self.seated = -1
         self._settings, self._sync_every = optimizer, sync_every
         self._optimizer: torch.optim.Optimizer | None = None
         self._groups: list[list[str]] = []
@@ -132,6 +144,13 @@ class Expert:
         with self._settled():
             outputs: Tensor = self.foundation.assembly(inputs, contract, self.lane, task)
         return outputs
+
+    @torch.no_grad()
+    def features(self, inputs: Tensor) -> Tensor:
+        """(B, ...) inputs -> (B, F), what its heads are given."""
+        self.foundation.assembly.eval()
+        with self._settled():
+            return self.foundation.assembly.features(inputs)
 
     def serves(self, contract: Contract, task: str | None = None) -> bool:
         return self.foundation.assembly.serves(contract, self.lane, task)
@@ -249,7 +268,9 @@ class Expert:
         return {
             "number": self.number,
             "normal": None if self.normal is None else (self.normal.mean, self.normal.spread),
-            "description": self.description,
+            "stretches": [(stretch.shape, stretch.description) for stretch in self.stretches],
+            "rivals": sorted(self.rivals),
+            "seated": self.seated,
             "detector": None if self.detector is None else self.detector.state_dict(),
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
@@ -259,7 +280,9 @@ class Expert:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave; the foundation must have been restored before."""
         self.normal = None if state["normal"] is None else Normal(*state["normal"])
-        self.description = state["description"]
+        self.stretches = [Stretch(tuple(shape), description) for shape, description in state["stretches"]]
+        self.rivals = set(state["rivals"])
+        self.seated = state["seated"]
         if self.detector is not None:
             self.detector.load_state_dict(state["detector"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.dispatch import Dispatcher, Portrait
 from lifelong.events import (
     Event,
     ExpertChosen,
@@ -30,7 +31,6 @@ from lifelong.expert import Expert, Normal
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool
-from lifelong.routing.router import Router
 from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
 
@@ -45,18 +45,18 @@ class LifelongLearner:
     host wait, and where the trail undoes what happened between onset and look. Needs experts with detectors.
     """
 
-    def __init__(self, pool: Pool, router: Router, trail: Trail, read_every: int = 1) -> None:
+    def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, read_every: int = 1) -> None:
         if read_every < 1:
             raise ValueError(f"read_every must be at least 1 batch, got {read_every}.")
         if pool.threshold is None:
             raise ValueError("A LifelongLearner needs a pool whose upbringing names a detector, got one without.")
-        self._pool, self._router, self._trail, self._read_every = pool, router, trail, read_every
+        self._pool, self._dispatcher, self._trail, self._read_every = pool, dispatcher, trail, read_every
         self._active: Expert | None = None
         self._unread: list[Tensor] = []
         # As many as can be taken back, and beyond those what is normal.
         self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW + trail.reach)
         self._experts_of: dict[str, int] = {}
-        self._live: tuple[int, int, dict[str, Tensor]] | None = None
+        self._live: tuple[int, int, Portrait] | None = None
         self._contract: Contract | None = None
         self._task: str | None = None
 
@@ -163,6 +163,7 @@ class LifelongLearner:
 
     def _seat_expert(self, chosen: Expert) -> None:
         self._active = chosen
+        chosen.seated = 1 + max(expert.seated for expert in self._pool.experts)
         self._trail.clear()
         self._losses.clear()
 
@@ -177,7 +178,11 @@ class LifelongLearner:
         """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
         recent = self._trail.recent()
         if recent:
-            expert.description = self._router.describe(torch.cat([b.inputs for b in recent]))
+            portrait = self._dispatcher.portray(expert, recent, self._pool.experts)
+            expert.stretches = portrait.hang(expert.stretches)
+            expert.rivals |= portrait.rivals
+            for number in portrait.rivals:
+                self._pool.experts[number].rivals.add(expert.number)
         grown: list[Event] = list(expert.consolidate(recent))
         expert.rest()
         return grown
@@ -197,23 +202,17 @@ class LifelongLearner:
         if told is not None and self._pool.experts[told].serves(query.contract, query.task):
             candidates = [self._pool.experts[told]]
         else:
-            candidates = [e for e in reversed(self._pool.experts) if e.serves(query.contract, query.task)]
+            candidates = [e for e in self._pool.experts if e.serves(query.contract, query.task)]
+            candidates.sort(key=lambda e: -e.seated)
         active = self._active
-        if active is None or active not in candidates:
-            return self._pool.answer(query, self._router, candidates)
-        candidates.sort(key=lambda e: e is not active)
-        kept, active.description = active.description, self._live_description(active)
-        try:
-            return self._pool.answer(query, self._router, candidates)
-        finally:
-            active.description = kept
+        live = self._live_portrait(active) if active is not None and candidates[:1] == [active] else None
+        return self._dispatcher.answer(query, candidates, self._pool.untrained, live)
 
-    def _live_description(self, active: Expert) -> dict[str, Tensor]:
-        """What the active expert's inputs look like now; kept until it learns again, and no part of the state."""
+    def _live_portrait(self, active: Expert) -> Portrait:
+        """How the active expert's inputs look now; kept until it learns again, and no part of the state."""
         key = (active.number, self._trail.position)
         if self._live is None or self._live[:2] != key:
-            inputs = torch.cat([b.inputs for b in self._trail.recent()])
-            self._live = (*key, self._router.describe(inputs))
+            self._live = (*key, self._dispatcher.portray(active, self._trail.recent(), self._pool.experts))
         return self._live[2]
 
     @property

@@ -69,31 +69,38 @@ def judge(
     entered = finished if at_end else finished + 1
     met = {segment.task for segment in stream.segments[:entered]}
     for task in stream.tasks:
-        value, samples, routed = score(learner, task, schedule.batch_size, limit)
+        value, samples, routed, foreign = score(learner, task, schedule.batch_size, limit)
         oriented = value if task.contract.objective.metric.higher_is_better else -value
-        journal.note(step, TaskScored(task.name, value, oriented, samples, finished, at_end, task.name in met, routed))
+        seen = task.name in met
+        journal.note(step, TaskScored(task.name, value, oriented, samples, finished, at_end, seen, routed, foreign))
 
 
 @torch.no_grad()
 def score(
     learner: Learner, task: Task, batch_size: int, limit: int | None = None
-) -> tuple[float, int, tuple[tuple[int, int], ...]]:
-    """The task's metric on its test samples (evenly spaced ones where `limit` is set), how many, and who answered."""
+) -> tuple[float, int, tuple[tuple[int, int], ...], int | None]:
+    """The task's metric on its test samples (evenly spaced ones where `limit` is set), how many, and who answered.
+
+    Last, for how many of them the learner said that they are foreign to it; None where it does not judge that.
+    """
     total = len(task.test_inputs)
     inputs, targets = task.test_inputs, task.test_targets
     if limit is not None and limit < total:
         rows = torch.linspace(0, total - 1, limit, device=inputs.device).long()
         inputs, targets = inputs[rows], targets[rows]
-    values, experts = [], []
+    values, experts, known = [], [], []
     for first in range(0, len(inputs), batch_size):
         part = slice(first, first + batch_size)
         prediction = learner.predict(Query(inputs[part], task.contract, task.label))
         _check_prediction(learner, task, prediction, len(inputs[part]))
         values.append(task.contract.objective.metric.per_sample(prediction.outputs, targets[part]))
         experts.append(prediction.experts)
+        if prediction.known is not None:
+            known.append(prediction.known)
     numbers, counts = torch.unique(torch.cat(experts), return_counts=True)
     routed = tuple(zip(numbers.tolist(), counts.tolist(), strict=True))
-    return round(float(torch.cat(values).double().mean()), 9), len(inputs), routed
+    foreign = int((~torch.cat(known)).sum()) if known else None
+    return round(float(torch.cat(values).double().mean()), 9), len(inputs), routed, foreign
 
 
 def _check_answer(learner: Learner, happened: object) -> None:
@@ -108,6 +115,11 @@ def _check_answer(learner: Learner, happened: object) -> None:
 def _check_prediction(learner: Learner, task: Task, prediction: Prediction, samples: int) -> None:
     expected = ((samples, task.contract.outputs), (samples,))
     got = tuple(prediction.outputs.shape), tuple(prediction.experts.shape)
+    if prediction.known is not None and tuple(prediction.known.shape) != expected[1]:
+        raise ValueError(
+            f"{type(learner).__name__}.predict must say for each of {samples} samples of task {task.name!r} whether "
+            f"it is known, or nothing (None), got {tuple(prediction.known.shape)}."
+        )
     if got != expected:
         raise ValueError(
             f"{type(learner).__name__}.predict must give outputs of shape {expected[0]} and experts of shape "

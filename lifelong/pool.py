@@ -13,13 +13,12 @@ from typing import Any, Literal
 import torch
 
 from lifelong.events import ParameterHeld
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch
 from lifelong.expert import Expert, Foundation
 from lifelong.learner import Size
 from lifelong.network import Assembly, Network
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
-from lifelong.routing.router import Router
 from lifelong.shift.detector import Detector
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
@@ -77,7 +76,7 @@ class Upbringing:
 
 
 class Pool:
-    """Spawns experts, finds the one that explains labelled evidence, and lets them answer unlabelled queries."""
+    """Spawns experts, and finds the one that explains labelled evidence."""
 
     def __init__(self, upbringing: Upbringing, seed: int, device: torch.device | str) -> None:
         self._up, self._seed, self._device = upbringing, seed, device
@@ -162,30 +161,6 @@ class Pool:
         self._ancestor.eval()
         outputs: torch.Tensor = self._ancestor(inputs, contract, "ancestor")
         return outputs
-
-    def answer(self, query: Query, router: Router, candidates: Sequence[Expert]) -> Prediction:
-        """Each sample is answered by the candidate that the router finds for it; by the ancestor (-1) if there is none.
-
-        candidates: experts that serve the query, the most recently active one first.
-        """
-        inputs, contract = query.inputs, query.contract
-        described = [(e.number, e.description) for e in candidates if e.description is not None]
-        if len(described) <= 1:
-            number = described[0][0] if described else candidates[0].number if candidates else -1
-            outputs = self._answer_of(number, query)
-            return Prediction(outputs, torch.full((len(inputs),), number, device=inputs.device))
-        match = router.route(inputs, described)
-        outputs = inputs.new_zeros((len(inputs), contract.outputs))
-        for number in torch.unique(match.experts).tolist():
-            mine = match.experts == number
-            part = Query(inputs[mine], contract, query.task)
-            outputs[mine] = self._answer_of(number, part).to(outputs.dtype)
-        return Prediction(outputs, match.experts)
-
-    def _answer_of(self, number: int, query: Query) -> torch.Tensor:
-        if number < 0:
-            return self.untrained(query.inputs, query.contract)
-        return self.experts[number].answer(query.inputs, query.contract, query.task)
 
     def held(self) -> list[ParameterHeld]:
         """What holds the parameters of every network that protects some."""

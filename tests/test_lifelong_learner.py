@@ -6,6 +6,7 @@ import pytest
 import torch
 from toys import CONTRACT, batches, toy_stream
 
+from lifelong.dispatch import Dispatcher
 from lifelong.events import ExpertChosen, ExpertSpawned, RolledBack, ShiftDetected, ShiftDismissed, ShiftSeen, Update
 from lifelong.experience import Batch, Query
 from lifelong.lifelong_learner import LifelongLearner
@@ -147,7 +148,7 @@ def test_whoever_is_told_the_task_does_not_guess():
 
 def test_a_pool_without_a_detector_is_refused():
     with pytest.raises(ValueError, match="names a detector"):
-        LifelongLearner(Pool(Upbringing(Mlp(), FAST), 0, "cpu"), GaussianRouter(), Trail())
+        LifelongLearner(Pool(Upbringing(Mlp(), FAST), 0, "cpu"), Dispatcher(GaussianRouter()), Trail())
 
 
 def test_a_shown_boundary_is_taken_for_a_shift():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from toys import CONTRACT, batches
 
+from lifelong.dispatch import Dispatcher
 from lifelong.experience import Query
 from lifelong.expert import Expert, Normal
 from lifelong.network import Mlp
@@ -23,7 +24,7 @@ def raised(pool: Pool, world: int) -> Expert:
     expert = pool.spawn(batches(world, 1))
     losses = [float(expert.update(batch).loss) for batch in batches(world, 120)]
     expert.normal = Normal(sum(losses[-20:]) / 20, 0.02)
-    expert.description = GaussianRouter().describe(torch.cat([b.inputs for b in batches(world, 20)]))
+    expert.stretches = [Dispatcher(GaussianRouter()).portray(expert, batches(world, 20), pool.experts).stretch]
     return expert
 
 
@@ -59,7 +60,7 @@ def test_unlabelled_samples_are_routed_one_by_one(pool):
     targets = torch.cat([b.targets for part in parts for b in part])
     owners = torch.arange(3).repeat_interleave(64)
     shuffle = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
-    answer = pool.answer(Query(inputs[shuffle], CONTRACT), GaussianRouter(), pool.experts)
+    answer = Dispatcher(GaussianRouter()).answer(Query(inputs[shuffle], CONTRACT), pool.experts, pool.untrained)
     assert (answer.experts == owners[shuffle]).float().mean() > 0.97
     assert (answer.outputs.argmax(1) == targets[shuffle]).float().mean() > 0.95
 
@@ -121,7 +122,8 @@ def test_state_round_trip_keeps_every_answer(pool):
     other = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), seed=0, device="cpu")
     other.load_state_dict(pool.state_dict())
     query = Query(batches(2, 1)[0].inputs, CONTRACT)
-    ours, theirs = (p.answer(query, GaussianRouter(), p.experts) for p in (pool, other))
+    dispatcher = Dispatcher(GaussianRouter())
+    ours, theirs = (dispatcher.answer(query, p.experts, p.untrained) for p in (pool, other))
     assert torch.equal(ours.outputs, theirs.outputs)
     assert torch.equal(ours.experts, theirs.experts)
     # And they go on learning alike.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lifelong.dispatch import Dispatcher
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
@@ -51,4 +52,4 @@ def flagship(
         sync_every=sync_every,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
-    return LifelongLearner(Pool(upbringing, seed, device), router, Trail(memory=memory), looks)
+    return LifelongLearner(Pool(upbringing, seed, device), Dispatcher(router), Trail(memory=memory), looks)

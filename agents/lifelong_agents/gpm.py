@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lifelong.dispatch import Dispatcher
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
@@ -43,4 +44,4 @@ def gpm(
         heads_too=True,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
-    return LifelongLearner(Pool(upbringing, seed, device), GaussianRouter(), Trail(memory=memory), looks)
+    return LifelongLearner(Pool(upbringing, seed, device), Dispatcher(GaussianRouter()), Trail(memory=memory), looks)

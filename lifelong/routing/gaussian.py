@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lifelong.routing.router import Match
+from lifelong.routing.router import Description, Voice, at_least_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,53 +36,65 @@ class GaussianRouter:
             )
 
     @torch.no_grad()
-    def describe(self, inputs: Tensor) -> dict[str, Tensor]:
+    def describe(self, inputs: Tensor, voice: Voice) -> Description:
         rows = inputs.flatten(1).to(torch.float32)
+        kept = self._fit(rows)
+        # How likely are inputs of this world that the fit has not seen? Its own are too likely under it, the more so
+        # the fewer there are. Two halves judge each other; what they are too strict in, for want of the other half,
+        # errs on the side of taking a sample for known.
+        near = rows[:2048]
+        halves = (near[::2], near[1::2]) if len(near) >= 8 else (near, near)
+        own = torch.cat([_likelihood_of(one, self._fit(other)) for one, other in (halves, halves[::-1])])
+        kept["least"] = torch.quantile(own, self.reject, interpolation="lower")
+        return kept
+
+    def _fit(self, rows: Tensor) -> Description:
         n, d = rows.shape
         mean = rows.mean(0)
         centred = rows - mean
         total = centred.square().sum() / max(n - 1, 1)
-        k = min(self.directions, d - 1, max(n // 4, 1))
         if d == 1:
             spread = total.clamp_min(1e-6)[None]
-            kept = {"mean": mean, "axes": rows.new_ones(1, 1), "variances": spread, "noise": spread[0]}
-        else:
-            axes, variances = _principal(centred, k)
-            noise = (total - variances.sum()).clamp_min(0) / (d - k)
-            noise = torch.maximum(noise, self.floor * total / d).clamp_min(1e-6)
-            kept = {"mean": mean, "axes": axes, "variances": torch.maximum(variances, noise), "noise": noise}
-        near = centred[:2048]
-        own = _log_likelihood(near, near.square().sum(1), mean, kept)
-        kept["least"] = torch.quantile(own, self.reject, interpolation="lower")
-        return kept
+            return {"mean": mean, "axes": rows.new_ones(1, 1), "variances": spread, "noise": spread[0]}
+        k = min(self.directions, d - 1, max(n // 4, 1))
+        axes, variances = _principal(centred, k)
+        noise = (total - variances.sum()).clamp_min(0) / (d - k)
+        noise = torch.maximum(noise, self.floor * total / d).clamp_min(1e-6)
+        return {"mean": mean, "axes": axes, "variances": torch.maximum(variances, noise), "noise": noise}
+
+    def gather(self, known: Sequence[tuple[Voice, Description]]) -> Gaussians:
+        at_least_one(known)
+        return Gaussians([kept for _, kept in known])
+
+
+class Gaussians:
+    """The log-likelihood of inputs under each of several Gaussians."""
+
+    def __init__(self, kept: Sequence[Description]) -> None:
+        self._kept = kept
+        # Centred once for all: what follows needs only differences between each expert's mean and this one.
+        self._centre = torch.stack([one["mean"] for one in kept]).mean(0)
 
     @torch.no_grad()
-    def route(self, inputs: Tensor, known: Sequence[tuple[int, dict[str, Tensor]]]) -> Match:
-        if not known:
-            raise ValueError("There is nobody to route to: no expert has been described yet.")
-        rows = inputs.flatten(1).to(torch.float32)
-        # Centred once for all: what follows needs only differences between each expert's mean and this one.
-        centre = torch.stack([kept["mean"] for _, kept in known]).mean(0)
-        rows = rows - centre
+    def scores(self, inputs: Tensor) -> Tensor:
+        rows = inputs.flatten(1).to(torch.float32) - self._centre
         squares = rows.square().sum(1)
-        likelihoods = torch.stack([_log_likelihood(rows, squares, centre, kept) for _, kept in known])
-        # argmax may return any of several equal maxima; the first one is promised.
-        best = (likelihoods == likelihoods.max(0).values).to(torch.uint8).argmax(0)
-        experts = torch.tensor([expert for expert, _ in known], device=rows.device)
-        return Match(experts[best], _likely(inputs.flatten(1).to(torch.float32), best, known))
+        return torch.stack([_log_likelihood(rows, squares, self._centre, kept) for kept in self._kept], dim=1)
+
+    @torch.no_grad()
+    def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
+        rows = inputs.flatten(1).to(torch.float32)
+        likely = torch.zeros_like(entries, dtype=torch.bool)
+        for index in torch.unique(entries).tolist():
+            kept, mine = self._kept[index], entries == index
+            likely[mine] = _likelihood_of(rows[mine], kept) >= kept["least"]
+        return likely
 
 
-def _likely(rows: Tensor, best: Tensor, known: Sequence[tuple[int, dict[str, Tensor]]]) -> Tensor:
-    """(B, D) rows and who explains each best -> (B,) whether it is likely enough for that one.
-
-    Seen from that expert's own mean: from a common centre, far from both, too few digits would be left to tell.
-    """
-    likely = torch.zeros_like(best, dtype=torch.bool)
-    for index in torch.unique(best).tolist():
-        kept, mine = known[index][1], best == index
-        centred = rows[mine] - kept["mean"]
-        likely[mine] = _log_likelihood(centred, centred.square().sum(1), kept["mean"], kept) >= kept["least"]
-    return likely
+def _likelihood_of(rows: Tensor, kept: Description) -> Tensor:
+    """Seen from the expert's own mean: from a common centre, far from both, too few digits would be left to tell."""
+    centred = rows - kept["mean"]
+    return _log_likelihood(centred, centred.square().sum(1), kept["mean"], kept)
 
 
 def _principal(centred: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -96,7 +108,7 @@ def _principal(centred: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return vectors.to(centred.dtype), (values / max(n - 1, 1)).to(centred.dtype)
 
 
-def _log_likelihood(rows: Tensor, squares: Tensor, centre: Tensor, kept: dict[str, Tensor]) -> Tensor:
+def _log_likelihood(rows: Tensor, squares: Tensor, centre: Tensor, kept: Description) -> Tensor:
     """(B,) log-likelihoods of (B, D) rows that lie relative to `centre`, given their squared norms (B,)."""
     mean, axes, variances, noise = kept["mean"] - centre, kept["axes"], kept["variances"], kept["noise"]
     # One skinny product gives the coordinates along the axes and along the mean: no (B, D) copy per expert.

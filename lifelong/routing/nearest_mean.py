@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lifelong.routing.router import Match
+from lifelong.routing.router import Description, Voice, at_least_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class NearestMean:
             )
 
     @torch.no_grad()
-    def describe(self, inputs: Tensor) -> dict[str, Tensor]:
+    def describe(self, inputs: Tensor, voice: Voice) -> Description:
         rows = inputs.flatten(1).to(torch.float32)
         count = min(self.prototypes, len(rows))
         # Evenly spaced rows start the centres: no random numbers, so the same inputs give the same description.
@@ -48,13 +48,27 @@ class NearestMean:
         farthest = torch.quantile(own, 1 - self.reject, interpolation="higher")
         return {"centres": centres, "farthest": farthest}
 
+    def gather(self, known: Sequence[tuple[Voice, Description]]) -> Prototypes:
+        at_least_one(known)
+        return Prototypes([kept for _, kept in known])
+
+
+class Prototypes:
+    """How near inputs are to the nearest centre of each of several sets."""
+
+    def __init__(self, kept: Sequence[Description]) -> None:
+        # All centres in one matrix: a thousand experts are one product, not a thousand.
+        self._centres = torch.cat([one["centres"] for one in kept])
+        counts = torch.tensor([len(one["centres"]) for one in kept], device=self._centres.device)
+        self._owners = torch.repeat_interleave(torch.arange(len(kept), device=counts.device), counts)
+        self._farthest = torch.stack([one["farthest"] for one in kept])
+
     @torch.no_grad()
-    def route(self, inputs: Tensor, known: Sequence[tuple[int, dict[str, Tensor]]]) -> Match:
-        if not known:
-            raise ValueError("There is nobody to route to: no expert has been described yet.")
-        rows = inputs.flatten(1).to(torch.float32)
-        distances = torch.stack([torch.cdist(rows, kept["centres"]).min(1).values for _, kept in known])
-        best = (distances == distances.min(0).values).to(torch.uint8).argmax(0)
-        experts = torch.tensor([expert for expert, _ in known], device=rows.device)
-        farthest = torch.stack([kept["farthest"] for _, kept in known])
-        return Match(experts[best], distances.gather(0, best[None])[0] <= farthest[best])
+    def scores(self, inputs: Tensor) -> Tensor:
+        distances = torch.cdist(inputs.flatten(1).to(torch.float32), self._centres)
+        nearest = distances.new_full((len(distances), len(self._farthest)), torch.inf)
+        return -nearest.scatter_reduce_(1, self._owners.expand(len(distances), -1), distances, "amin")
+
+    @torch.no_grad()
+    def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
+        return -self.scores(inputs).gather(1, entries[:, None])[:, 0] <= self._farthest[entries]

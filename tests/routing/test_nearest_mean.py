@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from asking import describe, route
 from torch import Tensor
 
 from lifelong.routing.nearest_mean import NearestMean
@@ -18,16 +19,16 @@ def blobs(centres: list[list[float]], each: int, seed: int = 0) -> Tensor:
 def test_one_prototype_is_the_mean_and_the_farthest_input_bounds_what_is_known() -> None:
     inputs = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [1.0, 6.0]])
     router = NearestMean(prototypes=1, reject=0.0)
-    kept = router.describe(inputs)
+    kept = describe(router, inputs)
     assert torch.allclose(kept["centres"], torch.tensor([[1.0, 2.0]]))
     assert float(kept["farthest"]) == pytest.approx(4.0)
     asked = torch.tensor([[1.0, -1.9], [1.0, -2.1], [4.9, 2.0], [5.1, 2.0]])
-    assert router.route(asked, [(0, kept)]).known.tolist() == [True, False, True, False]
+    assert route(router, asked, [(0, kept)]).known.tolist() == [True, False, True, False]
 
 
 def test_prototypes_are_a_fixed_point_of_k_means() -> None:
     inputs = blobs([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], 40)
-    centres = NearestMean(prototypes=3).describe(inputs)["centres"]
+    centres = describe(NearestMean(prototypes=3), inputs)["centres"]
     nearest = (inputs[:, None] - centres).square().sum(-1).argmin(1)
     for number in range(3):
         assert torch.allclose(inputs[nearest == number].mean(0), centres[number], atol=1e-5)
@@ -36,32 +37,32 @@ def test_prototypes_are_a_fixed_point_of_k_means() -> None:
 
 def test_the_nearest_prototype_of_any_expert_decides() -> None:
     router = NearestMean(prototypes=2)
-    ring = router.describe(blobs([[0.0, 0.0], [20.0, 0.0]], 50))
-    middle = router.describe(blobs([[10.0, 0.0], [10.0, 5.0]], 50))
+    ring = describe(router, blobs([[0.0, 0.0], [20.0, 0.0]], 50))
+    middle = describe(router, blobs([[10.0, 0.0], [10.0, 5.0]], 50))
     asked = torch.tensor([[1.0, 0.0], [19.0, 0.0], [11.0, 1.0], [10.0, 4.0]])
     # The two experts' means are the same but for the height: one mean each could not tell them apart.
-    assert router.route(asked, [(4, ring), (2, middle)]).experts.tolist() == [4, 4, 2, 2]
+    assert route(router, asked, [(4, ring), (2, middle)]).experts.tolist() == [4, 4, 2, 2]
 
 
 def test_of_two_equally_near_the_earlier_is_taken() -> None:
     router, rows = NearestMean(), blobs([[0.0, 0.0], [3.0, 1.0]], 30)
-    kept = router.describe(rows)
+    kept = describe(router, rows)
     for order in ([7, 3], [3, 7]):
-        assert router.route(rows, [(number, kept) for number in order]).experts.tolist() == [order[0]] * 60
+        assert route(router, rows, [(number, kept) for number in order]).experts.tolist() == [order[0]] * 60
 
 
 def test_own_test_samples_are_known_and_far_ones_are_not() -> None:
     router = NearestMean(prototypes=4)
-    kept = router.describe(blobs([[0.0] * 8, [5.0] * 8], 200))
+    kept = describe(router, blobs([[0.0] * 8, [5.0] * 8], 200))
     fresh = blobs([[0.0] * 8, [5.0] * 8], 100, seed=1)
-    assert float(router.route(fresh, [(0, kept)]).known.float().mean()) >= 0.95
-    assert not bool(router.route(fresh + 50.0, [(0, kept)]).known.any())
+    assert float(route(router, fresh, [(0, kept)]).known.float().mean()) >= 0.95
+    assert not bool(route(router, fresh + 50.0, [(0, kept)]).known.any())
 
 
 @pytest.mark.parametrize("reject", [0.0, 0.05, 0.2])
 def test_no_more_of_the_own_inputs_are_rejected_than_asked_for(reject: float) -> None:
     router, rows = NearestMean(prototypes=2, reject=reject), blobs([[0.0, 0.0], [3.0, 1.0]], 15)
-    unknown = ~router.route(rows, [(0, router.describe(rows))]).known
+    unknown = ~route(router, rows, [(0, describe(router, rows))]).known
     assert reject - 1 / 30 <= float(unknown.float().mean()) <= reject
 
 
@@ -78,9 +79,9 @@ def test_no_more_of_the_own_inputs_are_rejected_than_asked_for(reject: float) ->
 )
 def test_odd_inputs_give_finite_numbers_and_stay_known(inputs: Tensor) -> None:
     router = NearestMean(reject=0.0)
-    kept, other = router.describe(inputs), router.describe(inputs + 100)
+    kept, other = describe(router, inputs), describe(router, inputs + 100)
     assert all(bool(torch.isfinite(value).all()) for value in kept.values())
-    match = router.route(inputs, [(1, other), (0, kept)])
+    match = route(router, inputs, [(1, other), (0, kept)])
     assert match.experts.tolist() == [0] * len(inputs)
     assert bool(match.known.all())
 
@@ -88,7 +89,7 @@ def test_odd_inputs_give_finite_numbers_and_stay_known(inputs: Tensor) -> None:
 def test_describing_is_deterministic_and_changes_nothing() -> None:
     router, rows = NearestMean(), blobs([[0.0, 0.0], [3.0, 1.0]], 30)
     before, state = rows.clone(), torch.random.get_rng_state()
-    one, other = router.describe(rows), router.describe(rows)
+    one, other = describe(router, rows), describe(router, rows)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(rows, before)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -96,7 +97,7 @@ def test_describing_is_deterministic_and_changes_nothing() -> None:
 
 def test_nobody_to_route_to_is_an_error() -> None:
     with pytest.raises(ValueError, match="no expert has been described"):
-        NearestMean().route(torch.zeros(3, 2), [])
+        route(NearestMean(), torch.zeros(3, 2), [])
 
 
 @pytest.mark.parametrize(("prototypes", "reject", "message"), [(0, 0.0, "prototypes=0"), (3, 1.0, "reject=1.0")])
