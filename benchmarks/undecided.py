@@ -28,6 +28,7 @@ from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.stream import Stream
 from lifelong.trail import Trail
+from lifelong.watch import Watch
 from lifelong_envs.supervised.data import Digits
 from lifelong_envs.supervised.permuted import permuted
 from lifelong_envs.supervised.timetable import Timetable
@@ -45,46 +46,45 @@ class NoWayBack(Trail):
 class Holding(LifelongLearner):
     """Learns nothing while its detector is suspicious; what was held is learned when it calms down."""
 
-    def __init__(self, pool: Pool, router: GaussianRouter, trail: Trail) -> None:
-        super().__init__(pool, router, trail)
-        self._held: list[tuple[Batch, float]] = []
+    def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail) -> None:
+        super().__init__(pool, dispatcher, trail)
+        self._trail = trail
+        self._held: list[tuple[Batch, float, torch.Tensor]] = []
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
-        expert = self._active
-        if expert is None:
-            expert, _ = self._arrive(batch)
-            expert.prepare(batch.contract, batch.task)
-        assert expert.detector is not None
-        objective = batch.contract.objective
+        if self._stay.expert is None:
+            self._arrive(batch)
+            self._stay.active.prepare(batch.contract, batch.task)
+        expert, objective = self._stay.active, batch.contract.objective
         with torch.no_grad():
             outputs = expert.foundation.assembly(batch.inputs, batch.contract, expert.lane, batch.task)
             loss = objective.loss(outputs, batch.targets)
-        shift = expert.detector.update(loss.item())
-        self._held.append((batch, loss.item()))
+        alarm = expert.watch.update(loss.item(), batch.inputs, outputs)
+        self._held.append((batch, loss.item(), outputs))
         update = Update(expert.number, loss, outputs, batch.targets, objective.metric.per_sample)
-        if shift is not None:
-            own, foreign = self._held[: -shift.onset], self._held[-shift.onset :]
+        if alarm is not None:
+            own, foreign = self._held[: -alarm.shift.onset], self._held[-alarm.shift.onset :]
             self._learn_held(expert, own)
-            for other, surprise in foreign:
+            for other, surprise, _ in foreign:
                 self._trail._batches.append(other)
                 self._trail.position += 1
-                self._losses.append(surprise)
+                self._stay._losses.append(surprise)
             self._held = []
-            return (update, *self._turn(expert, shift))
-        if expert.detector.statistic == 0.0:
+            return (update, *self._turn(alarm))
+        if expert.watch.loss.statistic == 0.0:
             self._learn_held(expert, self._held)
             self._held = []
         return (update,)
 
-    def _learn_held(self, expert: Expert, held: list[tuple[Batch, float]]) -> None:
-        for batch, surprise in held:
+    def _learn_held(self, expert: Expert, held: list[tuple[Batch, float, torch.Tensor]]) -> None:
+        for batch, surprise, _ in held:
             self._trail.note(expert, batch)
-            self._losses.append(surprise)
+            self._stay._losses.append(surprise)
             expert.update(batch)
 
 
 def pool(optimizer: Optimizer, seed: int) -> Pool:
-    return Pool(Upbringing(Mlp(), optimizer, Cusum()), seed, "cpu")
+    return Pool(Upbringing(Mlp(), optimizer, Watch(Cusum())), seed, "cpu")
 
 
 WAYS: dict[str, Callable[[Optimizer, int], LifelongLearner]] = {

@@ -80,12 +80,37 @@ class TaskEntered:
 
 @dataclass(frozen=True, slots=True)
 class ShiftDetected:
-    """The learner found out by itself that its world changed `delay` experiences ago (1: with the latest one)."""
+    """The learner found out by itself that its world changed `delay` experiences ago (1: with the latest one).
+
+    by: what gave it away, "loss" (it rose), "fall" (it fell all at once) or "inputs" (they changed).
+    """
 
     expert: int
     delay: int
     statistic: float
     threshold: float
+    by: str = "loss"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftDetected:
+    """The world drifted: the expert lost what it knew, and gained what it did not know, bit by bit.
+
+    lost, gained: shares of what there is to know (0..1), against what the expert was before.
+    """
+
+    expert: int
+    lost: float
+    gained: float
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFollowed:
+    """A drift that was detected before went on, and the expert with it: it was still on its way, nobody to keep."""
+
+    expert: int
+    lost: float
+    gained: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +217,8 @@ Event = (
     | TaskEntered
     | Learned
     | ShiftDetected
+    | DriftDetected
+    | DriftFollowed
     | ShiftSeen
     | ShiftDismissed
     | RolledBack

@@ -20,11 +20,11 @@ from lifelong.experience import Batch
 from lifelong.network import Assembly
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
-from lifelong.shift.detector import Detector
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.protection import Protection
 from lifelong.subspace.report import Growth, Kept, Report
 from lifelong.updates.attach import Handle
+from lifelong.watch import Watch
 
 
 @dataclass(slots=True)
@@ -97,10 +97,10 @@ class Expert:
         number: int,
         foundation: Foundation,
         optimizer: Optimizer,
-        detector: Detector | None = None,
+        watch: Watch | None = None,
         sync_every: int = 1,
     ) -> None:
-        self.number, self.foundation, self.detector = number, foundation, detector
+        self.number, self.foundation, self._watch = number, foundation, watch
         self.lane = f"expert-{number}"
         self.normal: Normal | None = None
         self.stretches: list[Stretch] = []
@@ -113,10 +113,10 @@ class Expert:
         self._ready: tuple[Contract, str | None] | None = None
 
     @property
-    def watch(self) -> Detector:
-        """The detector, of an expert that was given one."""
-        assert self.detector is not None
-        return self.detector
+    def watch(self) -> Watch:
+        """What it looks out for, of an expert that was given that."""
+        assert self._watch is not None
+        return self._watch
 
     def update(self, batch: Batch) -> Update:
         """Predict, then learn: one optimizer step on the batch. The update holds what was true before the step."""
@@ -132,7 +132,7 @@ class Expert:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        statistic = self.detector.statistic if self.detector is not None else 0.0
+        statistic = self._watch.loss.statistic if self._watch is not None else 0.0
         return Update(
             self.number, loss.detach(), outputs.detach(), batch.targets, objective.metric.per_sample, statistic
         )
@@ -271,7 +271,7 @@ class Expert:
             "stretches": [(stretch.shape, stretch.description) for stretch in self.stretches],
             "rivals": sorted(self.rivals),
             "seated": self.seated,
-            "detector": None if self.detector is None else self.detector.state_dict(),
+            "watch": None if self._watch is None else self._watch.state_dict(),
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
             "handle": None if self._handle is None else self._handle.state_dict(),
@@ -283,8 +283,8 @@ class Expert:
         self.stretches = [Stretch(tuple(shape), description) for shape, description in state["stretches"]]
         self.rivals = set(state["rivals"])
         self.seated = state["seated"]
-        if self.detector is not None:
-            self.detector.load_state_dict(state["detector"])
+        if self._watch is not None:
+            self._watch.load_state_dict(state["watch"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
             named = self._trainable()

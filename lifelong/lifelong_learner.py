@@ -1,22 +1,21 @@
 """The heart: surprised? has the world shifted? if so keep what was known, find who knows the new one, or spawn.
 
-Follow one batch through `learn`: it is learned, its loss is shown to the active expert's detector, and that is all
-unless the detector fires. Then `_turn` undoes what was learned since the onset, lets every expert explain the evidence,
-and gives it to the one that does, or to a new one. The cost of a step does not depend on how many experts there are.
+Follow one batch through `learn`: it is learned, what it showed is put to the active expert's watch, and that is all
+unless there is an alarm. Then `_turn` undoes what was learned since the onset, lets the experts explain the evidence,
+and gives it to the one that does, or to a new one. Now and then `_look_back` asks whether the world has drifted without
+an alarm. The cost of a step does not depend on how many experts there are.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from lifelong.dispatch import Dispatcher, Portrait
+from lifelong.anchor import Anchor
+from lifelong.dispatch import Dispatcher
 from lifelong.events import (
+    DriftDetected,
+    DriftFollowed,
     Event,
     ExpertChosen,
     ExpertSpawned,
@@ -27,175 +26,160 @@ from lifelong.events import (
     Update,
 )
 from lifelong.experience import Batch, Prediction, Query
-from lifelong.expert import Expert, Normal
+from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool
-from lifelong.shift.detector import Shift
+from lifelong.stay import Stay
 from lifelong.trail import Trail
-
-NORMAL_WINDOW = 30
-"""Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
+from lifelong.watch import Alarm
 
 
 class LifelongLearner:
     """Learns a stream whose tasks change without notice, with a pool of experts.
 
     read_every: batches between two looks at the losses. 1 on the CPU; more on a GPU, where reading a value makes the
-    host wait, and where the trail undoes what happened between onset and look. Needs experts with detectors.
+    host wait, and where the trail undoes what happened between onset and look. anchor: finds drift that no alarm gives
+    away (None: it is not looked for). Needs a pool whose experts watch out.
     """
 
-    def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, read_every: int = 1) -> None:
+    def __init__(
+        self, pool: Pool, dispatcher: Dispatcher, trail: Trail, read_every: int = 1, anchor: Anchor | None = None
+    ) -> None:
         if read_every < 1:
             raise ValueError(f"read_every must be at least 1 batch, got {read_every}.")
         if pool.threshold is None:
-            raise ValueError("A LifelongLearner needs a pool whose upbringing names a detector, got one without.")
-        self._pool, self._dispatcher, self._trail, self._read_every = pool, dispatcher, trail, read_every
-        self._active: Expert | None = None
-        self._unread: list[Tensor] = []
-        # As many as can be taken back, and beyond those what is normal.
-        self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW + trail.reach)
+            raise ValueError("A LifelongLearner needs a pool whose upbringing names a watch, got one without.")
+        self._pool, self._dispatcher, self._read_every = pool, dispatcher, read_every
+        self._stay = Stay(pool, dispatcher, trail, anchor)
         self._experts_of: dict[str, int] = {}
-        self._live: tuple[int, int, Portrait] | None = None
         self._contract: Contract | None = None
         self._task: str | None = None
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
-        expert = self._active
+        stay = self._stay
         before: Sequence[Event] = ()
         # Told or seen from outside: looked at only when something differs from the last batch.
-        if expert is None or batch.boundary or batch.contract is not self._contract or batch.task != self._task:
-            expert, before = self._arrive(batch)
-        self._trail.note(expert, batch)
-        update = expert.update(batch)
-        self._unread.append(update.loss)
-        if len(self._unread) < self._read_every:
+        if stay.expert is None or batch.boundary or batch.contract is not self._contract or batch.task != self._task:
+            before = self._arrive(batch)
+        update = stay.learn(batch)
+        if len(stay.unread) < self._read_every:
             return (update, *before)
-        shift = self._read(expert)
-        if shift is None:
-            return (update, *before)
+        alarm = stay.read()
         if batch.task is not None:
             # Whoever is told the task does not guess.
-            expert.watch.rearm()
+            if alarm is not None:
+                stay.active.watch.rearm()
             return (update, *before)
-        return (update, *before, *self._turn(expert, shift))
+        if alarm is not None:
+            return (update, *before, *self._turn(alarm))
+        if stay.is_due():
+            return (update, *before, *self._look_back())
+        return (update, *before)
 
-    def _read(self, expert: Expert) -> Shift | None:
-        """Show the detector the losses since the last look; a shift's onset is counted back from the newest batch."""
-        losses = torch.stack(self._unread).tolist() if len(self._unread) > 1 else [self._unread[0].item()]
-        self._unread.clear()
-        shift = None
-        for loss in losses:
-            self._losses.append(loss)
-            if shift is not None:
-                shift = Shift(shift.onset + 1, shift.statistic, shift.threshold)
-            else:
-                shift = expert.watch.update(loss)
-        return shift
-
-    def _turn(self, expert: Expert, shift: Shift) -> list[Event]:
-        """The detector fired: undo, judge, and hand the evidence to whoever shall learn it."""
-        evidence = self._trail.rewind(expert, shift.onset)
+    def _turn(self, alarm: Alarm) -> list[Event]:
+        """There was an alarm: undo, judge, and hand the evidence to whoever shall learn it."""
+        stay, expert, shift = self._stay, self._stay.active, alarm.shift
+        evidence = stay.rewind(shift.onset)
         delay = len(evidence)
-        for _ in evidence:
-            self._losses.pop()
-        self._settle(expert)
-        verdicts = self._pool.judge(evidence)
-        best = verdicts[0] if verdicts and self._pool.knows(verdicts[0]) else None
-        if best is not None and best.expert is expert:
-            self._relearn(expert, evidence)
+        stay.settle()
+        best = self._pool.who_knows(evidence)
+        if best is not None and best.expert is expert and alarm.by == "loss":
+            stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
         events: list[Event] = [
-            ShiftDetected(expert.number, delay, shift.statistic, shift.threshold),
+            ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
-        events += self._retire(expert)
+        events += stay.end()
         if best is None and self._pool.is_full:
-            best = verdicts[0] if verdicts else None
+            best = self._pool.nearest(evidence)
         if best is not None:
             chosen = best.expert
             events.append(ExpertChosen(chosen.number, best.unexplained))
             if chosen is expert:
-                # The one network that there is goes on, in a new world.
+                # The one that there is goes on, in a new world; or another world that it serves as well as its own.
                 chosen.watch.reset()
         else:
             chosen = self._pool.spawn(evidence)
             events += [self._spawned(chosen, expert, evidence[-1]), *chosen.joined()]
-        self._seat_expert(chosen)
-        self._relearn(chosen, evidence)
+        stay.begin(chosen)
+        stay.relearn(evidence)
         return events
 
-    def _arrive(self, batch: Batch) -> tuple[Expert, Sequence[Event]]:
+    def _look_back(self) -> list[Event]:
+        """No alarm for a while: is the expert still who it was?"""
+        stay, expert, anchor = self._stay, self._stay.active, self._stay.anchor
+        assert anchor is not None
+        recent = stay.recent
+        expert.sync()
+        if not anchor.is_down or anchor.kept[0].contract != recent[-1].contract:
+            anchor.drop(expert, recent)
+            return []
+        was_in_transit = anchor.in_transit
+        change = anchor.compare(expert, recent, self._pool.room(recent))
+        if not anchor.drifted(change):
+            return []
+        facts = expert.number, change.lost, change.gained
+        if was_in_transit or self._pool.is_full:
+            # Nobody to keep, or nowhere to keep it: the expert goes on as what it has become.
+            events: list[Event] = [DriftFollowed(*facts) if was_in_transit else DriftDetected(*facts)]
+            events += expert.consolidate(recent)
+            expert.reguard()
+            anchor.drop(expert, recent, in_transit=True)
+            return events
+        events = [DriftDetected(*facts)]
+        # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept.
+        stay.settle()
+        best = self._pool.who_knows(recent, besides=expert)
+        chosen = best.expert if best is not None else self._pool.succeed(expert)
+        anchor.restore(expert)
+        expert.normal = anchor.normal(expert)
+        events += stay.keep(expert, anchor.kept)
+        if best is None:
+            events.append(self._spawned(chosen, expert, recent[-1]))
+        else:
+            events.append(ExpertChosen(chosen.number, best.unexplained))
+        expert.watch.rearm()
+        stay.begin(chosen, same_world=True)
+        if best is None:
+            anchor.drop(chosen, recent, in_transit=True)
+        return events
+
+    def _arrive(self, batch: Batch) -> Sequence[Event]:
         """Who learns this batch, now that something visible changed: first batch, contract, label or boundary."""
-        active, same_task = self._active, batch.task == self._task
+        active, same_task = self._stay.expert, batch.task == self._task
         self._contract, self._task = batch.contract, batch.task
         told = None if batch.task is None else self._experts_of.get(batch.task)
         if active is not None and same_task and not batch.boundary and active.serves(batch.contract, batch.task):
-            return active, ()
-        self._unread.clear()
+            return ()
         events: list[Event] = []
         if active is not None:
-            self._settle(active)
-            events += [ShiftSeen(active.number), *self._retire(active)]
+            self._stay.settle()
+            events += [ShiftSeen(active.number), *self._stay.end()]
+        best = self._pool.who_knows([batch]) if batch.task is None else None
         if told is not None:
             chosen = self._pool.experts[told]
             events.append(ExpertChosen(told, 0.0))
+        elif best is not None:
+            chosen = best.expert
+            events.append(ExpertChosen(chosen.number, best.unexplained))
+        elif self._pool.is_full:
+            nearest = self._pool.nearest([batch]) if batch.task is None else None
+            chosen = self._pool.experts[0] if nearest is None else nearest.expert
+            events.append(ExpertChosen(chosen.number, 1.0 if nearest is None else nearest.unexplained))
         else:
-            verdicts = [] if batch.task is not None else self._pool.judge([batch])
-            if verdicts and (self._pool.knows(verdicts[0]) or self._pool.is_full):
-                chosen = verdicts[0].expert
-                events.append(ExpertChosen(chosen.number, verdicts[0].unexplained))
-            elif self._pool.is_full:
-                chosen = self._pool.experts[0]
-                events.append(ExpertChosen(chosen.number, 1.0))
-            else:
-                chosen = self._pool.spawn([batch])
-                events += [self._spawned(chosen, active, batch), *chosen.joined()]
+            chosen = self._pool.spawn([batch])
+            events += [self._spawned(chosen, active, batch), *chosen.joined()]
         if batch.task is not None:
             self._experts_of[batch.task] = chosen.number
-        self._seat_expert(chosen)
-        return chosen, events
+        self._stay.begin(chosen)
+        return events
 
     def _spawned(self, chosen: Expert, parent: Expert | None, batch: Batch) -> ExpertSpawned:
         chosen.foundation.assembly.grow(batch.contract, chosen.lane, batch.task)
         parameters = sum(p.numel() for p in chosen.foundation.assembly.lane_parameters(chosen.lane))
         return ExpertSpawned(chosen.number, parameters, None if parent is None else parent.number)
-
-    def _seat_expert(self, chosen: Expert) -> None:
-        self._active = chosen
-        chosen.seated = 1 + max(expert.seated for expert in self._pool.experts)
-        self._trail.clear()
-        self._losses.clear()
-
-    def _settle(self, expert: Expert) -> None:
-        """Remember what this expert's loss is like in its own world; too short a stay tells nothing new."""
-        losses = list(self._losses)[-NORMAL_WINDOW:]
-        if len(losses) >= 3 or (losses and expert.normal is None):
-            spread = statistics.stdev(losses) if len(losses) > 1 else abs(losses[0])
-            expert.normal = Normal(statistics.fmean(losses), spread)
-
-    def _retire(self, expert: Expert) -> list[Event]:
-        """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
-        recent = self._trail.recent()
-        if recent:
-            portrait = self._dispatcher.portray(expert, recent, self._pool.experts)
-            expert.stretches = portrait.hang(expert.stretches)
-            expert.rivals |= portrait.rivals
-            for number in portrait.rivals:
-                self._pool.experts[number].rivals.add(expert.number)
-        grown: list[Event] = list(expert.consolidate(recent))
-        expert.rest()
-        return grown
-
-    def _relearn(self, expert: Expert, evidence: Sequence[Batch]) -> None:
-        """Learn batches that were taken back. Their losses teach the detector what is normal, and raise no alarm."""
-        expert.watch.rearm()
-        for batch in evidence:
-            self._trail.note(expert, batch)
-            loss = expert.update(batch).loss.item()
-            self._losses.append(loss)
-            expert.watch.update(loss)
-        expert.watch.rearm()
 
     def predict(self, query: Query) -> Prediction:
         told = None if query.task is None else self._experts_of.get(query.task)
@@ -204,16 +188,8 @@ class LifelongLearner:
         else:
             candidates = [e for e in self._pool.experts if e.serves(query.contract, query.task)]
             candidates.sort(key=lambda e: -e.seated)
-        active = self._active
-        live = self._live_portrait(active) if active is not None and candidates[:1] == [active] else None
+        live = self._stay.portrait() if candidates and candidates[0] is self._stay.expert else None
         return self._dispatcher.answer(query, candidates, self._pool.untrained, live)
-
-    def _live_portrait(self, active: Expert) -> Portrait:
-        """How the active expert's inputs look now; kept until it learns again, and no part of the state."""
-        key = (active.number, self._trail.position)
-        if self._live is None or self._live[:2] != key:
-            self._live = (*key, self._dispatcher.portray(active, self._trail.recent(), self._pool.experts))
-        return self._live[2]
 
     @property
     def threshold(self) -> float | None:
@@ -229,20 +205,14 @@ class LifelongLearner:
     def state_dict(self) -> dict[str, Any]:
         return {
             "pool": self._pool.state_dict(),
-            "trail": self._trail.state_dict(),
-            "active": None if self._active is None else self._active.number,
-            "unread": list(self._unread),
-            "losses": list(self._losses),
+            "stay": self._stay.state_dict(),
             "experts_of": dict(self._experts_of),
             "task": self._task,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._pool.load_state_dict(state["pool"])
-        self._trail.load_state_dict(state["trail"])
-        self._active = None if state["active"] is None else self._pool.experts[state["active"]]
-        self._unread = list(state["unread"])
-        self._losses = deque(state["losses"], maxlen=self._losses.maxlen)
+        self._stay.load_state_dict(state["stay"])
         self._experts_of, self._task = dict(state["experts_of"]), state["task"]
         # The next batch's contract is another object, if an equal one: it will be looked at anew.
-        self._contract, self._live = None, None
+        self._contract = None

@@ -201,6 +201,20 @@ class Assembly(nn.Module):
         """Plain data from which `rebuild` makes the same parts again, with their weights."""
         return {"encoders": self._encoder_shapes, "heads": self._head_keys, "weights": self.state_dict()}
 
+    def parts_of(self, lane: str, name: str) -> dict[str, Any]:
+        """The parts that one lane uses, for another assembly in which that lane is called `name`."""
+        mine = [i for i, key in enumerate(self._head_keys) if key[0] == lane]
+        renamed = {f"heads.{old}.": f"heads.{new}." for new, old in enumerate(mine)}
+        weights = {}
+        for key, tensor in self.state_dict().items():
+            prefix = ".".join(key.split(".")[:2]) + "."
+            if not key.startswith("heads."):
+                weights[key] = tensor
+            elif prefix in renamed:
+                weights[renamed[prefix] + key.removeprefix(prefix)] = tensor
+        heads = [(name, *self._head_keys[i][1:]) for i in mine]
+        return {"encoders": self._encoder_shapes, "heads": heads, "weights": weights}
+
     def rebuild(self, parts: dict[str, Any]) -> None:
         """Make the parts that `parts()` named, and no others, and load their weights."""
         self.encoders, self.heads, self._route = nn.ModuleDict(), nn.ModuleDict(), None

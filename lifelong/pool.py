@@ -19,11 +19,11 @@ from lifelong.learner import Size
 from lifelong.network import Assembly, Network
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
-from lifelong.shift.detector import Detector
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
+from lifelong.watch import Watch
 
 Sharing = Literal["never", "always", "auto"]
 
@@ -38,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Upbringing:
-    """How experts are made: network, optimizer, detector, and what their foundations protect.
+    """How experts are made: network, optimizer, what they look out for, and what their foundations protect.
 
     share: whether a new expert builds on an existing foundation: never; always (one foundation for all); auto (when a
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
@@ -50,7 +50,7 @@ class Upbringing:
 
     network: Network
     optimizer: Optimizer
-    detector: Detector | None = None
+    watch: Watch | None = None
     subspace: Method = Gpm()
     sync_every: int = 1
     share: Sharing = "never"
@@ -86,8 +86,8 @@ class Pool:
 
     @property
     def threshold(self) -> float | None:
-        """The threshold of the detector that every expert is given."""
-        return None if self._up.detector is None else self._up.detector.threshold
+        """The threshold of the loss's detector that every expert is given."""
+        return None if self._up.watch is None else self._up.watch.loss.threshold
 
     @property
     def is_full(self) -> bool:
@@ -99,8 +99,8 @@ class Pool:
 
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1
-        detector = copy.deepcopy(self._up.detector)
-        expert = Expert(len(self.experts), foundation, self._up.optimizer, detector, self._up.sync_every)
+        watch = copy.deepcopy(self._up.watch)
+        expert = Expert(len(self.experts), foundation, self._up.optimizer, watch, self._up.sync_every)
         self.experts.append(expert)
         return expert
 
@@ -137,7 +137,7 @@ class Pool:
         """Every expert that serves the evidence's contract, best first. One forward pass of each over the evidence."""
         inputs, targets, contract = _joined(evidence)
         task = evidence[0].task
-        fresh = float(contract.objective.loss(self.untrained(inputs, contract), targets))
+        fresh = self.room(evidence)
         verdicts = []
         for expert in self.experts:
             if expert.serves(contract, task) and expert.normal is not None:
@@ -151,8 +151,29 @@ class Pool:
                 verdicts.append(Verdict(expert, max(0.0, excess) / room))
         return sorted(verdicts, key=lambda v: v.unexplained)
 
+    def room(self, evidence: Sequence[Batch]) -> float:
+        """The loss of who knows nothing."""
+        inputs, targets, contract = _joined(evidence)
+        return float(contract.objective.loss(self.untrained(inputs, contract), targets))
+
+    def succeed(self, expert: Expert) -> Expert:
+        """A new expert that goes on from what `expert` is now, on a foundation of its own."""
+        foundation = self._found()
+        successor = self._raise_on(foundation)
+        foundation.assembly.rebuild(expert.foundation.assembly.parts_of(expert.lane, successor.lane))
+        return successor
+
     def knows(self, verdict: Verdict) -> bool:
         return verdict.unexplained <= self._up.tolerance
+
+    def nearest(self, evidence: Sequence[Batch]) -> Verdict | None:
+        """Who explains this evidence best, however badly."""
+        return next(iter(self.judge(evidence)), None)
+
+    def who_knows(self, evidence: Sequence[Batch], besides: Expert | None = None) -> Verdict | None:
+        """Who explains this evidence as its own world; None if nobody does."""
+        known = [v for v in self.judge(evidence) if v.expert is not besides and self.knows(v)]
+        return known[0] if known else None
 
     @torch.no_grad()
     def untrained(self, inputs: torch.Tensor, contract: Contract) -> torch.Tensor:

@@ -95,8 +95,12 @@ class Trail:
 
     def clear(self) -> None:
         """Another expert takes over."""
-        self._snapshots.clear()
+        self.pass_on()
         self._batches.clear()
+
+    def pass_on(self) -> None:
+        """Another expert takes over in the same world: the latest batches are its own, the states are not."""
+        self._snapshots.clear()
         self.position = 0
 
     def state_dict(self) -> dict[str, Any]:

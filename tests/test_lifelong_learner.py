@@ -146,8 +146,8 @@ def test_whoever_is_told_the_task_does_not_guess():
     assert agent.size().experts == 1
 
 
-def test_a_pool_without_a_detector_is_refused():
-    with pytest.raises(ValueError, match="names a detector"):
+def test_a_pool_without_a_watch_is_refused():
+    with pytest.raises(ValueError, match="names a watch"):
         LifelongLearner(Pool(Upbringing(Mlp(), FAST), 0, "cpu"), Dispatcher(GaussianRouter()), Trail())
 
 
@@ -184,10 +184,10 @@ def test_the_cost_of_a_step_does_not_grow_with_the_number_of_experts():
     asked = []
     for expert in agent._pool.experts:
         expert.answer = lambda *_, e=expert: asked.append(e)  # type: ignore[method-assign]
-    active = agent._active.number
+    active = agent._stay.expert.number
     live(agent, batches(8, 20))
     assert asked == []
-    assert agent._active.number == active
+    assert agent._stay.expert.number == active
 
 
 def test_labels_hidden_or_shown_toy_streams_are_mastered():

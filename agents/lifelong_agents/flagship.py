@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from lifelong.anchor import Anchor
 from lifelong.dispatch import Dispatcher
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
@@ -13,15 +14,20 @@ from lifelong.routing.gaussian import GaussianRouter
 from lifelong.routing.router import Router
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
+from lifelong.shift.unlabelled.watch import Unlabelled
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.trail import Trail
+from lifelong.watch import Watch
 
 
 def flagship(
     network: Network = Mlp(),
     optimizer: Optimizer = Optimizer(),
     detector: Detector = Cusum(),
+    falls: Detector | None = None,
+    inputs: Unlabelled | None = None,
+    drift_every: int | None = 250,
     router: Router = GaussianRouter(),
     share: Sharing = "auto",
     subspace: Method = Gpm(),
@@ -35,6 +41,8 @@ def flagship(
 ) -> LifelongLearner:
     """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
 
+    detector: alarms where the loss rises. falls: where it falls all at once, in a world that is easier. inputs: where
+    the inputs change, labels or not. drift_every: batches between two looks for drift that gives no alarm.
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
     subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
     the evidence up to which an old expert is reused. max_experts: null for no limit. memory: latest samples kept to
@@ -44,7 +52,7 @@ def flagship(
     upbringing = Upbringing(
         network,
         optimizer,
-        detector,
+        Watch(detector, falls, inputs),
         subspace=subspace,
         share=share,
         limit=max_experts,
@@ -52,4 +60,5 @@ def flagship(
         sync_every=sync_every,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
-    return LifelongLearner(Pool(upbringing, seed, device), Dispatcher(router), Trail(memory=memory), looks)
+    anchor = None if drift_every is None else Anchor(drift_every, max(tolerance, 0.01))
+    return LifelongLearner(Pool(upbringing, seed, device), Dispatcher(router), Trail(memory=memory), looks, anchor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lifelong.evaluation.trace import Trace
-from lifelong.events import ShiftDetected, ShiftSeen
+from lifelong.events import DriftDetected, ShiftDetected, ShiftSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +76,7 @@ def shifts_of(trace: Trace) -> ShiftReport:
     plain = told(trace)
     true = true_shifts([stretch.task for stretch in truth], [stretch.start for stretch in truth])
     return match_shifts(
-        [step for step in true if step not in plain], [step for step, _ in trace.all(ShiftDetected)], trace.end
+        [step for step in true if step not in plain],
+        [step for kind in (ShiftDetected, DriftDetected) for step, _ in trace.all(kind)],
+        trace.end,
     )

@@ -83,9 +83,7 @@ class Reconstruction:
         count = min(wanted, self.most, len(sizes) - 1)
         directions = axes[:count].T.to(rows)
         errors = _errors(held_out, directions).cpu().double()
-        return _Fitted(
-            *standard, directions, len(errors), float(errors.mean()), max(float(errors.std()), _LEAST)
-        )
+        return _Fitted(*standard, directions, len(errors), float(errors.mean()), max(float(errors.std()), _LEAST))
 
     def reset(self) -> None:
         self._gathering.reset()

@@ -1,0 +1,159 @@
+"""The active expert's time in its world: it learns, it is watched, and what it becomes known for is kept as it leaves.
+
+Decides nothing: who stays, who goes and who comes is the `LifelongLearner`'s business.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lifelong.anchor import Anchor
+from lifelong.dispatch import Dispatcher, Portrait
+from lifelong.events import Event, Update
+from lifelong.experience import Batch
+from lifelong.expert import Expert, Normal
+from lifelong.pool import Pool
+from lifelong.shift.detector import Shift
+from lifelong.trail import Trail
+from lifelong.watch import Alarm
+
+NORMAL_WINDOW = 30
+"""Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
+
+
+class Stay:
+    """One expert at a time. trail: the way back. anchor: what it was (None: drift is not looked for)."""
+
+    def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
+        self.expert: Expert | None = None
+        self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
+        self.unread: list[tuple[Tensor, Batch, Tensor]] = []
+        # As many as can be taken back, and beyond those what is normal.
+        self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW + trail.reach)
+        self._live: tuple[int, int, Portrait] | None = None
+
+    @property
+    def active(self) -> Expert:
+        assert self.expert is not None
+        return self.expert
+
+    @property
+    def recent(self) -> Sequence[Batch]:
+        """The latest batches, oldest first."""
+        return self._trail.recent()
+
+    def begin(self, expert: Expert, same_world: bool = False) -> None:
+        """`expert` learns from now on. same_world: the latest batches are of its world already."""
+        self.expert = expert
+        expert.seated = 1 + max(one.seated for one in self._pool.experts)
+        self.unread.clear()
+        self._losses.clear()
+        if self.anchor is not None:
+            self.anchor.lift()
+        if same_world:
+            self._trail.pass_on()
+        else:
+            self._trail.clear()
+
+    def learn(self, batch: Batch) -> Update:
+        self._trail.note(self.active, batch)
+        update = self.active.update(batch)
+        self.unread.append((update.loss, batch, update.outputs))
+        return update
+
+    def read(self) -> Alarm | None:
+        """Show the watch what happened since the last look; an alarm's onset is counted back from the newest batch."""
+        unread = self.unread
+        losses = torch.stack([loss for loss, _, _ in unread]).tolist() if len(unread) > 1 else [unread[0][0].item()]
+        alarm, watch = None, self.active.watch
+        for loss, (_, batch, outputs) in zip(losses, unread, strict=True):
+            self._losses.append(loss)
+            if alarm is not None:
+                shift = alarm.shift
+                alarm = Alarm(Shift(shift.onset + 1, shift.statistic, shift.threshold), alarm.by)
+            else:
+                alarm = watch.update(loss, batch.inputs, outputs)
+        unread.clear()
+        return alarm
+
+    def rewind(self, count: int) -> list[Batch]:
+        """Take back the last `count` batches, as far as can be, and return them."""
+        evidence = self._trail.rewind(self.active, count)
+        for _ in evidence:
+            self._losses.pop()
+        return evidence
+
+    def relearn(self, evidence: Sequence[Batch]) -> None:
+        """Learn batches that were taken back. What they show teaches the watch what is normal, and raises no alarm."""
+        watch = self.active.watch
+        watch.rearm()
+        for batch in evidence:
+            self._trail.note(self.active, batch)
+            update = self.active.update(batch)
+            loss = update.loss.item()
+            self._losses.append(loss)
+            watch.update(loss, batch.inputs, update.outputs)
+        watch.rearm()
+
+    def settle(self) -> None:
+        """Remember what the expert's loss is like in its own world; too short a stay tells nothing new."""
+        losses = list(self._losses)[-NORMAL_WINDOW:]
+        if len(losses) >= 3 or (losses and self.active.normal is None):
+            spread = statistics.stdev(losses) if len(losses) > 1 else abs(losses[0])
+            self.active.normal = Normal(statistics.fmean(losses), spread)
+
+    def end(self) -> list[Event]:
+        """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
+        return self.keep(self.active, self.recent)
+
+    def keep(self, expert: Expert, batches: Sequence[Batch]) -> list[Event]:
+        """The same for any expert, by batches of its world."""
+        if batches:
+            portrait = self._dispatcher.portray(expert, batches, self._pool.experts)
+            expert.stretches = portrait.hang(expert.stretches)
+            expert.rivals |= portrait.rivals
+            for number in portrait.rivals:
+                self._pool.experts[number].rivals.add(expert.number)
+        grown: list[Event] = list(expert.consolidate(batches))
+        expert.rest()
+        return grown
+
+    def is_due(self) -> bool:
+        """Whether it is time to look back."""
+        return self.anchor is not None and self._trail.position % self.anchor.every == 0
+
+    def portrait(self) -> Portrait | None:
+        """How the active expert's inputs look now; kept until it learns again, and no part of the state."""
+        if not self.recent:
+            return None
+        key = (self.active.number, self._trail.position)
+        if self._live is None or self._live[:2] != key:
+            self._live = (*key, self._dispatcher.portray(self.active, self.recent, self._pool.experts))
+        return self._live[2]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "expert": None if self.expert is None else self.expert.number,
+            "trail": self._trail.state_dict(),
+            "anchor": None if self.anchor is None else self.anchor.state_dict(),
+            "unread": [
+                (loss, Batch(b.inputs.clone(), b.targets.clone(), b.contract, b.task, b.boundary), outputs)
+                for loss, b, outputs in self.unread
+            ],
+            "losses": list(self._losses),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; the pool must have been restored before."""
+        self.expert = None if state["expert"] is None else self._pool.experts[state["expert"]]
+        self._trail.load_state_dict(state["trail"])
+        if self.anchor is not None and state["anchor"] is not None:
+            self.anchor.load_state_dict(state["anchor"])
+        self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
+        self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None
