@@ -21,9 +21,6 @@ from lifelong.expert import Expert, Normal
 KEPT = 256
 """Samples of the anchor's time."""
 
-CALM = 3
-"""Looks in a row without drift after which a world that drifted has come to rest."""
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -45,16 +42,10 @@ class Anchor:
         self.every, self.tolerance = every, tolerance
         self._weights: dict[str, Tensor] = {}
         self._kept: list[Batch] = []
-        self._calm = CALM
 
     @property
     def is_down(self) -> bool:
         return bool(self._weights)
-
-    @property
-    def in_transit(self) -> bool:
-        """Whether the world drifted lately: an expert on its way is nobody whom to come back to."""
-        return self._calm < CALM
 
     @property
     def kept(self) -> Sequence[Batch]:
@@ -63,11 +54,10 @@ class Anchor:
 
     def lift(self) -> None:
         """Another expert, or another world: nothing to compare with any more."""
-        self._weights, self._kept, self._calm = {}, [], CALM
+        self._weights, self._kept = {}, []
 
-    def drop(self, expert: Expert, recent: Sequence[Batch], in_transit: bool = False) -> None:
-        """From now on compare with what `expert` is, on these batches, its latest. in_transit: the world drifts now."""
-        self._calm = 0 if in_transit else CALM
+    def drop(self, expert: Expert, recent: Sequence[Batch]) -> None:
+        """From now on compare with what `expert` is, on these batches, its latest."""
         self._weights, self._kept, samples = _copies(expert), [], 0
         for batch in reversed(recent):
             if samples >= KEPT:
@@ -93,9 +83,7 @@ class Anchor:
         return Change((new_then - old_then) / room, (old_now - new_now) / room)
 
     def drifted(self, change: Change) -> bool:
-        drifts = min(change.lost, change.gained) > self.tolerance
-        self._calm = 0 if drifts else self._calm + 1
-        return drifts
+        return min(change.lost, change.gained) > self.tolerance
 
     @torch.no_grad()
     def restore(self, expert: Expert) -> None:
@@ -123,11 +111,10 @@ class Anchor:
         return {
             "weights": {n: t.clone() for n, t in self._weights.items()},
             "kept": list(self._kept),
-            "calm": self._calm,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._weights, self._kept, self._calm = dict(state["weights"]), list(state["kept"]), state["calm"]
+        self._weights, self._kept = dict(state["weights"]), list(state["kept"])
 
 
 def _live(expert: Expert) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool
+from lifelong.start import PARTLY
 from lifelong.stay import Stay
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
@@ -83,17 +84,25 @@ class LifelongLearner:
         evidence = stay.rewind(shift.onset)
         delay = len(evidence)
         stay.settle()
-        best = self._pool.who_knows(evidence)
+        nearest = self._pool.nearest(evidence)
+        best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if best is not None and best.expert is expert and alarm.by == "loss":
             stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
+        partly = best is None and nearest is not None and nearest.unexplained <= PARTLY
+        if partly and nearest is not None and nearest.expert is expert and stay.in_transit:
+            # Nobody to keep: the world that this expert was made for was one on the way to another.
+            expert.watch.reset()
+            stay.relearn(evidence)
+            stay.moves_on()
+            return [DriftFollowed(expert.number, 0.0, nearest.unexplained)]
         events: list[Event] = [
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
         events += stay.end()
         if best is None and self._pool.is_full:
-            best = self._pool.nearest(evidence)
+            best = nearest
         if best is not None:
             chosen = best.expert
             events.append(ExpertChosen(chosen.number, best.unexplained))
@@ -103,7 +112,7 @@ class LifelongLearner:
         else:
             chosen = self._pool.spawn(evidence)
             events += [self._spawned(chosen, expert, evidence[-1]), *chosen.joined()]
-        stay.begin(chosen)
+        stay.begin(chosen, in_transit=partly and best is None)
         stay.relearn(evidence)
         return events
 
@@ -116,17 +125,17 @@ class LifelongLearner:
         if not anchor.is_down or anchor.kept[0].contract != recent[-1].contract:
             anchor.drop(expert, recent)
             return []
-        was_in_transit = anchor.in_transit
         change = anchor.compare(expert, recent, self._pool.room(recent))
         if not anchor.drifted(change):
             return []
         facts = expert.number, change.lost, change.gained
-        if was_in_transit or self._pool.is_full:
+        if stay.in_transit or self._pool.is_full:
             # Nobody to keep, or nowhere to keep it: the expert goes on as what it has become.
-            events: list[Event] = [DriftFollowed(*facts) if was_in_transit else DriftDetected(*facts)]
+            events: list[Event] = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
             events += expert.consolidate(recent)
             expert.reguard()
-            anchor.drop(expert, recent, in_transit=True)
+            anchor.drop(expert, recent)
+            stay.moves_on()
             return events
         events = [DriftDetected(*facts)]
         # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept.
@@ -141,9 +150,8 @@ class LifelongLearner:
         else:
             events.append(ExpertChosen(chosen.number, best.unexplained))
         expert.watch.rearm()
-        stay.begin(chosen, same_world=True)
-        if best is None:
-            anchor.drop(chosen, recent, in_transit=True)
+        stay.begin(chosen, same_world=True, in_transit=best is None)
+        anchor.drop(chosen, recent)
         return events
 
     def _arrive(self, batch: Batch) -> Sequence[Event]:

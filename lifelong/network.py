@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -138,8 +138,7 @@ class Assembly(nn.Module):
         key = _head_key(contract, lane, task)
         new_encoder = contract.input_shape not in self._encoder_shapes
         new_head = key not in self._head_keys
-        if new_encoder:
-            self._add_encoder(contract.input_shape)
+        self.take_in(contract.input_shape)
         if new_head:
             self._add_head(key)
         return new_encoder or new_head
@@ -196,6 +195,16 @@ class Assembly(nn.Module):
     def lane_of(self, head: str) -> str:
         """The lane that a head serves, by the head's name."""
         return self._head_keys[int(head)][0]
+
+    @property
+    def input_shapes(self) -> Sequence[tuple[int, ...]]:
+        """The kinds of input that there is an encoder for."""
+        return tuple(self._encoder_shapes)
+
+    def take_in(self, shape: tuple[int, ...]) -> None:
+        """Make an encoder for inputs of this shape, where there is none."""
+        if shape not in self._encoder_shapes:
+            self._add_encoder(shape)
 
     def parts(self) -> dict[str, Any]:
         """Plain data from which `rebuild` makes the same parts again, with their weights."""

@@ -19,6 +19,7 @@ from lifelong.learner import Size
 from lifelong.network import Assembly, Network
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
+from lifelong.start import Start, start_from
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.subspace.protection import Protection
@@ -42,7 +43,8 @@ class Upbringing:
 
     share: whether a new expert builds on an existing foundation: never; always (one foundation for all); auto (when a
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
-    ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool.
+    ancestor's features, and less than `full` of its directions are taken). start: the first weights of one that does
+    not share (see `lifelong.start`). limit: most experts in the pool.
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
     as well, for one network whose head serves every task. subspace: how shared parts are protected. See `Expert`
     for the others.
@@ -54,6 +56,7 @@ class Upbringing:
     subspace: Method = Gpm()
     sync_every: int = 1
     share: Sharing = "never"
+    start: Start = "auto"
     limit: int | None = None
     tolerance: float = 0.1
     full: float = 0.9
@@ -95,7 +98,12 @@ class Pool:
 
     def spawn(self, evidence: Sequence[Batch]) -> Expert:
         """A new expert for the world that this evidence comes from."""
-        return self._raise_on(self._choose_foundation(evidence))
+        foundation = self._choose_foundation(evidence)
+        newcomer = self._raise_on(foundation)
+        if foundation.lanes == 1 and self._up.start != "ancestor":
+            verdicts = [(v.expert, v.unexplained) for v in self.judge(evidence) if v.expert is not newcomer]
+            start_from(self._up.start, newcomer, verdicts)
+        return newcomer
 
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1

@@ -23,6 +23,9 @@ from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
+TRANSIT = 500
+"""Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
+
 NORMAL_WINDOW = 30
 """Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
 
@@ -32,6 +35,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
+        self._at_rest = self._last_sign = 0
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -48,9 +52,9 @@ class Stay:
         """The latest batches, oldest first."""
         return self._trail.recent()
 
-    def begin(self, expert: Expert, same_world: bool = False) -> None:
+    def begin(self, expert: Expert, same_world: bool = False, in_transit: bool = False) -> None:
         """`expert` learns from now on. same_world: the latest batches are of its world already."""
-        self.expert = expert
+        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -124,6 +128,17 @@ class Stay:
         expert.rest()
         return grown
 
+    @property
+    def in_transit(self) -> bool:
+        """Whether the world drifted a short while ago: an expert on its way is nobody whom to come back to."""
+        return self._trail.position < self._at_rest
+
+    def moves_on(self) -> None:
+        """The world goes on drifting, and the expert with it."""
+        position = self._trail.position
+        # Slow drift gives rare signs: twice the time since the last one must pass without another.
+        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
+
     def is_due(self) -> bool:
         """Whether it is time to look back."""
         return self.anchor is not None and self._trail.position % self.anchor.every == 0
@@ -147,6 +162,7 @@ class Stay:
                 for loss, b, outputs in self.unread
             ],
             "losses": list(self._losses),
+            "at_rest": (self._at_rest, self._last_sign),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -156,4 +172,5 @@ class Stay:
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
+        self._at_rest, self._last_sign = state["at_rest"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None

@@ -15,6 +15,7 @@ from lifelong.routing.router import Router
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
 from lifelong.shift.unlabelled.watch import Unlabelled
+from lifelong.start import Start
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.trail import Trail
@@ -30,6 +31,7 @@ def flagship(
     drift_every: int | None = 250,
     router: Router = GaussianRouter(),
     share: Sharing = "auto",
+    start: Start = "auto",
     subspace: Method = Gpm(),
     tolerance: float = 0.1,
     max_experts: int | None = None,
@@ -44,6 +46,8 @@ def flagship(
     detector: alarms where the loss rises. falls: where it falls all at once, in a world that is easier. inputs: where
     the inputs change, labels or not. drift_every: batches between two looks for drift that gives no alarm.
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
+    start: the first weights of an expert that builds on no old trunk: those of the common ancestor; of the nearest
+    expert; composed from several; auto: of the nearest one where it explains most of the new world.
     subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
     the evidence up to which an old expert is reused. max_experts: null for no limit. memory: latest samples kept to
     consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more
@@ -55,6 +59,7 @@ def flagship(
         Watch(detector, falls, inputs),
         subspace=subspace,
         share=share,
+        start=start,
         limit=max_experts,
         tolerance=tolerance,
         sync_every=sync_every,

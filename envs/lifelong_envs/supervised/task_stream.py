@@ -6,7 +6,7 @@ Shapes: N training samples, B samples in a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,6 +68,11 @@ class TaskStream:
         self._rows = {name: _rows(known[name], timetable.samples, seed) for name in visited}
         self._prepared: dict[str, tuple[Tensor, Tensor]] = {}
         self._tasks = tuple(self._task(known[name]) for name in visited)
+        if timetable.ramp and len({known[name].contract for name in visited}) > 1:
+            raise ValueError(
+                f"timetable: ramp={timetable.ramp} mixes samples of two tasks in one batch, but the tasks of {name!r} "
+                "do not ask the same question of the same kind of input. Set ramp to 0."
+            )
         self._segments = tuple(Segment(name, timetable.epochs * self._batches(name)) for name in self._visits)
 
     @property
@@ -95,10 +100,14 @@ class TaskStream:
         for visit, segment in enumerate(self._segments):
             if start < segment.steps:
                 truth = Truth(segment.task, visit)
-                for batch in self._visit(visit, start):
+                for step, batch in enumerate(self._visit(visit, start), start):
+                    if visit > 0 and step < self._timetable.ramp:
+                        batch = self._faded(batch, visit, step)
                     yield batch, truth
-                if segment.task not in self._visits[visit + 1 :]:
-                    self._prepared.pop(segment.task, None)
+                for name in self._visits[max(0, visit - 1) : visit + 1]:
+                    # The next visit may still fade out of this one.
+                    if name not in self._visits[visit + 1 :] and (name != segment.task or not self._timetable.ramp):
+                        self._prepared.pop(name, None)
             start = max(0, start - segment.steps)
 
     def _visit(self, visit: int, start: int) -> Iterator[Batch]:
@@ -123,6 +132,24 @@ class TaskStream:
                     yield Batch(x, y, contract, task, boundary)
                     boundary = False
             first_batch = 0
+
+    def _faded(self, batch: Batch, visit: int, step: int) -> Batch:
+        """The batch with some of its samples replaced by ones of the visit before, ever fewer with each step."""
+        lesson = self._lessons[self._visits[visit - 1]]
+        draw, size = generator(self._seed, "ramp", visit, step), len(batch.targets)
+        old = (torch.rand(size, generator=draw) >= (step + 1) / (self._timetable.ramp + 1)).to(batch.inputs.device)
+        inputs, targets, rows = self._samples(lesson)
+        chosen = rows[torch.randint(len(rows), (size,), generator=draw)].to(inputs.device)
+        before = inputs.index_select(0, chosen)
+        if lesson.on_chunk is not None:
+            before = lesson.on_chunk(before)
+        return replace(
+            batch,
+            inputs=torch.where(old.view(-1, *[1] * (before.dim() - 1)), before, batch.inputs),
+            targets=torch.where(
+                old.view(-1, *[1] * (batch.targets.dim() - 1)), targets.index_select(0, chosen), batch.targets
+            ),
+        )
 
     def _samples(self, lesson: Lesson) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs, targets, and which of their rows to serve."""

@@ -13,20 +13,26 @@ class Timetable:
     `order` is "A B C A D", or a list where names hold spaces; null visits each task once. A visit makes
     `epochs` passes in batches of `batch_size`, shuffled anew each pass; the last batch of a pass may be
     smaller, down to one sample, so that nothing is left out. `samples` draws so many training samples for
-    each task, the same ones at each visit; null takes all. Raises ValueError for numbers below 1 and an
-    order without names.
+    each task, the same ones at each visit; null takes all. `ramp` is the number of batches over which a visit
+    takes over from the one before: sample by sample, fewer and fewer are still the previous task's. Raises
+    ValueError for numbers below 1 and an order without names.
     """
 
     order: str | list[str] | None = None
     epochs: int = 1
     batch_size: int = 32
     samples: int | None = None
+    ramp: int = 0
 
     def __post_init__(self) -> None:
         counts = {"epochs": self.epochs, "batch_size": self.batch_size, "samples": self.samples}
         for what, number in counts.items():
             if number is not None and number < 1:
                 raise ValueError(f"timetable: {what} must be at least 1, got {number}.")
+        if self.ramp < 0:
+            raise ValueError(
+                f"timetable: ramp must be 0 (tasks change at once) or a number of batches, got {self.ramp}."
+            )
         if self.order is not None and not self.named:
             raise ValueError(f'timetable: order {self.order!r} names no task. Write "A B A", or null for each once.')
 

@@ -35,6 +35,7 @@ STREAMS: dict[str, Maker] = {
 }
 
 RECURRING = Timetable(order="A B A C B", epochs=2, batch_size=6)
+RAMPED = Timetable(order="A B A B", epochs=2, batch_size=5, ramp=7)
 SAMPLED = Timetable(order="A B A C B", epochs=3, batch_size=4, samples=13)
 
 every_stream = pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS.keys())
@@ -53,7 +54,7 @@ def content(stream: Stream) -> torch.Tensor:
 
 
 @every_stream
-@pytest.mark.parametrize("table", [RECURRING, SAMPLED], ids=["all_samples", "some_samples"])
+@pytest.mark.parametrize("table", [RECURRING, SAMPLED, RAMPED], ids=["all_samples", "some_samples", "ramped"])
 def test_starting_late_equals_skipping_from_any_step_on(make: Maker, table: Timetable, images: Arrays) -> None:
     scenario = Scenario(labels="training", boundaries="shown")
     whole = list(make(images, table, scenario, 3).experiences())
