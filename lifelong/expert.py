@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.assembly import Assembly
 from lifelong.events import SubspaceGrown, Update
 from lifelong.experience import Batch
-from lifelong.network import Assembly
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector

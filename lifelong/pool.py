@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import torch
 
+from lifelong.assembly import Assembly
 from lifelong.events import ParameterHeld
 from lifelong.experience import Batch
 from lifelong.expert import Expert, Foundation
 from lifelong.learner import Size
-from lifelong.network import Assembly, Network
+from lifelong.network import Network
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector
