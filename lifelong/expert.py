@@ -18,12 +18,14 @@ from torch import Tensor
 from lifelong.assembly import Assembly
 from lifelong.events import SubspaceGrown, Update
 from lifelong.experience import Batch
+from lifelong.held import lane_rows, report_of
+from lifelong.lanes import lanes_in
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.shift.detector import Detector
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.protection import Protection
-from lifelong.subspace.report import Growth, Kept, Report
+from lifelong.subspace.report import Growth, Report
 from lifelong.updates.attach import Handle
 
 
@@ -53,19 +55,18 @@ class Foundation:
             parts += [(f"heads.{name}", head) for name, head in self.assembly.heads.items()]
         return parts
 
+    def apart(self) -> list[torch.nn.Module]:
+        """What in the protected parts is no part of what is shared: each lane's own, where lanes are experts."""
+        return [] if self.heads_too else [own for _, part in self.assembly.body() for own in lanes_in(part)]
+
     def report(self) -> Report:
         """What holds every parameter; empty where nothing is ever protected."""
         if self.memory is None:
-            return Report(())
+            return report_of(self.assembly)
         rows = list(self.memory.report().rows)
         if not self.is_guarded:
             rows = [replace(r, how="free", why="its only expert moves freely", rank=0, size=1) for r in rows]
-        if not self.heads_too:
-            for name, head in self.assembly.heads.items():
-                why = f"of {self.assembly.lane_of(name)} alone"
-                for parameter, p in head.named_parameters():
-                    rows.append(Kept(f"heads.{name}.{parameter}", tuple(p.shape), "per expert", why, 0, 1))
-        return Report(tuple(rows))
+        return Report(tuple(rows if self.heads_too else [*rows, *lane_rows(self.assembly)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class Expert:
         """(B, ...) inputs -> (B, F), what its heads are given."""
         self.foundation.assembly.eval()
         with self._settled():
-            return self.foundation.assembly.features(inputs)
+            return self.foundation.assembly.features(inputs, self.lane)
 
     def serves(self, contract: Contract, task: str | None = None) -> bool:
         return self.foundation.assembly.serves(contract, self.lane, task)
@@ -203,7 +204,7 @@ class Expert:
         """Everything that an update changes: parameters, buffers and the optimizer's state, as live tensors."""
         assembly = self.foundation.assembly
         live: list[Tensor] = [p.detach() for p in assembly.lane_parameters(self.lane)]
-        live += list(assembly.buffers())
+        live += assembly.lane_buffers(self.lane)
         if self._handle is not None:
             live += self._handle.tensors()
         if self._optimizer is not None:

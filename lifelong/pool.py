@@ -26,7 +26,7 @@ from lifelong.subspace.method import Method
 from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
 
-Sharing = Literal["never", "always", "auto"]
+Sharing = Literal["never", "always", "auto", "adapters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,9 @@ class Upbringing:
 
     share: whether a new expert builds on an existing foundation: never; always (one foundation for all); auto (when a
     linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
-    ancestor's features, and less than `full` of its directions are taken). limit: most experts in the pool.
+    ancestor's features, and less than `full` of its directions are taken); adapters (one foundation for all: its first
+    expert trains it whole, until a second one joins; from then on it stands still, and each expert, the first one too,
+    trains adapters of this `rank`, norms and heads of its own). limit: most experts in the pool.
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
     as well, for one network whose head serves every task. subspace: how shared parts are protected. See `Expert`
     for the others.
@@ -59,6 +61,7 @@ class Upbringing:
     tolerance: float = 0.1
     full: float = 0.9
     heads_too: bool = False
+    rank: int = 8
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -74,6 +77,8 @@ class Upbringing:
             )
         if self.sync_every < 1:
             raise ValueError(f"sync_every must be at least 1 step, got {self.sync_every}.")
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1, got {self.rank}.")
 
 
 class Pool:
@@ -96,7 +101,12 @@ class Pool:
 
     def spawn(self, evidence: Sequence[Batch]) -> Expert:
         """A new expert for the world that this evidence comes from."""
-        return self._raise_on(self._choose_foundation(evidence))
+        foundation = self._choose_foundation(evidence)
+        if foundation.assembly.rank is not None:
+            # Whoever trained the body so far begins anew with adapters.
+            for expert in self.experts:
+                expert.rest()
+        return self._raise_on(foundation)
 
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1
@@ -108,7 +118,7 @@ class Pool:
     @torch.no_grad()
     def _choose_foundation(self, evidence: Sequence[Batch]) -> Foundation:
         if self._up.share != "never" and self._foundations:
-            if self._up.share == "always":
+            if self._up.share in ("always", "adapters"):
                 return self._foundations[0]
             inputs, targets, contract = _joined(evidence)
             self._ancestor.grow(contract, "ancestor", evidence[0].task)
@@ -124,12 +134,15 @@ class Pool:
         return self._found()
 
     def _found(self) -> Foundation:
-        protects = self._up.share != "never" or self._up.heads_too
-        assembly = Assembly(self._up.network, self._seed, self._device)
+        protects = self._up.share in ("always", "auto") or self._up.heads_too
+        rank = self._up.rank if self._up.share == "adapters" else None
+        assembly = Assembly(self._up.network, self._seed, self._device, rank)
         alone = self._up.share != "always" and not self._up.heads_too
         foundation = Foundation(assembly, None, self._up.heads_too, may_stay_alone=alone)
         if protects:
-            foundation.memory = Protection(foundation.protected_parts, self._up.subspace, norms="refuse")
+            foundation.memory = Protection(
+                foundation.protected_parts, self._up.subspace, norms="refuse", apart=foundation.apart
+            )
         self._foundations.append(foundation)
         return self._foundations[-1]
 

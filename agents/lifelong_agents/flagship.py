@@ -29,13 +29,15 @@ def flagship(
     max_experts: int | None = None,
     memory: int = 1000,
     sync_every: int = 1,
+    rank: int = 8,
     read_every: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> LifelongLearner:
     """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
 
-    share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
+    share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task;
+    adapters: all do, the trunk stands still once there are two, and each trains adapters of this `rank` on it).
     subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
     the evidence up to which an old expert is reused. max_experts: null for no limit. memory: latest samples kept to
     consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more
@@ -50,6 +52,7 @@ def flagship(
         limit=max_experts,
         tolerance=tolerance,
         sync_every=sync_every,
+        rank=rank,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
     return LifelongLearner(Pool(upbringing, seed, device), Dispatcher(router), Trail(memory=memory), looks)
