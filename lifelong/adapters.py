@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from lifelong.lanes import Lanes
 
-SCALE = 1.0
-"""s: how much of what the adapter gives is added (alpha / r in the paper)."""
+SCALE = 4.0
+"""s: how much of what the adapter gives is added (alpha / r in the paper). The larger, the faster it learns; with 8,
+SGD with momentum may diverge at a rate that suits the body."""
 
 PLACE = "adapters"
 """Where a layer keeps its adapters: `adapters.0.down` is a parameter of the layer that they bend."""

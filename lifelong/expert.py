@@ -288,7 +288,7 @@ class Expert:
             self.detector.load_state_dict(state["detector"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
-            named = self._trainable()
+            named = dict(self.foundation.assembly.named_parameters())
             self._groups = [list(group) for group in state["groups"]]
             for group in self._groups:
                 self._add_group([named[name] for name in group])
