@@ -26,12 +26,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Table, arguments, finish
+from lifelong.assembly import Assembly
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Event, RunFinished
 from lifelong.experience import Batch, Prediction, Query, Truth
 from lifelong.learner import Learner
 from lifelong.lifetime import run
-from lifelong.network import Assembly, Mlp
+from lifelong.network import Mlp
 from lifelong.objective import Classification, Contract
 from lifelong.optimizer import Optimizer
 from lifelong.record.console import ConsoleView

@@ -23,11 +23,12 @@ from lifelong.expert import Expert
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Upbringing
+from lifelong.pool import Pool
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.stream import Stream
 from lifelong.trail import Trail
+from lifelong.upbringing import Upbringing
 from lifelong.watch import Watch
 from lifelong_envs.supervised.data import Digits
 from lifelong_envs.supervised.permuted import permuted

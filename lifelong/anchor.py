@@ -118,11 +118,11 @@ class Anchor:
 
 
 def _live(expert: Expert) -> dict[str, Tensor]:
-    """What the expert answers with: its parameters and the buffers, by name."""
+    """What the expert answers with and may change: its parameters and buffers, by name."""
     assembly = expert.foundation.assembly
-    mine = {id(p) for p in assembly.lane_parameters(expert.lane)}
-    live = {name: p.detach() for name, p in assembly.named_parameters() if id(p) in mine}
-    return live | dict(assembly.named_buffers())
+    mine = {id(t) for t in (*assembly.lane_parameters(expert.lane), *assembly.lane_buffers(expert.lane))}
+    everything = (*assembly.named_parameters(), *assembly.named_buffers())
+    return {name: tensor.detach() for name, tensor in everything if id(tensor) in mine}
 
 
 def _copies(expert: Expert) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from lifelong import experience, objective
 from lifelong.learner import Learner
 from lifelong.stream import Stream
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CheckpointError(ValueError):

@@ -83,6 +83,23 @@ class Dispatcher:
         rivals = frozenset(one.number for _, one, _ in alike if one is not expert)
         return Portrait(stretch, min(mine)[1] if mine else None, rivals)
 
+    @torch.no_grad()
+    def shortlist(self, batches: Sequence[Batch], experts: Sequence[Expert], count: int = 32) -> Sequence[Expert]:
+        """Those of many experts whose inputs look most like these, and a few of the latest; all, where they are few."""
+        inputs, last = torch.cat([b.inputs for b in batches]), batches[-1]
+        latest = sorted(experts, key=lambda e: -e.seated)
+        if len(experts) <= count:
+            return latest
+        query = Query(inputs, last.contract, last.task)
+        entries = self._entries(
+            [e for e in latest if e.serves(last.contract, last.task)], tuple(inputs.shape[1:]), None
+        )
+        if not entries:
+            return latest[:count]
+        total = self._finder(entries, query).scores(inputs).nan_to_num(neginf=-1e9).sum(0)
+        likely = [entries[i][0] for i in total.argsort(descending=True).tolist()]
+        return list({e.number: e for e in (*latest[:4], *likely)}.values())[:count]
+
     def answer(
         self,
         query: Query,

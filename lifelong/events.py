@@ -146,6 +146,14 @@ class ExpertSpawned:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertDissolved:
+    """An expert is gone: `into` knows its world as well as it did."""
+
+    expert: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExpertChosen:
     """The expert that will learn from now on; `unexplained` is the share (0..1) of the evidence it leaves open."""
 
@@ -208,8 +216,12 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
+    """How large the learner is in the end (see `lifelong.learner.Size`)."""
+
     experts: int
     parameters: int
+    bytes: int | None = None
+    archived: int | None = None
 
 
 Event = (
@@ -224,6 +236,7 @@ Event = (
     | RolledBack
     | ExpertSpawned
     | ExpertChosen
+    | ExpertDissolved
     | SubspaceGrown
     | ParameterHeld
     | TaskScored

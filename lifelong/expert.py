@@ -1,7 +1,6 @@
 """An expert: one lane of a network, its optimizer, and what it remembers of the world that it knows.
 
-A `Foundation` is a network with the memory of what in it must not be unlearned; experts that share one train the same
-body under that memory's rules, each with heads of its own.
+Experts that share a foundation train the same body under the rules of its memory, each with heads of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,55 +16,13 @@ from torch import Tensor
 
 from lifelong.events import SubspaceGrown, Update
 from lifelong.experience import Batch
-from lifelong.network import Assembly
+from lifelong.foundation import Foundation
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.subspace.choose import Wish
-from lifelong.subspace.protection import Protection
-from lifelong.subspace.report import Growth, Kept, Report
+from lifelong.subspace.report import Growth
 from lifelong.updates.attach import Handle
 from lifelong.watch import Watch
-
-
-@dataclass(slots=True)
-class Foundation:
-    """A network, and what in its body must be left alone (None: nothing, it has one owner for ever).
-
-    With `heads_too` the heads are protected like the body: for one network whose head serves every task. `lanes` counts
-    the experts on it: a lone owner remembers what it used, for those who may come, and moves freely. `may_stay_alone`:
-    where the memory cannot protect the network, it is given up instead of refusing to go on.
-    """
-
-    assembly: Assembly
-    memory: Protection | None = None
-    heads_too: bool = False
-    may_stay_alone: bool = True
-    lanes: int = 0
-
-    @property
-    def is_guarded(self) -> bool:
-        """Whether there is somebody's knowledge to be spared."""
-        return self.memory is not None and (self.heads_too or self.lanes > 1)
-
-    def protected_parts(self) -> list[tuple[str, torch.nn.Module]]:
-        parts = list(self.assembly.body())
-        if self.heads_too:
-            parts += [(f"heads.{name}", head) for name, head in self.assembly.heads.items()]
-        return parts
-
-    def report(self) -> Report:
-        """What holds every parameter; empty where nothing is ever protected."""
-        if self.memory is None:
-            return Report(())
-        rows = list(self.memory.report().rows)
-        if not self.is_guarded:
-            rows = [replace(r, how="free", why="its only expert moves freely", rank=0, size=1) for r in rows]
-        if not self.heads_too:
-            for name, head in self.assembly.heads.items():
-                why = f"of {self.assembly.lane_of(name)} alone"
-                for parameter, p in head.named_parameters():
-                    rows.append(Kept(f"heads.{name}.{parameter}", tuple(p.shape), "per expert", why, 0, 1))
-        return Report(tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +97,19 @@ class Expert:
     @torch.no_grad()
     def answer(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
         """(B, ...) inputs -> (B, C) outputs, without learning."""
-        self.foundation.assembly.eval()
+        assembly = self.foundation.wake()
+        assembly.eval()
         with self._settled():
-            outputs: Tensor = self.foundation.assembly(inputs, contract, self.lane, task)
+            outputs: Tensor = assembly(inputs, contract, self.lane, task)
         return outputs
 
     @torch.no_grad()
     def features(self, inputs: Tensor) -> Tensor:
         """(B, ...) inputs -> (B, F), what its heads are given."""
-        self.foundation.assembly.eval()
+        assembly = self.foundation.wake()
+        assembly.eval()
         with self._settled():
-            return self.foundation.assembly.features(inputs)
+            return assembly.features(inputs, self.lane)
 
     def serves(self, contract: Contract, task: str | None = None) -> bool:
         return self.foundation.assembly.serves(contract, self.lane, task)
@@ -203,7 +162,7 @@ class Expert:
         """Everything that an update changes: parameters, buffers and the optimizer's state, as live tensors."""
         assembly = self.foundation.assembly
         live: list[Tensor] = [p.detach() for p in assembly.lane_parameters(self.lane)]
-        live += list(assembly.buffers())
+        live += assembly.lane_buffers(self.lane)
         if self._handle is not None:
             live += self._handle.tensors()
         if self._optimizer is not None:
@@ -234,6 +193,7 @@ class Expert:
         """Make the parts and the optimizer that learning this needs, where they are not there yet."""
         if self._ready is not None and self._ready[0] is contract and self._ready[1] == task:
             return
+        self.foundation.touch()
         self.foundation.assembly.grow(contract, self.lane, task)
         named = self._trainable()
         covered = {name for group in self._groups for name in group}
@@ -287,7 +247,7 @@ class Expert:
             self._watch.load_state_dict(state["watch"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
-            named = self._trainable()
+            named = dict(self.foundation.assembly.named_parameters())
             self._groups = [list(group) for group in state["groups"]]
             for group in self._groups:
                 self._add_group([named[name] for name in group])

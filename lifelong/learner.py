@@ -12,10 +12,16 @@ from lifelong.experience import Batch, Prediction, Query
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a learner is now: experts, and trainable numbers in all of them (shared ones counted once)."""
+    """How large a learner is now: experts, and trainable numbers in all of them (shared ones counted once).
+
+    bytes: what they take in memory, with all that is remembered of their worlds. archived: bytes on the disk, of what
+    was put away. None: not accounted for.
+    """
 
     experts: int
     parameters: int
+    bytes: int | None = None
+    archived: int | None = None
 
 
 @runtime_checkable

@@ -29,7 +29,7 @@ from lifelong.experience import Batch, Prediction, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
-from lifelong.pool import Pool
+from lifelong.pool import Pool, Verdict
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
 from lifelong.trail import Trail
@@ -84,7 +84,7 @@ class LifelongLearner:
         evidence = stay.rewind(shift.onset)
         delay = len(evidence)
         stay.settle()
-        nearest = self._pool.nearest(evidence)
+        nearest = self._nearest(evidence)
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if best is not None and best.expert is expert and alarm.by == "loss":
             stay.relearn(evidence)
@@ -100,7 +100,10 @@ class LifelongLearner:
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
-        events += stay.end()
+        if best is not None and best.expert is not expert and stay.is_nobody:
+            events += stay.dissolve(expert, best.expert)
+        else:
+            events += stay.end()
         if best is None and self._pool.is_full:
             best = nearest
         if best is not None:
@@ -126,10 +129,17 @@ class LifelongLearner:
             anchor.drop(expert, recent)
             return []
         change = anchor.compare(expert, recent, self._pool.room(recent))
-        if not anchor.drifted(change):
+        drifts, rests = anchor.drifted(change), stay.comes_to_rest()
+        if not drifts and not rests:
             return []
         facts = expert.number, change.lost, change.gained
-        if stay.in_transit or self._pool.is_full:
+        stay.settle()
+        nearest = self._nearest(recent, besides=expert)
+        best = nearest if nearest is not None and self._pool.knows(nearest) else None
+        if not drifts:
+            # It followed a drift and has arrived: where somebody is at home already?
+            return [] if best is None else self._make_room(expert, best)
+        if best is None and (stay.in_transit or self._pool.is_full):
             # Nobody to keep, or nowhere to keep it: the expert goes on as what it has become.
             events: list[Event] = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
             events += expert.consolidate(recent)
@@ -137,21 +147,35 @@ class LifelongLearner:
             anchor.drop(expert, recent)
             stay.moves_on()
             return events
-        events = [DriftDetected(*facts)]
-        # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept.
-        stay.settle()
-        best = self._pool.who_knows(recent, besides=expert)
+        events = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
+        # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept,
+        # if it ever was somebody.
         chosen = best.expert if best is not None else self._pool.succeed(expert)
-        anchor.restore(expert)
-        expert.normal = anchor.normal(expert)
-        events += stay.keep(expert, anchor.kept)
+        if best is not None and stay.is_nobody:
+            events += stay.dissolve(expert, chosen)
+        else:
+            anchor.restore(expert)
+            expert.normal = anchor.normal(expert)
+            expert.watch.rearm()
+            events += stay.keep(expert, anchor.kept)
         if best is None:
             events.append(self._spawned(chosen, expert, recent[-1]))
         else:
             events.append(ExpertChosen(chosen.number, best.unexplained))
-        expert.watch.rearm()
         stay.begin(chosen, same_world=True, in_transit=best is None)
         anchor.drop(chosen, recent)
+        if best is None:
+            stay.moves_on()
+        return events
+
+    def _make_room(self, expert: Expert, best: Verdict) -> list[Event]:
+        """The active expert has come to a world that another knows: that one goes on."""
+        recent = self._stay.recent
+        events = self._stay.dissolve(expert, best.expert)
+        events.append(ExpertChosen(best.expert.number, best.unexplained))
+        self._stay.begin(best.expert, same_world=True)
+        if self._stay.anchor is not None:
+            self._stay.anchor.drop(best.expert, recent)
         return events
 
     def _arrive(self, batch: Batch) -> Sequence[Event]:
@@ -165,15 +189,15 @@ class LifelongLearner:
         if active is not None:
             self._stay.settle()
             events += [ShiftSeen(active.number), *self._stay.end()]
-        best = self._pool.who_knows([batch]) if batch.task is None else None
+        nearest = self._nearest([batch]) if batch.task is None else None
+        best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if told is not None:
-            chosen = self._pool.experts[told]
+            chosen = self._pool.expert(told)
             events.append(ExpertChosen(told, 0.0))
         elif best is not None:
             chosen = best.expert
             events.append(ExpertChosen(chosen.number, best.unexplained))
         elif self._pool.is_full:
-            nearest = self._pool.nearest([batch]) if batch.task is None else None
             chosen = self._pool.experts[0] if nearest is None else nearest.expert
             events.append(ExpertChosen(chosen.number, 1.0 if nearest is None else nearest.unexplained))
         else:
@@ -184,6 +208,11 @@ class LifelongLearner:
         self._stay.begin(chosen)
         return events
 
+    def _nearest(self, evidence: Sequence[Batch], besides: Expert | None = None) -> Verdict | None:
+        """Who explains this evidence best, however badly; of many experts, among those whose inputs look like it."""
+        asked = [e for e in self._dispatcher.shortlist(evidence, self._pool.experts) if e is not besides]
+        return next(iter(self._pool.judge(evidence, asked)), None)
+
     def _spawned(self, chosen: Expert, parent: Expert | None, batch: Batch) -> ExpertSpawned:
         chosen.foundation.assembly.grow(batch.contract, chosen.lane, batch.task)
         parameters = sum(p.numel() for p in chosen.foundation.assembly.lane_parameters(chosen.lane))
@@ -191,13 +220,16 @@ class LifelongLearner:
 
     def predict(self, query: Query) -> Prediction:
         told = None if query.task is None else self._experts_of.get(query.task)
-        if told is not None and self._pool.experts[told].serves(query.contract, query.task):
-            candidates = [self._pool.experts[told]]
+        if told is not None and self._pool.expert(told).serves(query.contract, query.task):
+            candidates = [self._pool.expert(told)]
         else:
             candidates = [e for e in self._pool.experts if e.serves(query.contract, query.task)]
             candidates.sort(key=lambda e: -e.seated)
         live = self._stay.portrait() if candidates and candidates[0] is self._stay.expert else None
-        return self._dispatcher.answer(query, candidates, self._pool.untrained, live)
+        prediction = self._dispatcher.answer(query, candidates, self._pool.untrained, live)
+        if self._stay.expert is not None:
+            self._pool.tidy(self._stay.expert)
+        return prediction
 
     @property
     def threshold(self) -> float | None:

@@ -8,25 +8,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from lifelong.assembly import Assembly
 from lifelong.events import ParameterHeld
 from lifelong.experience import Batch
-from lifelong.expert import Expert, Foundation
+from lifelong.expert import Expert
+from lifelong.foundation import Foundation
 from lifelong.learner import Size
-from lifelong.network import Assembly, Network
 from lifelong.objective import Contract
-from lifelong.optimizer import Optimizer
-from lifelong.start import Start, start_from
-from lifelong.subspace.gpm import Gpm
-from lifelong.subspace.method import Method
+from lifelong.start import start_from
 from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
-from lifelong.watch import Watch
-
-Sharing = Literal["never", "always", "auto"]
+from lifelong.upbringing import Upbringing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,55 +33,15 @@ class Verdict:
     unexplained: float
 
 
-@dataclass(frozen=True, slots=True)
-class Upbringing:
-    """How experts are made: network, optimizer, what they look out for, and what their foundations protect.
-
-    share: whether a new expert builds on an existing foundation: never; always (one foundation for all); auto (when a
-    linear probe on an old foundation's features errs at most 0.6 times as much as one on the inputs and one on the
-    ancestor's features, and less than `full` of its directions are taken). start: the first weights of one that does
-    not share (see `lifelong.start`). limit: most experts in the pool.
-    tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
-    as well, for one network whose head serves every task. subspace: how shared parts are protected. See `Expert`
-    for the others.
-    """
-
-    network: Network
-    optimizer: Optimizer
-    watch: Watch | None = None
-    subspace: Method = Gpm()
-    sync_every: int = 1
-    share: Sharing = "never"
-    start: Start = "auto"
-    limit: int | None = None
-    tolerance: float = 0.1
-    full: float = 0.9
-    heads_too: bool = False
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(
-                f"There must be room for at least 1 expert (max_experts), or null for no limit, got {self.limit}."
-            )
-        if not 0.0 <= self.tolerance < 1.0:
-            raise ValueError(f"tolerance must be in [0, 1), got {self.tolerance}.")
-        if self.subspace.feels or self.subspace.looks_ahead:
-            raise ValueError(
-                f"{type(self.subspace).__name__} must be told when a task begins, which nobody knows here. Take a "
-                "method that looks at tasks as they end, such as Gpm, Sgp or NullSpace, or use it through Protection."
-            )
-        if self.sync_every < 1:
-            raise ValueError(f"sync_every must be at least 1 step, got {self.sync_every}.")
-
-
 class Pool:
-    """Spawns experts, and finds the one that explains labelled evidence."""
+    """Spawns experts, and finds the one that explains labelled evidence. `experts`: those there are, oldest first."""
 
     def __init__(self, upbringing: Upbringing, seed: int, device: torch.device | str) -> None:
         self._up, self._seed, self._device = upbringing, seed, device
         self._ancestor = Assembly(upbringing.network, seed, device)
         self._foundations: list[Foundation] = []
         self.experts: list[Expert] = []
+        self._born = 0
 
     @property
     def threshold(self) -> float | None:
@@ -94,35 +50,66 @@ class Pool:
 
     @property
     def is_full(self) -> bool:
-        return self._up.limit is not None and len(self.experts) >= self._up.limit
+        """Whether another expert would be one too many, or would have too many parameters."""
+        if self._up.limit is not None and len(self.experts) >= self._up.limit:
+            return True
+        if self._up.budget is None or not self.experts:
+            return False
+        # What the largest of them takes: nobody knows how large the next one will be.
+        counts = [sum(f.parameters() for f in self._foundations)]
+        shared = self._up.share in ("always", "adapters")
+        largest = 0 if shared else max(f.parameters() for f in self._foundations)
+        return counts[0] + largest > self._up.budget
+
+    def expert(self, number: int) -> Expert:
+        return next(expert for expert in self.experts if expert.number == number)
 
     def spawn(self, evidence: Sequence[Batch]) -> Expert:
         """A new expert for the world that this evidence comes from."""
         foundation = self._choose_foundation(evidence)
+        if foundation.assembly.rank is not None:
+            # Whoever trained the body so far begins anew with adapters.
+            for expert in self.experts:
+                expert.rest()
         newcomer = self._raise_on(foundation)
         if foundation.lanes == 1 and self._up.start != "ancestor":
             verdicts = [(v.expert, v.unexplained) for v in self.judge(evidence) if v.expert is not newcomer]
             start_from(self._up.start, newcomer, verdicts)
         return newcomer
 
+    def succeed(self, expert: Expert) -> Expert:
+        """A new expert that goes on from what `expert` is now, on a foundation of its own."""
+        successor = self._raise_on(self._found())
+        successor.foundation.assembly.inherit(expert.foundation.wake(), expert.lane, successor.lane)
+        return successor
+
+    def dissolve(self, expert: Expert) -> None:
+        """Let an expert go, and its foundation too, unless others stand on that."""
+        self.experts.remove(expert)
+        if expert.foundation.lanes == 1:
+            self._foundations.remove(expert.foundation)
+        for other in self.experts:
+            other.rivals.discard(expert.number)
+
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1
         watch = copy.deepcopy(self._up.watch)
-        expert = Expert(len(self.experts), foundation, self._up.optimizer, watch, self._up.sync_every)
+        expert = Expert(self._born, foundation, self._up.optimizer, watch, self._up.sync_every)
+        self._born += 1
         self.experts.append(expert)
         return expert
 
     @torch.no_grad()
     def _choose_foundation(self, evidence: Sequence[Batch]) -> Foundation:
         if self._up.share != "never" and self._foundations:
-            if self._up.share == "always":
+            if self._up.share in ("always", "adapters"):
                 return self._foundations[0]
             inputs, targets, contract = _joined(evidence)
             self._ancestor.grow(contract, "ancestor", evidence[0].task)
             untrained = probe_error(self._ancestor.features(inputs), targets, contract)
             bar = 0.6 * min(untrained, probe_error(inputs, targets, contract))
             errors = [
-                (probe_error(f.assembly.features(inputs), targets, contract), i)
+                (probe_error(f.wake().features(inputs), targets, contract), i)
                 for i, f in enumerate(self._foundations)
                 if f.assembly.takes(contract) and f.memory is not None and f.memory.used() < self._up.full
             ]
@@ -131,28 +118,37 @@ class Pool:
         return self._found()
 
     def _found(self) -> Foundation:
-        protects = self._up.share != "never" or self._up.heads_too
-        assembly = Assembly(self._up.network, self._seed, self._device)
+        protects = self._up.share in ("always", "auto") or self._up.heads_too
+        rank = self._up.rank if self._up.share == "adapters" else None
+        assembly = Assembly(self._up.network, self._seed, self._device, rank)
         alone = self._up.share != "always" and not self._up.heads_too
-        foundation = Foundation(assembly, None, self._up.heads_too, may_stay_alone=alone)
+        foundation = Foundation(assembly, self._up.heads_too, may_stay_alone=alone)
         if protects:
-            foundation.memory = Protection(foundation.protected_parts, self._up.subspace, norms="refuse")
+            foundation.memory = Protection(
+                foundation.protected_parts, self._up.subspace, norms="refuse", apart=foundation.apart
+            )
         self._foundations.append(foundation)
-        return self._foundations[-1]
+        return foundation
+
+    def tidy(self, active: Expert) -> None:
+        """Put away the foundations that were used least lately, where there is a shelf; never the active expert's."""
+        if self._up.shelf is None:
+            return
+        awake = [f for f in self._foundations if not f.is_away and f is not active.foundation]
+        for foundation in sorted(awake, key=lambda f: -f.used)[self._up.hot - 1 :]:
+            foundation.put_away(self._up.shelf)
 
     @torch.no_grad()
-    def judge(self, evidence: Sequence[Batch]) -> list[Verdict]:
-        """Every expert that serves the evidence's contract, best first. One forward pass of each over the evidence."""
+    def judge(self, evidence: Sequence[Batch], experts: Sequence[Expert] | None = None) -> list[Verdict]:
+        """Each expert (of `experts`, or all) that serves the evidence's contract, best first: a forward pass each."""
         inputs, targets, contract = _joined(evidence)
         task = evidence[0].task
         fresh = self.room(evidence)
         verdicts = []
-        for expert in self.experts:
+        for expert in self.experts if experts is None else experts:
             if expert.serves(contract, task) and expert.normal is not None:
-                normal, loss = (
-                    expert.normal,
-                    float(contract.objective.loss(expert.answer(inputs, contract, task), targets)),
-                )
+                normal = expert.normal
+                loss = float(contract.objective.loss(expert.answer(inputs, contract, task), targets))
                 # What two standard errors of the evidence's mean can make is not unexplained.
                 excess = loss - normal.mean - 2.0 * normal.spread / len(evidence) ** 0.5
                 room = max(fresh - normal.mean, 1e-6)
@@ -164,24 +160,8 @@ class Pool:
         inputs, targets, contract = _joined(evidence)
         return float(contract.objective.loss(self.untrained(inputs, contract), targets))
 
-    def succeed(self, expert: Expert) -> Expert:
-        """A new expert that goes on from what `expert` is now, on a foundation of its own."""
-        foundation = self._found()
-        successor = self._raise_on(foundation)
-        foundation.assembly.rebuild(expert.foundation.assembly.parts_of(expert.lane, successor.lane))
-        return successor
-
     def knows(self, verdict: Verdict) -> bool:
         return verdict.unexplained <= self._up.tolerance
-
-    def nearest(self, evidence: Sequence[Batch]) -> Verdict | None:
-        """Who explains this evidence best, however badly."""
-        return next(iter(self.judge(evidence)), None)
-
-    def who_knows(self, evidence: Sequence[Batch], besides: Expert | None = None) -> Verdict | None:
-        """Who explains this evidence as its own world; None if nobody does."""
-        known = [v for v in self.judge(evidence) if v.expert is not besides and self.knows(v)]
-        return known[0] if known else None
 
     @torch.no_grad()
     def untrained(self, inputs: torch.Tensor, contract: Contract) -> torch.Tensor:
@@ -201,18 +181,29 @@ class Pool:
 
     def size(self) -> Size:
         """Experts, and parameters of all foundations (the ancestor is made from a seed and counts for nothing)."""
-        parameters = sum(p.numel() for f in self._foundations for p in f.assembly.parameters())
-        return Size(len(self.experts), parameters)
+        parameters = sum(f.parameters() for f in self._foundations)
+        remembered = sum(
+            t.numel() * t.element_size() for e in self.experts for s in e.stretches for t in s.description.values()
+        )
+        in_memory = sum(f.bytes() for f in self._foundations)
+        return Size(len(self.experts), parameters, in_memory + remembered, sum(f.archived() for f in self._foundations))
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "foundations": [
-                {"parts": f.assembly.parts(), "memory": None if f.memory is None else f.memory.state_dict()}
+                {
+                    "parts": f.assembly.parts(),
+                    "ticket": f.ticket,
+                    "away": f.is_away,
+                    "memory": None if f.memory is None else f.memory.state_dict(),
+                }
                 for f in self._foundations
             ],
             "experts": [
-                {"foundation": self._index(expert.foundation), "state": expert.state_dict()} for expert in self.experts
+                {"number": e.number, "foundation": self._index(e.foundation), "state": e.state_dict()}
+                for e in self.experts
             ],
+            "born": self._born,
         }
 
     def _index(self, foundation: Foundation) -> int:
@@ -222,14 +213,23 @@ class Pool:
         self._foundations, self.experts = [], []
         for kept in state["foundations"]:
             foundation = self._found()
-            foundation.assembly.rebuild(kept["parts"])
+            if not kept["away"]:
+                foundation.assembly.rebuild(kept["parts"])
+                foundation.ticket = kept["ticket"]
+            elif self._up.shelf is None:
+                raise ValueError("Some experts were put away on the disk: set archive to the folder that they are in.")
+            else:
+                foundation.assembly.outline(kept["parts"])
+                foundation.put_away(self._up.shelf, kept["ticket"])
             if foundation.memory is not None and kept["memory"] is not None:
                 foundation.memory.load_state_dict(kept["memory"])
             else:
                 foundation.memory = None
         # All are there before the first is restored: what guards an expert depends on who else is on its foundation.
         for kept in state["experts"]:
+            self._born = kept["number"]
             self._raise_on(self._foundations[kept["foundation"]])
+        self._born = state["born"]
         for expert, kept in zip(self.experts, state["experts"], strict=True):
             expert.load_state_dict(kept["state"])
 

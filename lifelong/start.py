@@ -16,7 +16,7 @@ from lifelong.expert import Expert
 Start = Literal["auto", "ancestor", "nearest", "composed"]
 """auto: from the nearest expert where it explains most of the evidence, else from the ancestor."""
 
-PARTLY = 0.3
+PARTLY = 0.5
 """Up to this unexplained share an expert that does not know a world is a better start for it than the ancestor."""
 
 
@@ -34,8 +34,7 @@ def start_from(start: Start, newcomer: Expert, verdicts: Sequence[tuple[Expert, 
         return nearest
     if start == "auto" and unexplained > PARTLY:
         return None
-    parts = nearest.foundation.assembly.parts_of(nearest.lane, newcomer.lane)
-    newcomer.foundation.assembly.rebuild(parts)
+    newcomer.foundation.assembly.inherit(nearest.foundation.assembly, nearest.lane, newcomer.lane)
     return nearest
 
 
@@ -51,7 +50,8 @@ def _compose(newcomer: Expert, verdicts: Sequence[tuple[Expert, float]]) -> None
     born = dict(mine.state_dict())
     states = [dict(body.state_dict()) for body in bodies]
     for name, first in born.items():
-        if name.startswith("heads.") or not first.is_floating_point():
+        # Heads answer other questions, and what lanes have for themselves is told apart by place, not by owner.
+        if name.startswith("heads.") or ".lanes." in name or ".adapters." in name or not first.is_floating_point():
             continue
         moved = [state[name] - first if name in state else torch.zeros_like(first) for state in states]
         first += sum(share / shares.sum() * step for share, step in zip(shares.tolist(), moved, strict=True))

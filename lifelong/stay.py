@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from lifelong.anchor import Anchor
-from lifelong.dispatch import Dispatcher, Portrait
-from lifelong.events import Event, Update
+from lifelong.dispatch import STRETCHES, Dispatcher, Portrait
+from lifelong.events import Event, ExpertDissolved, Update
 from lifelong.experience import Batch
 from lifelong.expert import Expert, Normal
 from lifelong.pool import Pool
@@ -35,7 +35,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._at_rest = self._last_sign = 0
+        self._at_rest, self._last_sign = 0, -1
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -54,7 +54,7 @@ class Stay:
 
     def begin(self, expert: Expert, same_world: bool = False, in_transit: bool = False) -> None:
         """`expert` learns from now on. same_world: the latest batches are of its world already."""
-        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
+        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, -1
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -64,6 +64,7 @@ class Stay:
             self._trail.pass_on()
         else:
             self._trail.clear()
+        self._pool.tidy(expert)
 
     def learn(self, batch: Batch) -> Update:
         self._trail.note(self.active, batch)
@@ -117,27 +118,52 @@ class Stay:
         return self.keep(self.active, self.recent)
 
     def keep(self, expert: Expert, batches: Sequence[Batch]) -> list[Event]:
-        """The same for any expert, by batches of its world."""
+        """The same for any expert, by batches of its world; dissolves it into one that knows that world as well."""
+        events: list[Event] = []
         if batches:
             portrait = self._dispatcher.portray(expert, batches, self._pool.experts)
             expert.stretches = portrait.hang(expert.stretches)
-            expert.rivals |= portrait.rivals
-            for number in portrait.rivals:
-                self._pool.experts[number].rivals.add(expert.number)
-        grown: list[Event] = list(expert.consolidate(batches))
+            rivals = [self._pool.expert(number) for number in sorted(portrait.rivals)]
+            for rival in rivals:
+                expert.rivals.add(rival.number)
+                rival.rivals.add(expert.number)
+            twin = next(iter(self._pool.judge(batches, rivals)), None) if batches[-1].task is None else None
+            if twin is not None and self._pool.knows(twin):
+                events += self.dissolve(expert, twin.expert)
+        if not events:
+            events += expert.consolidate(batches)
+            expert.rest()
+        return events
+
+    def dissolve(self, expert: Expert, into: Expert) -> list[Event]:
+        """`into` takes the place of `expert`."""
         expert.rest()
-        return grown
+        self._pool.dissolve(expert)
+        into.stretches = [*expert.stretches, *into.stretches][-STRETCHES:]
+        return [ExpertDissolved(expert.number, into.number)]
 
     @property
     def in_transit(self) -> bool:
         """Whether the world drifted a short while ago: an expert on its way is nobody whom to come back to."""
         return self._trail.position < self._at_rest
 
+    @property
+    def is_nobody(self) -> bool:
+        """Whether the active expert never was at rest in a world: it has only followed one that drifts."""
+        return self.in_transit and self._last_sign >= 0
+
+    def comes_to_rest(self) -> bool:
+        """Whether a world that drifted has stopped to, since this was asked last."""
+        rests = self._last_sign >= 0 and not self.in_transit
+        if rests:
+            self._last_sign = -1
+        return rests
+
     def moves_on(self) -> None:
         """The world goes on drifting, and the expert with it."""
         position = self._trail.position
         # Slow drift gives rare signs: twice the time since the last one must pass without another.
-        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
+        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - max(self._last_sign, 0))), position
 
     def is_due(self) -> bool:
         """Whether it is time to look back."""
@@ -167,7 +193,7 @@ class Stay:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave; the pool must have been restored before."""
-        self.expert = None if state["expert"] is None else self._pool.experts[state["expert"]]
+        self.expert = None if state["expert"] is None else self._pool.expert(state["expert"])
         self._trail.load_state_dict(state["trail"])
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])

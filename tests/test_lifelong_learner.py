@@ -13,10 +13,11 @@ from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp
 from lifelong.objective import Contract, Regression
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Upbringing
+from lifelong.pool import Pool
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
+from lifelong.upbringing import Upbringing
 from lifelong_agents.flagship import flagship
 from lifelong_agents.gpm import gpm
 

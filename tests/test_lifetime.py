@@ -24,6 +24,7 @@ NETWORK = Mlp(hidden=(16, 16))
 AGENTS = {
     "flagship": lambda: flagship(NETWORK, FAST),
     "flagship sharing": lambda: flagship(NETWORK, FAST, share="always"),
+    "flagship bending": lambda: flagship(NETWORK, FAST, share="adapters", rank=4),
     "flagship reading rarely": lambda: flagship(NETWORK, FAST, read_every=8),
     "gpm": lambda: gpm(NETWORK, FAST),
     "gpm lazy": lambda: gpm(NETWORK, Optimizer("sgd", lr=0.05, momentum=0.9), sync_every=16),

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lifelong.network import Assembly, Cnn, Mlp, Network
+from lifelong.assembly import Assembly
+from lifelong.network import Cnn, Mlp, Network
 from lifelong.objective import Classification, Contract, Regression
 
 DIGITS = Contract((1, 8, 8), 10, Classification())

@@ -12,9 +12,10 @@ from lifelong.expert import Expert, Normal
 from lifelong.network import Mlp
 from lifelong.objective import Classification, Contract
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Upbringing
+from lifelong.pool import Pool
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.subspace.gpm import Gpm
+from lifelong.upbringing import Upbringing
 
 FAST = Optimizer("adam", lr=0.01)
 
@@ -174,10 +175,11 @@ def test_what_holds_each_parameter_is_told():
 
 
 class Normed(Mlp):
-    """A trunk that nobody can protect."""
+    """A trunk that nobody can protect: all experts' inputs move one norm's statistics."""
 
     def trunk(self):
-        return torch.nn.Sequential(super().trunk(), torch.nn.BatchNorm1d(16))
+        norm = torch.nn.InstanceNorm1d(4, track_running_stats=True)
+        return torch.nn.Sequential(super().trunk(), torch.nn.Unflatten(1, (4, 4)), norm, torch.nn.Flatten())
 
 
 def test_a_network_that_cannot_be_protected_is_not_shared_and_says_so_where_it_must():
@@ -189,7 +191,7 @@ def test_a_network_that_cannot_be_protected_is_not_shared_and_says_so_where_it_m
     always = Pool(Upbringing(Normed(hidden=(16, 16)), FAST, share="always"), 0, "cpu")
     first = always.spawn(batches(1, 1))
     first.update(batches(1, 1)[0])
-    with pytest.raises(ValueError, match="BatchNorm's running statistics"):
+    with pytest.raises(ValueError, match="InstanceNorm's running statistics"):
         first.consolidate(batches(1, 20))
 
 

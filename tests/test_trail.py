@@ -4,8 +4,10 @@ import pytest
 import torch
 from toys import CONTRACT, batches
 
-from lifelong.expert import Expert, Foundation
-from lifelong.network import Assembly, Mlp
+from lifelong.assembly import Assembly
+from lifelong.expert import Expert
+from lifelong.foundation import Foundation
+from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.protection import Protection

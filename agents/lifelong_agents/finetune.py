@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
+from lifelong.assembly import Assembly
 from lifelong.events import Event, ExpertSpawned, Update
 from lifelong.experience import Batch, Prediction, Query
-from lifelong.expert import Expert, Foundation
+from lifelong.expert import Expert
+from lifelong.foundation import Foundation
 from lifelong.learner import Size
-from lifelong.network import Assembly, Mlp, Network
+from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 
 

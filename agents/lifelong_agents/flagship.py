@@ -9,9 +9,10 @@ from lifelong.dispatch import Dispatcher
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Sharing, Upbringing
+from lifelong.pool import Pool
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.routing.router import Router
+from lifelong.shelf import Shelf
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
 from lifelong.shift.unlabelled.watch import Unlabelled
@@ -19,6 +20,7 @@ from lifelong.start import Start
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.trail import Trail
+from lifelong.upbringing import Sharing, Upbringing
 from lifelong.watch import Watch
 
 
@@ -35,8 +37,12 @@ def flagship(
     subspace: Method = Gpm(),
     tolerance: float = 0.1,
     max_experts: int | None = None,
+    max_parameters: int | None = None,
+    archive: str | None = None,
+    hot: int = 8,
     memory: int = 1000,
     sync_every: int = 1,
+    rank: int = 8,
     read_every: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -45,13 +51,16 @@ def flagship(
 
     detector: alarms where the loss rises. falls: where it falls all at once, in a world that is easier. inputs: where
     the inputs change, labels or not. drift_every: batches between two looks for drift that gives no alarm.
-    share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task).
+    share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task;
+    adapters: all do, the trunk stands still once there are two, and each trains adapters of this `rank` on it).
     start: the first weights of an expert that builds on no old trunk: those of the common ancestor; of the nearest
     expert; composed from several; auto: of the nearest one where it explains most of the new world.
     subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
-    the evidence up to which an old expert is reused. max_experts: null for no limit. memory: latest samples kept to
-    consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken out (1: at once; more
-    is cheaper). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    the evidence up to which an old expert is reused. max_experts, max_parameters: null for no limit. archive: a folder
+    for experts that nobody has asked for lately, all but the `hot` latest ones (null: all stay in memory). memory:
+    latest samples kept to consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken
+    out (1: at once; more is cheaper). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a
+    GPU).
     """
     upbringing = Upbringing(
         network,
@@ -61,8 +70,12 @@ def flagship(
         share=share,
         start=start,
         limit=max_experts,
+        budget=max_parameters,
+        shelf=None if archive is None else Shelf(archive),
+        hot=hot,
         tolerance=tolerance,
         sync_every=sync_every,
+        rank=rank,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
     anchor = None if drift_every is None else Anchor(drift_every, max(tolerance, 0.01))

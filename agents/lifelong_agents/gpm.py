@@ -9,7 +9,7 @@ from lifelong.dispatch import Dispatcher
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Upbringing
+from lifelong.pool import Pool
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
@@ -17,6 +17,7 @@ from lifelong.shift.unlabelled.watch import Unlabelled
 from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong.trail import Trail
+from lifelong.upbringing import Upbringing
 from lifelong.watch import Watch
 
 

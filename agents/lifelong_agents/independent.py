@@ -13,7 +13,8 @@ from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
-from lifelong.pool import Pool, Upbringing
+from lifelong.pool import Pool
+from lifelong.upbringing import Upbringing
 
 
 class Independent:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from lifelong.evaluation.trace import Trace
-from lifelong.events import ExpertSpawned, TaskScored
+from lifelong.events import ExpertDissolved, ExpertSpawned, TaskScored
 
 
 def owners(trace: Trace) -> dict[str, int]:
-    """The expert that learned most experiences of each true task; the older one where two are equal."""
+    """The expert that learned most experiences of each true task; the older one where two are equal.
+
+    What an expert learned that is gone counts for the one that took its place.
+    """
+    heirs = {event.expert: event.into for _, event in trace.all(ExpertDissolved)}
     counts: dict[str, dict[int, int]] = {}
     for stretch in trace.truth():
         inside = (trace.steps > stretch.start) & (trace.steps <= stretch.stop)
         experts, learned = np.unique(trace.experts[inside], return_counts=True)
         of_task = counts.setdefault(stretch.task, {})
         for expert, number in zip(experts.tolist(), learned.tolist(), strict=True):
+            while expert in heirs:
+                expert = heirs[expert]
             of_task[expert] = of_task.get(expert, 0) + number
     return {
         task: min(of_task, key=lambda expert, of=of_task: (-of[expert], expert))  # type: ignore[misc]

@@ -29,7 +29,7 @@ from lifelong.subspace.ledger import Ledger
 from lifelong.subspace.method import Method
 from lifelong.subspace.parametrized import shown
 from lifelong.subspace.report import Growth, Report
-from lifelong.subspace.subject import Parts, Subject
+from lifelong.subspace.subject import Apart, Parts, Subject, nothing
 from lifelong.subspace.telling import Attached, report_of
 from lifelong.subspace.watch import Watch, running
 from lifelong.updates.attach import Handle
@@ -44,10 +44,13 @@ class Protection:
 
     model: a module, or a function that gives its parts as (name, module), for models that grow. norms: what to do with
     layers whose running statistics move with every batch (BatchNorm): "freeze" holds them at what they were at the
-    first consolidation, in training too; "refuse" raises ValueError. Affine parameters of norms are frozen.
+    first consolidation, in training too; "refuse" raises ValueError. Affine parameters of norms are frozen. apart:
+    gives modules inside the model that tasks do not share, such as norms of their own: nothing in them is protected.
     """
 
-    def __init__(self, model: nn.Module | Parts, method: Method | None = None, norms: Norms = "freeze") -> None:
+    def __init__(
+        self, model: nn.Module | Parts, method: Method | None = None, norms: Norms = "freeze", apart: Apart = nothing
+    ) -> None:
         if not callable(model):
             raise ValueError(f"What is protected is a torch module or a function that gives parts, got {model!r}.")
         if isinstance(method, type):
@@ -56,7 +59,7 @@ class Protection:
             raise ValueError(f"method must be a subspace method, such as lifelong.Gpm(), got {method!r}.")
         if norms not in ("freeze", "refuse"):
             raise ValueError(f"norms must be 'freeze' or 'refuse', got {norms!r}.")
-        self._subject = Subject(model)
+        self._subject = Subject(model, apart)
         self._method, self._norms = method if method is not None else Gpm(), norms
         self._ledger = Ledger(self._method)
         self._moved: set[str] = set()

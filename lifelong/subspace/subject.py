@@ -15,12 +15,22 @@ from lifelong.subspace.parametrized import Made, made_weights, unsteady
 from lifelong.subspace.watch import joined
 
 Parts = Callable[[], Iterable[tuple[str, nn.Module]]]
+Apart = Callable[[], Iterable[nn.Module]]
+
+
+def nothing() -> tuple[nn.Module, ...]:
+    """Of a model that is one whole, nothing is apart."""
+    return ()
 
 
 class Subject:
-    """A module, or a function that gives the parts of a growing model as (name, module)."""
+    """A module, or a function that gives the parts of a growing model as (name, module).
 
-    def __init__(self, model: nn.Module | Parts) -> None:
+    apart: gives modules inside it that are not looked at, nor anything in them.
+    """
+
+    def __init__(self, model: nn.Module | Parts, apart: Apart = nothing) -> None:
+        self._apart = apart
         self.model = model if isinstance(model, nn.Module) else None
         self._parts = None if isinstance(model, nn.Module) else model
 
@@ -35,15 +45,17 @@ class Subject:
         return None if isinstance(self.model, torch.jit.ScriptModule) else self.model
 
     def modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """All modules of all parts, by full name."""
+        """All modules of all parts that are not apart, by full name."""
+        apart = {id(inner) for outer in self._apart() for inner in outer.modules()}
         for part, root in self.parts():
             for name, module in root.named_modules():
-                yield joined(part, name), module
+                if id(module) not in apart:
+                    yield joined(part, name), module
 
     def named(self) -> dict[str, nn.Parameter]:
         """Every parameter once, by its first full name."""
         named: dict[str, nn.Parameter] = {}
-        seen: set[int] = set()
+        seen: set[int] = {id(p) for outer in self._apart() for p in outer.parameters()}
         for part, root in self.parts():
             for name, p in root.named_parameters():
                 if id(p) not in seen and not name.endswith(COORDINATES):
@@ -113,7 +125,7 @@ class Subject:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Inside, every module is in evaluation mode; afterwards each is in its own again."""
-        modes = [(module, module.training) for _, module in self.modules()]
+        modes = [(module, module.training) for _, root in self.parts() for module in root.modules()]
         for _, root in self.parts():
             root.eval()
         try:

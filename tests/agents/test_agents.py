@@ -25,6 +25,7 @@ from lifelong_agents.joint import Joint
 from lifelong_envs.supervised.class_split import class_split
 from lifelong_envs.supervised.data import Arrays, Bundled, Digits
 from lifelong_envs.supervised.datasets import datasets
+from lifelong_envs.supervised.permuted import permuted
 from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.timetable import Timetable
 
@@ -34,6 +35,7 @@ ENDS = Schedule(within=0)
 AGENTS = {
     "flagship": lambda: flagship(NETWORK, FAST),
     "flagship sharing": lambda: flagship(NETWORK, FAST, share="always"),
+    "flagship bending": lambda: flagship(NETWORK, FAST, share="adapters", rank=4),
     "gpm": lambda: gpm(NETWORK, FAST),
     "finetune": lambda: Finetune(NETWORK, FAST),
     "joint": lambda: Joint(NETWORK, FAST),
@@ -98,6 +100,23 @@ def test_a_shared_trunk_is_smaller_and_keeps_what_it_learned():
     assert results["always"].parameters == naive.parameters
     assert results["always"].acc > 0.95
     assert results["always"].forgetting < 0.5 * naive.forgetting
+
+
+def test_experts_that_bend_one_body_are_nearly_as_good_as_bodies_of_their_own():
+    permutations = permuted(Digits(), Timetable(order="A B C A D", epochs=10))
+    told = class_split(Digits(), Timetable(epochs=20), Scenario(labels="judging", head="per_task"))
+    for stream, network, optimizer, share_of_size in (
+        (permutations, Mlp(), Optimizer(), 0.5),
+        (told, Mlp(hidden=(64, 64)), STABLE, 0.45),
+    ):
+        never, bent = (
+            run(stream, flagship(network, optimizer, share=share), evaluation=ENDS).summary
+            for share in ("never", "adapters")
+        )
+        assert (bent.experts, bent.shifts_detected, bent.false_alarms) == (never.experts, never.shifts_detected, 0)
+        assert bent.acc > never.acc - 0.03
+        assert bent.forgetting < 0.005
+        assert bent.parameters < share_of_size * never.parameters
 
 
 def test_tasks_of_all_kinds_live_in_one_stream_for_every_agent():
