@@ -14,40 +14,47 @@ from torch import Tensor
 
 from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import flat, strangeness
+from lifelong.shift.unlabelled.standard import flat
 
 _LEAST = 1e-3
 """The least deviation, as a share of the largest entropy: a model that is sure of everything is not strange."""
+
+_FOLLOWED = 2.0
+"""Standard errors that a rise counts for at most where the reference follows: a shift must not become normal."""
 
 
 class _Fitted(NamedTuple):
     outputs: int
     rows: int
     mean: float
-    deviation: float
+    variance: float
 
 
 @dataclass(slots=True, eq=False)
 class Entropy:
-    """Mean entropy of the predicted classes, in standard errors above the reference's: sees what the model is unsure of.
+    """Mean entropy of the predicted classes, in standard errors above the reference: sees what the model is unsure of.
 
-    It looks at outputs: logits of classes, or one logit of two. grace: batches that the reference is made of; it is
-    frozen afterwards. rows: of these that are kept at most.
+    It looks at outputs: logits of classes, or one logit of two. memory: batches over which the reference follows a
+    model that learns, because its entropy falls by more than a shift lifts it; null for a model that does not learn,
+    with which the reference is frozen and slow drift is seen. grace: batches that the reference is first made of. rows:
+    of these that are kept at most.
 
     What it cannot see: a change that leaves the model as sure as before, however wrong it is, and many networks are
-    sure of what they have never seen; a change of labels; anything while the model still learns fast, because its
-    entropy falls by more than a shift lifts it. Only a rise counts. Costs next to nothing. With outputs that are
-    not logits of classes the values say nothing.
+    sure of what they have never seen; a change of labels; with `memory`, slow drift. Only a rise counts. Costs next to
+    nothing. With outputs that are not logits of classes its values say nothing.
     Source: Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples (2017), with
     the entropy in the place of the largest probability.
     """
 
+    memory: int | None = 30
     grace: int = 20
     rows: int = 4096
     _gathering: Gathering = field(init=False, repr=False)
     _fitted: _Fitted | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.memory is not None and self.memory < 2:
+            raise ValueError(f"Entropy needs memory >= 2 (batches), or null for none, got memory={self.memory}.")
         self._gathering = Gathering(self.grace, self.rows)
 
     @property
@@ -65,8 +72,16 @@ class Entropy:
         fitted = self._fitted
         if outputs != fitted.outputs:
             return math.inf
-        error = fitted.deviation * math.sqrt(1.0 / len(rows) + 1.0 / fitted.rows)
-        return strangeness((entropies.mean() - fitted.mean) / error, logits)
+        away = entropies - fitted.mean
+        gap, square = torch.stack([away.mean(), away.square().mean()]).tolist()
+        if not math.isfinite(square):
+            return math.inf
+        error = math.sqrt(fitted.variance * (1.0 / len(rows) + 1.0 / fitted.rows))
+        if self.memory is not None:
+            mean = fitted.mean + min(gap, _FOLLOWED * error) / self.memory
+            variance = fitted.variance + (min(square, _FOLLOWED**2 * fitted.variance) - fitted.variance) / self.memory
+            self._fitted = fitted._replace(mean=mean, variance=max(variance, _least(outputs)))
+        return float(gap / error)
 
     def reset(self) -> None:
         self._gathering.reset()
@@ -91,5 +106,9 @@ def entropy(logits_BC: Tensor) -> Tensor:
 
 def _fit(entropies_R: Tensor, outputs: int) -> _Fitted:
     exact = entropies_R.cpu().double()
-    least = _LEAST * math.log(max(outputs, 2))
-    return _Fitted(outputs, len(exact), float(exact.mean()), max(float(exact.std()), least))
+    return _Fitted(outputs, len(exact), float(exact.mean()), max(float(exact.var()), _least(outputs)))
+
+
+def _least(outputs: int) -> float:
+    """The least variance of entropies."""
+    return (_LEAST * math.log(max(outputs, 2))) ** 2

@@ -52,7 +52,8 @@ class Standard(NamedTuple):
 
     def __call__(self, rows_BD: Tensor) -> Tensor:
         """(B, D) -> (B, D) float32 within -BOUND..BOUND."""
-        return (rows_BD - self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).float()
+        away: Tensor = rows_BD - self.centre
+        return away.mul_(self.inverse).clamp_(-BOUND, BOUND).float()
 
 
 def random_directions(width: int, count: int, seed: int) -> Tensor:
