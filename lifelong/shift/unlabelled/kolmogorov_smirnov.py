@@ -35,10 +35,10 @@ class KolmogorovSmirnov:
     that the reference sample is taken from; it is frozen afterwards. rows: of that sample at most. seed: of the
     directions.
 
-    Values are 0 to 20, about 0.4 by chance, for batches of any size; ties make them smaller, and a few rows are never
-    unlikely enough to count. What it cannot see: a change of labels alone; one of how features depend on each other (with few features, each tested alone); one
-    that is thin in every random direction (with many). With sight "outputs" it is the test on a model's answers that
-    Rabanser et al., Failing Loudly (2019), found best.
+    Values are 0 to 20, about 0.4 by chance, for batches of any size; ties make them smaller, and a handful of rows is
+    never unlikely enough to count. What it cannot see: a change of labels alone; one of how features depend on each
+    other (with few features, each tested alone); one that is thin in every random direction (with many). With sight
+    "outputs" it is the test on a model's answers that Rabanser et al., Failing Loudly (2019), found best.
     Sources: the p-value is Kolmogorov's series with the small-sample term of Stephens 1970; correction: Sidak 1967.
     """
 

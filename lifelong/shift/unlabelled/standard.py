@@ -52,8 +52,7 @@ class Standard(NamedTuple):
 
     def __call__(self, rows_BD: Tensor) -> Tensor:
         """(B, D) -> (B, D) float32 within -BOUND..BOUND."""
-        away: Tensor = rows_BD - self.centre
-        return away.mul_(self.inverse).clamp_(-BOUND, BOUND).float()
+        return (rows_BD - self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).to(torch.float32)
 
 
 def random_directions(width: int, count: int, seed: int) -> Tensor:
