@@ -5,7 +5,7 @@ python -m benchmarks.unlabelled [--quick] [--json FILE]
 Four shifts in each stream, at known batches, in segments of at least 80 batches; the watch is reset after each
 alarm, because a new world begins. `within 10` is the share of shifts that were found within ten batches, `found` of
 those found before the next one; every other alarm is false. `rotated slightly` turns by 10 degrees at a time, where
-the others are easy. In `label_permuted` the inputs stay the same, and in `stationary` everything does, for ten segments.
+the others are easy. In `label_permuted` inputs stay the same, and in `stationary` everything does, for ten segments.
 What a network answers, for the entropy, comes from one that learned the first segment and then stays. `every 40` alarms
 whenever 40 batches are over: what can be had without looking. `us` is what a batch costs, `fit ms` the dearest one, at
 the end of a grace.

@@ -52,7 +52,7 @@ class Standard(NamedTuple):
 
     def __call__(self, rows_BD: Tensor) -> Tensor:
         """(B, D) -> (B, D) float32 within -BOUND..BOUND."""
-        return (rows_BD - self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).to(torch.float32)
+        return torch.sub(rows_BD, self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).float()
 
 
 def random_directions(width: int, count: int, seed: int) -> Tensor:
