@@ -24,7 +24,6 @@ _FOLLOWED = 2.0
 
 
 class _Fitted(NamedTuple):
-    outputs: int
     rows: int
     mean: float
     variance: float
@@ -52,6 +51,7 @@ class Entropy:
     rows: int = 4096
     _gathering: Gathering = field(init=False, repr=False)
     _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _outputs: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.memory is not None and self.memory < 2:
@@ -64,16 +64,17 @@ class Entropy:
 
     def observe(self, rows: Tensor) -> float | None:
         logits = flat(rows)
-        outputs = logits.shape[1]
-        entropies = entropy(logits)
         if self._fitted is None:
-            gathered = self._gathering.take(entropies[:, None])
-            self._fitted = None if gathered is None else _fit(gathered[:, 0], outputs)
+            if logits.shape[1] != self._outputs:
+                self._gathering.reset()
+                self._outputs = logits.shape[1]
+            gathered = self._gathering.take(entropy(logits)[:, None])
+            self._fitted = None if gathered is None else _fit(gathered[:, 0], self._outputs)
             return None
         fitted = self._fitted
-        if outputs != fitted.outputs:
+        if logits.shape[1] != self._outputs:
             return math.inf
-        away = entropies - fitted.mean
+        away = entropy(logits) - fitted.mean
         gap, square = torch.stack([away.mean(), away.square().mean()]).tolist()
         if not math.isfinite(square):
             return math.inf
@@ -81,20 +82,21 @@ class Entropy:
         if self.memory is not None:
             mean = fitted.mean + min(gap, _FOLLOWED * error) / self.memory
             variance = fitted.variance + (min(square, _FOLLOWED**2 * fitted.variance) - fitted.variance) / self.memory
-            self._fitted = fitted._replace(mean=mean, variance=max(variance, _least(outputs)))
+            self._fitted = fitted._replace(mean=mean, variance=max(variance, _least(self._outputs)))
         return float(gap / error)
 
     def reset(self) -> None:
         self._gathering.reset()
-        self._fitted = None
+        self._fitted, self._outputs = None, 0
 
     def state_dict(self) -> dict[str, Any]:
         fitted = None if self._fitted is None else tuple(self._fitted)
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return {"gathering": self._gathering.state_dict(), "fitted": fitted, "outputs": self._outputs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._gathering.load_state_dict(state["gathering"])
         self._fitted = None if state["fitted"] is None else _Fitted(*state["fitted"])
+        self._outputs = state["outputs"]
 
 
 def entropy(logits_BC: Tensor) -> Tensor:
@@ -107,7 +109,7 @@ def entropy(logits_BC: Tensor) -> Tensor:
 
 def _fit(entropies_R: Tensor, outputs: int) -> _Fitted:
     exact = entropies_R.cpu().double()
-    return _Fitted(outputs, len(exact), float(exact.mean()), max(float(exact.var()), _least(outputs)))
+    return _Fitted(len(exact), float(exact.mean()), max(float(exact.var()), _least(outputs)))
 
 
 def _least(outputs: int) -> float:

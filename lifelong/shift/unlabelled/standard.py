@@ -52,7 +52,7 @@ class Standard(NamedTuple):
 
     def __call__(self, rows_BD: Tensor) -> Tensor:
         """(B, D) -> (B, D) float32 within -BOUND..BOUND."""
-        return torch.sub(rows_BD, self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).float()
+        return (rows_BD - self.centre).mul_(self.inverse).clamp_(-BOUND, BOUND).float()
 
 
 def random_directions(width: int, count: int, seed: int) -> Tensor:
@@ -60,4 +60,4 @@ def random_directions(width: int, count: int, seed: int) -> Tensor:
     if width <= count:
         return torch.eye(width)
     drawn = torch.randn(width, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (drawn / drawn.norm(dim=0)).float()
+    return torch.div(drawn, drawn.square().sum(0).sqrt()).float()
