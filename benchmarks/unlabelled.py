@@ -7,7 +7,7 @@ alarm, because a new world begins. `within 10` is the share of shifts that were 
 those found before the next one; every other alarm is false. `rotated slightly` turns by 10 degrees at a time, where
 the others are easy. In `label_permuted` inputs stay the same, and in `stationary` everything does, for ten segments.
 What a network answers, for the entropy, comes from one that learned the first segment and then stays. `every 40` alarms
-whenever 40 batches are over: what can be had without looking. `us` is what a batch costs, `fit ms` the dearest one, at
+whenever 40 batches are over: what can be had without looking. `us` is the CPU time of a batch, `fit ms` the dearest one, at
 the end of a grace.
 """
 
@@ -143,9 +143,9 @@ def watched(stream: Stream, changes: bool, watches: dict[str, Watch], tallies: d
         with torch.no_grad():
             outputs = model(batch.inputs)
         for name, watch in watches.items():
-            began = time.perf_counter()
+            began = time.process_time()
             shift = watch.update(batch.inputs, outputs)
-            tallies[name].seconds.append(time.perf_counter() - began)
+            tallies[name].seconds.append(time.process_time() - began)
             tallies[name].batches += 1
             if shift is None:
                 continue

@@ -40,8 +40,9 @@ class Entropy:
 
     Only a rise counts, so it sees the world change away from what the model knows. What it cannot see: the way back to
     it; a change between two worlds that the model knows equally well or not at all; one that leaves the model as sure
-    as before, however wrong it is, and many networks are sure of what they have never seen; a change of labels; with
-    `memory`, slow drift. Costs next to nothing. Where outputs are not logits of classes its values say nothing.
+    as before, or makes it surer, however wrong it is: a network that has learned handwritten digits is surer of them
+    lying on their side; a change of labels; with `memory`, slow drift. Costs next to nothing. Where outputs are not
+    logits of classes its values say nothing.
     Source: Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples (2017), with
     the entropy in the place of the largest probability.
     """
