@@ -7,8 +7,8 @@ alarm, because a new world begins. `within 10` is the share of shifts that were 
 those found before the next one; every other alarm is false. `rotated slightly` turns by 10 degrees at a time, where
 the others are easy. In `label_permuted` inputs stay the same, and in `stationary` everything does, for ten segments.
 What a network answers, for the entropy, comes from one that learned the first segment and then stays. `every 40` alarms
-whenever 40 batches are over: what can be had without looking. `us` is the CPU time of a batch, `fit ms` the dearest one, at
-the end of a grace.
+whenever 40 batches are over: what can be had without looking. `us` is the CPU time of a batch, `fit ms` that of the
+dearest one, at the end of a grace.
 """
 
 from __future__ import annotations

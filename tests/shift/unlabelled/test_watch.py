@@ -141,7 +141,7 @@ def test_rearm_keeps_the_reference() -> None:
     watch.rearm()
     assert watch.statistic == 0.0
     assert [watch.update(rows) for rows in batches(2, 100)] == [None] * 100
-    assert any([watch.update(rows + 3.0) for rows in batches(3, 10)])
+    assert any(watch.update(rows + 3.0) for rows in batches(3, 10))
 
 
 @pytest.mark.parametrize("make", ALL)
