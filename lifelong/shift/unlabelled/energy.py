@@ -38,7 +38,7 @@ class Energy:
     Values are about 0 with deviation 1 in the reference's world, for batches of any size (see `chance`). What it cannot
     see: a change of labels alone; a change in few of many inputs, which is thin in every random direction; and it is
     slower to see a change of shape than one of position. Cost: B x K searches in R sorted numbers a batch.
-    Sources: Szekely and Rizzo, Energy Statistics (2013), equation 2.5, with the kernel of Sejdinovic et al.,
+    Sources: Szekely and Rizzo, Energy Statistics (2013), with the kernel of Sejdinovic et al.,
     Equivalence of Distance-Based and RKHS-Based Statistics (Annals of Statistics 2013).
     """
 
