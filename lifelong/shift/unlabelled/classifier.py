@@ -40,7 +40,8 @@ class ClassifierTwoSample:
     batch, and ranks the batch against the other half. The value is the standardised area under the ROC curve, about 0
     with deviation 1 in the reference's world. It gathers evidence over the window: it sees small changes of position
     that single batches do not show, but every change a few batches later than `Mmd`. What it cannot see: a change of
-    labels alone; one that moves no mean, such as a change of spread or of dependence, because it is linear.
+    labels alone; one that moves no mean, such as a change of spread or of dependence, because it is linear; anything in
+    batches of a few rows, of which even the best rank is no more than 1.7 deviations.
     Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017), section 3; the discriminant is
     Fisher's.
     """

@@ -154,14 +154,13 @@ def test_batches_of_one_row_are_watched_too(make: Make) -> None:
         assert watch.update(rows, rows) is None
 
 
-@pytest.mark.parametrize("make", [Mmd, Energy, ClassifierTwoSample, Reconstruction])
+@pytest.mark.parametrize("make", [Mmd, Energy, Reconstruction])
 def test_a_shift_is_found_in_single_rows(make: Make) -> None:
-    # A rank among 256 is worth 1.7 deviations at most: the classifier needs the patience of more rows.
-    watch, shift = Unlabelled(make()), None
-    for rows in batches(0, 1000, size=1):
+    watch = Unlabelled(make())
+    for rows in batches(0, 500, size=1):
         assert watch.update(rows) is None
-    found = [watch.update(rows * 2.0 + 5.0) is not None for rows in batches(1, 400, size=1)]
-    assert any(found) or make is ClassifierTwoSample, shift
+    found = [watch.update(rows * 2.0 + 5.0) is not None for rows in batches(1, 20, size=1)]
+    assert any(found)
 
 
 @each
