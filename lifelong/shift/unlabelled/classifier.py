@@ -41,7 +41,7 @@ class ClassifierTwoSample:
     with deviation 1 in the reference's world. It gathers evidence over the window: it sees small changes of position
     that single batches do not show, but every change a few batches later than `Mmd`. What it cannot see: a change of
     labels alone; one that moves no mean, such as a change of spread or of dependence, because it is linear; anything in
-    batches of a few rows, of which even the best rank is no more than 1.7 deviations.
+    batches of one row, whose best rank is worth no more than 1.7 deviations.
     Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017), section 3; the discriminant is
     Fisher's.
     """
