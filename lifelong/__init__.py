@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lifelong.pool import Pool as Pool
     from lifelong.record.journal import Journal as Journal
     from lifelong.shift.cusum import Cusum as Cusum
+    from lifelong.shift.unlabelled.watch import Unlabelled as Unlabelled
     from lifelong.stream import Segment as Segment
     from lifelong.stream import Stream as Stream
     from lifelong.stream import Task as Task
@@ -59,6 +60,7 @@ _HOMES = {
     "pool": ("Pool",),
     "record.journal": ("Journal",),
     "shift.cusum": ("Cusum",),
+    "shift.unlabelled.watch": ("Unlabelled",),
     "stream": ("Segment", "Stream", "Task"),
     "subspace.coso": ("Coso",),
     "subspace.gpm": ("Gpm",),

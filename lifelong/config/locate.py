@@ -18,6 +18,7 @@ GROUPS = {
     "Stream": "lifelong.streams",
     "Learner": "lifelong.agents",
     "Detector": "lifelong.detectors",
+    "Measure": "lifelong.measures",
     "Router": "lifelong.routers",
     "Network": "lifelong.networks",
     "Method": "lifelong.subspaces",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifelong.config.describe import RUN_WIDE, describe_default
-from lifelong.config.locate import Factory, locate, points, summary_of
+from lifelong.config.locate import GROUPS, Factory, locate, points, summary_of
 from lifelong.config.parameters import (
     MISSING,
     RESERVED,
@@ -35,6 +35,9 @@ def config_schema(package: str | None = BUILT_IN) -> Schema:
     """
     writer = _Writer(package)
     body = writer.section(Layout, None, {})
+    for group in GROUPS.values():
+        # Also those that no agent of this package takes: another's may.
+        writer.group(group)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lifelong configuration",
@@ -81,7 +84,7 @@ class _Writer:
             case Section(target=target):
                 return [self.section(target, None, default if isinstance(default, dict) else {})]
             case Component(group=group):
-                named = self._group(group) if group else _open()
+                named = self.group(group) if group else _open()
                 return [named, *self._unnamed(structure, default)]
 
     def _unnamed(self, kind: Component, default: Any) -> list[Schema]:
@@ -91,7 +94,7 @@ class _Writer:
         target = locate(default[RESERVED], kind.group)
         return [self.section(target, None, default, RESERVED)]
 
-    def _group(self, group: str) -> Schema:
+    def group(self, group: str) -> Schema:
         """A reference to the definition of all components of a group, written on first use."""
         if group not in self.definitions:
             self.definitions[group] = {}

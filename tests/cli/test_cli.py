@@ -163,7 +163,7 @@ def test_list_names_every_group_with_a_line_each(capsys: pytest.CaptureFixture[s
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     heads = [line for line in lines if not line.startswith(" ")]
-    assert heads == ["data:", "streams:", "agents:", "detectors:", "routers:", "networks:", "subspaces:"]
+    assert heads == ["data:", "streams:", "agents:", "detectors:", "measures:", "routers:", "networks:", "subspaces:"]
     assert any(line.startswith("  cusum ") and "CUSUM" in line for line in lines)
     assert cli.main(["list", "detectors"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "detectors:"

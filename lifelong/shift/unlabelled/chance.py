@@ -4,9 +4,9 @@ The squared distance of means (the MMD; with the negative distance as the kernel
 in the world of the reference it is trace/n on average for a batch of n rows, and varies with the size too. Taking
 off the one and dividing by the other makes values about 0 and of deviation 1, whatever the size of the batch.
 
-Sources: the first two moments are those of the degenerate V-statistic of Gretton et al., A Kernel Two-Sample Test
-(JMLR 2012), sections 3 and 4, for a reference that stays; the unbiased estimate of the squared kernel's mean is the
-U-centring of Szekely and Rizzo, Partial Distance Correlation (Annals of Statistics 2014), section 3.
+Sources: the distance is that of Gretton et al., A Kernel Two-Sample Test (JMLR 2012), whose distribution under the null
+has these moments for a reference that stays; the unbiased estimate of the squared kernel's mean is the U-centring of
+Szekely and Rizzo, Partial Distance Correlation (Annals of Statistics 2014).
 """
 
 from __future__ import annotations

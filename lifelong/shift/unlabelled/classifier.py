@@ -29,7 +29,7 @@ class _Fitted(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class ClassifierTwoSample:
-    """Held-out ranking of each batch against the reference by a linear discriminant, in deviations of chance.
+    """How well a linear discriminant tells a batch from the reference: finds small changes of position, a little late.
 
     directions: random ones that rows are projected on first, the features themselves where these are not more.
     window: latest rows that the discriminant is fitted to. every: batches from one fit to the next. ridge: added
@@ -38,10 +38,12 @@ class ClassifierTwoSample:
 
     Fitting and judging never share a row: the discriminant learns one half of the reference against the rows before the
     batch, and ranks the batch against the other half. The value is the standardised area under the ROC curve, about 0
-    with deviation 1 in the reference's world. It gathers evidence over the window: a small change of position is seen
-    that single batches do not show, and every change a few batches later than by `Mmd`. What it cannot see: a change of
-    labels alone; one that moves no mean, such as a change of spread or of dependence, because it is linear.
-    Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017), section 3; the discriminant is Fisher's.
+    with deviation 1 in the reference's world. It gathers evidence over the window: it sees small changes of position
+    that single batches do not show, but every change a few batches later than `Mmd`. What it cannot see: a change of
+    labels alone; one that moves no mean, such as a change of spread or of dependence, because it is linear; anything in
+    batches of one row, whose best rank is worth no more than 1.7 deviations.
+    Sources: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests (2017), section 3; the discriminant is
+    Fisher's.
     """
 
     directions: int = 64

@@ -30,7 +30,7 @@ class _Fitted(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Energy:
-    """Energy distance averaged over random directions, in deviations of chance: no bandwidth to choose.
+    """Energy distance averaged over random directions, in deviations of chance: as Mmd, without a bandwidth.
 
     directions: that rows are projected on, the axes themselves where these are not more. grace: batches that the
     reference sample is taken from; it is frozen afterwards. rows: of that sample at most. seed: of the directions.
@@ -38,7 +38,7 @@ class Energy:
     Values are about 0 with deviation 1 in the reference's world, for batches of any size (see `chance`). What it cannot
     see: a change of labels alone; a change in few of many inputs, which is thin in every random direction; and it is
     slower to see a change of shape than one of position. Cost: B x K searches in R sorted numbers a batch.
-    Sources: Szekely and Rizzo, Energy Statistics (2013), equation 2.5, with the kernel of Sejdinovic et al.,
+    Sources: Szekely and Rizzo, Energy Statistics (2013), with the kernel of Sejdinovic et al.,
     Equivalence of Distance-Based and RKHS-Based Statistics (Annals of Statistics 2013).
     """
 
@@ -83,12 +83,9 @@ class Energy:
         distances = torch.cdist(values, values, p=1.0) / values.shape[1]
         ordered = values.T.sort(1).values
         sums = torch.nn.functional.pad(ordered.cumsum(1), (1, 0))
-        return _Fitted(
-            *standard,
-            *(made.float().to(device).contiguous() for made in (axes, ordered, sums)),
-            float(distances.mean()),
-            Chance.of(-distances, len(values)),
-        )
+        made = (part.float().to(device).contiguous() for part in (axes, ordered, sums))
+        chance = Chance.of(-distances, len(values))
+        return _Fitted._make((*standard, *made, float(distances.mean()), chance))
 
     def reset(self) -> None:
         self._gathering.reset()
@@ -100,5 +97,5 @@ class Energy:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._gathering.load_state_dict(state["gathering"])
-        *fitted, chance = state["fitted"] or (None,)
-        self._fitted = None if chance is None else _Fitted(*fitted, Chance(*chance))
+        fitted = state["fitted"]
+        self._fitted = None if fitted is None else _Fitted._make((*fitted[:-1], Chance(*fitted[-1])))

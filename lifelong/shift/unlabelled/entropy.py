@@ -14,40 +14,49 @@ from torch import Tensor
 
 from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import flat, strangeness
+from lifelong.shift.unlabelled.standard import flat
 
 _LEAST = 1e-3
 """The least deviation, as a share of the largest entropy: a model that is sure of everything is not strange."""
 
+_FOLLOWED = 2.0
+"""Standard errors that a rise counts for at most where the reference follows: a shift must not become normal."""
+
 
 class _Fitted(NamedTuple):
-    outputs: int
     rows: int
     mean: float
-    deviation: float
+    variance: float
 
 
 @dataclass(slots=True, eq=False)
 class Entropy:
-    """Mean entropy of the predicted classes, in standard errors above the reference's: sees what the model is unsure of.
+    """Mean entropy of the predicted classes, in standard errors above the reference: sees what the model is unsure of.
 
-    It looks at outputs: logits of classes, or one logit of two. grace: batches that the reference is made of; it is
-    frozen afterwards. rows: of these that are kept at most.
+    It looks at outputs: logits of classes, or one logit of two. memory: batches over which the reference follows a
+    model that learns, because its entropy falls by more than a shift lifts it; null for a model that does not learn,
+    with which the reference is frozen and slow drift is seen. grace: batches that the reference is first made of. rows:
+    of these that are kept at most.
 
-    What it cannot see: a change that leaves the model as sure as before, however wrong it is, and many networks are
-    sure of what they have never seen; a change of labels; anything while the model still learns fast, because its
-    entropy falls by more than a shift lifts it. Only a rise counts. Costs next to nothing. With outputs that are
-    not logits of classes the values say nothing.
+    Only a rise counts, so it sees the world change away from what the model knows. What it cannot see: the way back to
+    it; a change between two worlds that the model knows equally well or not at all; one that leaves the model as sure
+    as before, or makes it surer, however wrong it is: a network that has learned handwritten digits is surer of them
+    lying on their side; a change of labels; with `memory`, slow drift. Costs next to nothing. Where outputs are not
+    logits of classes its values say nothing.
     Source: Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples (2017), with
     the entropy in the place of the largest probability.
     """
 
+    memory: int | None = 30
     grace: int = 20
     rows: int = 4096
     _gathering: Gathering = field(init=False, repr=False)
     _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _outputs: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.memory is not None and self.memory < 2:
+            raise ValueError(f"Entropy needs memory >= 2 (batches), or null for none, got memory={self.memory}.")
         self._gathering = Gathering(self.grace, self.rows)
 
     @property
@@ -56,29 +65,39 @@ class Entropy:
 
     def observe(self, rows: Tensor) -> float | None:
         logits = flat(rows)
-        outputs = logits.shape[1]
-        entropies = entropy(logits)
         if self._fitted is None:
-            gathered = self._gathering.take(entropies[:, None])
-            self._fitted = None if gathered is None else _fit(gathered[:, 0], outputs)
+            if logits.shape[1] != self._outputs:
+                self._gathering.reset()
+                self._outputs = logits.shape[1]
+            gathered = self._gathering.take(entropy(logits)[:, None])
+            self._fitted = None if gathered is None else _fit(gathered[:, 0], self._outputs)
             return None
         fitted = self._fitted
-        if outputs != fitted.outputs:
+        if logits.shape[1] != self._outputs:
             return math.inf
-        error = fitted.deviation * math.sqrt(1.0 / len(rows) + 1.0 / fitted.rows)
-        return strangeness((entropies.mean() - fitted.mean) / error, logits)
+        away = entropy(logits) - fitted.mean
+        gap, square = torch.stack([away.mean(), away.square().mean()]).tolist()
+        if not math.isfinite(square):
+            return math.inf
+        error = math.sqrt(fitted.variance * (1.0 / len(rows) + 1.0 / fitted.rows))
+        if self.memory is not None:
+            mean = fitted.mean + min(gap, _FOLLOWED * error) / self.memory
+            variance = fitted.variance + (min(square, _FOLLOWED**2 * fitted.variance) - fitted.variance) / self.memory
+            self._fitted = fitted._replace(mean=mean, variance=max(variance, _least(self._outputs)))
+        return float(gap / error)
 
     def reset(self) -> None:
         self._gathering.reset()
-        self._fitted = None
+        self._fitted, self._outputs = None, 0
 
     def state_dict(self) -> dict[str, Any]:
         fitted = None if self._fitted is None else tuple(self._fitted)
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return {"gathering": self._gathering.state_dict(), "fitted": fitted, "outputs": self._outputs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._gathering.load_state_dict(state["gathering"])
         self._fitted = None if state["fitted"] is None else _Fitted(*state["fitted"])
+        self._outputs = state["outputs"]
 
 
 def entropy(logits_BC: Tensor) -> Tensor:
@@ -91,5 +110,9 @@ def entropy(logits_BC: Tensor) -> Tensor:
 
 def _fit(entropies_R: Tensor, outputs: int) -> _Fitted:
     exact = entropies_R.cpu().double()
-    least = _LEAST * math.log(max(outputs, 2))
-    return _Fitted(outputs, len(exact), float(exact.mean()), max(float(exact.std()), least))
+    return _Fitted(len(exact), float(exact.mean()), max(float(exact.var()), _least(outputs)))
+
+
+def _least(outputs: int) -> float:
+    """The least variance of entropies."""
+    return (_LEAST * math.log(max(outputs, 2))) ** 2

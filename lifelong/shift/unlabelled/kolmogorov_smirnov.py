@@ -29,16 +29,16 @@ class _Fitted(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class KolmogorovSmirnov:
-    """The most unlikely of several one-dimensional tests, as -log10 of its p-value corrected for their number.
+    """The most unlikely of many one-dimensional tests, as -log10 of its corrected p-value: of every shape of change.
 
     directions: random ones that rows are projected on; the features themselves where these are not more. grace: batches
     that the reference sample is taken from; it is frozen afterwards. rows: of that sample at most. seed: of the
     directions.
 
-    Values are 0 to 20, about 0.4 by chance, for batches of any size; ties make them smaller. What it cannot see: a
-    change of labels alone; one of how features depend on each other (with few features, each tested alone); one
-    that is thin in every random direction (with many). With sight "outputs" it is the test on a model's answers that
-    Rabanser et al., Failing Loudly (2019), found best.
+    Values are 0 to 20, about 0.4 by chance, for batches of any size; ties make them smaller, and a handful of rows is
+    never unlikely enough to count. What it cannot see: a change of labels alone; one of how features depend on each
+    other (with few features, each tested alone); one that is thin in every random direction (with many). With sight
+    "outputs" it is the test on a model's answers that Rabanser et al., Failing Loudly (2019), found best.
     Sources: the p-value is Kolmogorov's series with the small-sample term of Stephens 1970; correction: Sidak 1967.
     """
 

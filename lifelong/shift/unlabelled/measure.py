@@ -22,7 +22,11 @@ class Measure(Protocol):
     def sight(self) -> Sight: ...
 
     def observe(self, rows: Tensor) -> float | None:
-        """(B, ...) rows -> how strange they are, None while the reference is still being gathered (the grace)."""
+        """(B, ...) rows, B >= 1 -> how strange they are, None while the reference is still being gathered (the grace).
+
+        In deviations of chance, whatever B is: about 0 with a deviation of about 1 in the world of the reference. Below
+        0 is not strange at all. Infinite where a row is not finite, or not as wide as those of the reference.
+        """
         ...
 
     def reset(self) -> None:

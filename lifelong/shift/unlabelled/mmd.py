@@ -32,7 +32,7 @@ class _Fitted(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Mmd:
-    """Distance of means under a Gaussian kernel, in deviations of chance: sees any change of inputs that moves many rows.
+    """Distance of means under a Gaussian kernel, in deviations of chance: sees what moves many rows.
 
     frequencies: of the random features; more come closer to the exact kernel. grace: batches that the reference is made
     of; it is frozen afterwards, so that slow drift is not absorbed. rows: of those that are kept at most until then.
@@ -84,8 +84,8 @@ class Mmd:
         cosines, sines = (rows @ frequencies).cos(), (rows @ frequencies).sin()
         features = torch.cat([(some @ frequencies).cos(), (some @ frequencies).sin()], dim=1)
         chance = Chance.of(features @ features.T / self.frequencies, len(rows))
-        device, made = rows_RD.device, (frequencies, cosines.mean(0), sines.mean(0))
-        return _Fitted(*standard, *(m.float().to(device) for m in made), chance)
+        made = (part.float().to(rows_RD.device) for part in (frequencies, cosines.mean(0), sines.mean(0)))
+        return _Fitted._make((*standard, *made, chance))
 
     def reset(self) -> None:
         self._gathering.reset()
@@ -97,5 +97,5 @@ class Mmd:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._gathering.load_state_dict(state["gathering"])
-        *tensors, chance = state["fitted"] or (None,)
-        self._fitted = None if chance is None else _Fitted(*tensors, Chance(*chance))
+        fitted = state["fitted"]
+        self._fitted = None if fitted is None else _Fitted._make((*fitted[:-1], Chance(*fitted[-1])))

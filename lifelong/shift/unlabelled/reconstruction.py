@@ -17,7 +17,7 @@ from lifelong.shift.unlabelled.measure import Sight
 from lifelong.shift.unlabelled.standard import Standard, flat, strangeness
 
 _LEAST = 1e-3
-"""The least deviation of the error, in squared deviations of one number: where nothing is left, rounding is not strange."""
+"""The least deviation of the error, in squared deviations of one number: where nothing is left, rounding is no news."""
 
 
 class _Fitted(NamedTuple):
@@ -31,15 +31,16 @@ class _Fitted(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Reconstruction:
-    """Error of projecting on the reference's principal directions, in standard errors above that of held-out rows.
+    """Error of projecting on the reference's principal directions: sees inputs that leave the reference's subspace.
 
     share: of the variance that the directions explain. most: directions at most. grace: batches that the reference is
     made of; one half of their rows gives the directions, the other the error that is normal. rows: of these that are
-    kept at most.
+    kept at most. Values are the error in standard errors above that of the held-out rows.
 
     What it sees is inputs that leave the subspace of the reference, and rows larger than before. What it cannot see: a
     change of labels alone; one within that subspace, such as classes that become more frequent or inputs that become
-    simpler, because only a rise counts; with few independent features, anything much. Cost: a product of B x D by D x K.
+    simpler, because only a rise counts; with few independent features, anything much.
+    Cost: a product, B x D by D x K.
     Source: Jackson and Mudholkar, Control Procedures for Residuals Associated with Principal Component Analysis
     (Technometrics 1979), with the moments of held-out rows in the place of their approximation.
     """

@@ -60,4 +60,4 @@ def random_directions(width: int, count: int, seed: int) -> Tensor:
     if width <= count:
         return torch.eye(width)
     drawn = torch.randn(width, count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (drawn / drawn.norm(dim=0)).float()
+    return torch.div(drawn, drawn.square().sum(0).sqrt()).float()
