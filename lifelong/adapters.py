@@ -20,9 +20,9 @@ from lifelong.lanes import Lanes
 from lifelong.optimizer import Optimizer
 
 LONG, WIDE = math.sqrt(3.0), 4.0
-"""s for plain gradient steps, and for optimizers that divide them by moments. With A's first rows of length 1/sqrt(3),
-the first makes W move in their span as it would by itself, so that the rate that suits the body suits its adapters; with
-4, momentum may diverge. The others move each entry by their rate, however long the gradient is: few entries need more.
+"""s for plain gradient steps, and for optimizers that divide them by moments. A's rows have length 1/sqrt(3) at first:
+with the first s, W moves in their span as it would by itself, and the rate that suits the body suits its adapters (with
+4, momentum diverged). The others move each entry by their rate, however long the gradient is: few entries need more.
 """
 
 PLACE = "adapters"
@@ -34,7 +34,7 @@ _OFTEN_BYPASSED = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 @dataclass(frozen=True, slots=True)
 class Bending:
-    """How lanes bend a body. rank: rows of A, at most as many as a layer's own weight can have; scale: s (alpha / r)."""
+    """How lanes bend a body. rank: rows of A, at most as many as a layer's weight can have; scale: s (alpha / r)."""
 
     rank: int
     scale: float
@@ -93,9 +93,10 @@ def layers(part: nn.Module) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
             yield name, module
 
 
-def adapt(
-    part: nn.Module, lane: str, bending: Bending, born: Callable[[str, Callable[[], nn.Module]], nn.Module]
-) -> None:
+Born = Callable[[str, Callable[[], nn.Module]], nn.Module]
+
+
+def adapt(part: nn.Module, lane: str, bending: Bending, born: Born) -> None:
     """Give this lane adapters in every layer that can be bent; `born(name, make)` makes one with its first weights."""
     for name, layer in layers(part):
         adapters = layer._modules.get(PLACE)
