@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lifelong.adapters import adapt
+from lifelong.adapters import Bending, adapt
 from lifelong.lanes import LaneNorm, Lanes, lanes_in, norms_by_lane, owners
 from lifelong.network import Network
 from lifelong.objective import Contract
@@ -28,16 +28,14 @@ class Assembly(nn.Module):
     `seed` and on what the part is for alone, not on when it was made: all experts come from one ancestor. Each lane
     has its own of the body's BatchNorms (see `LaneNorm`).
 
-    rank: of the adapters by which lanes bend a body that stands still; None: all lanes train the body. The lane that an
+    bending: how lanes bend a body that stands still by adapters; None: all lanes train the body. The lane that an
     encoder or the trunk was made for trains it whole. As soon as another lane joins there it stands still for good,
     also for the first, which has adapters of its own like the others when it next `grow`s: nobody's answers move.
     """
 
-    def __init__(self, network: Network, seed: int, device: torch.device | str, rank: int | None = None) -> None:
+    def __init__(self, network: Network, seed: int, device: torch.device | str, bending: Bending | None = None) -> None:
         super().__init__()
-        if rank is not None and rank < 1:
-            raise ValueError(f"rank must be at least 1, got {rank}.")
-        self.rank = rank
+        self.bending = bending
         self.network, self.seed, self.device = network, seed, torch.device(device)
         self.encoders, self.heads = nn.ModuleDict(), nn.ModuleDict()
         self._encoder_shapes: list[tuple[int, ...]] = []
@@ -93,7 +91,7 @@ class Assembly(nn.Module):
     def _settle(self, lane: str, shape: tuple[int, ...]) -> bool:
         """Give a lane what it has for itself in the encoder for this shape and in the trunk; True if that is new."""
         made = (lane, shape) not in self._settled and self._join(lane, shape)
-        if self.rank is not None:
+        if self.bending is not None:
             for part in (f"encoders.{_shape_name(shape)}", "trunk"):
                 if self.lanes_of(part) != [lane] and (lane, part) not in self._bent:
                     self._bend(lane, part)
@@ -110,10 +108,10 @@ class Assembly(nn.Module):
 
     def _bend(self, lane: str, name: str) -> None:
         """Give a lane adapters in a part of the body, which does not move any more."""
-        assert self.rank is not None
+        assert self.bending is not None
         self._bent.append((lane, name))
         part = dict(self.body())[name]
-        adapt(part, lane, self.rank, lambda layer, make: self._born(f"adapter/{lane}/{name}/{layer}", make))
+        adapt(part, lane, self.bending, lambda layer, make: self._born(f"adapter/{lane}/{name}/{layer}", make))
         owned = owners(part)
         for p in part.parameters():
             if id(p) not in owned:
@@ -197,7 +195,7 @@ class Assembly(nn.Module):
         for name, part in self.body():
             owned = owners(part)
             # With adapters, a part is moved by the lane that is alone in it.
-            common = lane if self.rank is None or self.lanes_of(name) == [lane] else None
+            common = lane if self.bending is None or self.lanes_of(name) == [lane] else None
             found += [p for p in part.parameters() if owned.get(id(p), common) == lane]
         return found + [p for head in self._heads_of(lane) for p in head.parameters()]
 

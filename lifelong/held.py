@@ -12,7 +12,7 @@ from lifelong.subspace.report import Kept, Report
 
 def report_of(assembly: Assembly) -> Report:
     """Of a network that protects nothing; empty where nobody is to join its expert, who moves it all."""
-    return Report(() if assembly.rank is None else (*body_rows(assembly), *lane_rows(assembly)))
+    return Report(() if assembly.bending is None else (*body_rows(assembly), *lane_rows(assembly)))
 
 
 def lane_rows(assembly: Assembly) -> Iterator[Kept]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from lifelong.adapters import Bending
 from lifelong.assembly import Assembly
 from lifelong.events import ParameterHeld
 from lifelong.experience import Batch
@@ -67,7 +68,7 @@ class Pool:
     def spawn(self, evidence: Sequence[Batch]) -> Expert:
         """A new expert for the world that this evidence comes from."""
         foundation = self._choose_foundation(evidence)
-        if foundation.assembly.rank is not None:
+        if foundation.assembly.bending is not None:
             # Whoever trained the body so far begins anew with adapters.
             for expert in self.experts:
                 expert.rest()
@@ -119,8 +120,8 @@ class Pool:
 
     def _found(self) -> Foundation:
         protects = self._up.share in ("always", "auto") or self._up.heads_too
-        rank = self._up.rank if self._up.share == "adapters" else None
-        assembly = Assembly(self._up.network, self._seed, self._device, rank)
+        bending = Bending.under(self._up.optimizer, self._up.rank) if self._up.share == "adapters" else None
+        assembly = Assembly(self._up.network, self._seed, self._device, bending)
         alone = self._up.share != "always" and not self._up.heads_too
         foundation = Foundation(assembly, self._up.heads_too, may_stay_alone=alone)
         if protects:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from toys import CONTRACT, batches
 
-from lifelong.adapters import SCALE, LowRank, adapt
+from lifelong.adapters import Bending, LowRank, adapt
 from lifelong.assembly import Assembly
 from lifelong.experience import Batch
 from lifelong.expert import Expert
@@ -76,7 +76,7 @@ LAYERS = [
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_an_adapter_is_a_change_of_the_weight_of_low_rank(layer):
     layer, plain = copy.deepcopy(layer).double(), copy.deepcopy(layer).double()
-    adapt(layer, "a", 2, lambda name, make: make())
+    adapt(layer, "a", Bending(2, 1.5), lambda name, make: make())
     (adapters,) = lanes_in(layer)
     adapter = adapters.of("a")
     random = torch.Generator().manual_seed(0)
@@ -86,7 +86,7 @@ def test_an_adapter_is_a_change_of_the_weight_of_low_rank(layer):
     assert torch.equal(layer(inputs), plain(inputs))
     with torch.no_grad():
         adapter.up.normal_(generator=random)
-        change = SCALE * (adapter.up @ adapter.down)
+        change = 1.5 * (adapter.up @ adapter.down)
         plain.weight += change.view_as(plain.weight)
     assert torch.linalg.matrix_rank(change) == 2
     assert torch.allclose(layer(inputs), plain(inputs), atol=1e-12)
@@ -96,9 +96,9 @@ def test_an_adapter_is_a_change_of_the_weight_of_low_rank(layer):
 
 
 def test_the_rank_is_never_more_than_the_layer_has():
-    assert LowRank(nn.Linear(3, 9), 8).down.shape == (3, 3)
-    assert LowRank(nn.Conv2d(2, 9, 3), 8).down.shape == (8, 18)
-    assert LowRank(nn.Linear(9, 2), 8).up.shape == (2, 2)
+    assert LowRank(nn.Linear(3, 9), Bending(8, 1.0)).down.shape == (3, 3)
+    assert LowRank(nn.Conv2d(2, 9, 3), Bending(8, 1.0)).down.shape == (8, 18)
+    assert LowRank(nn.Linear(9, 2), Bending(8, 1.0)).up.shape == (2, 2)
 
 
 def test_layers_with_made_weights_are_bent_and_those_that_torch_reads_past_are_left_out():
@@ -112,7 +112,7 @@ def test_layers_with_made_weights_are_bent_and_those_that_torch_reads_past_are_l
             return self.last(self.attention(x, x, x)[0])
 
     body = Body()
-    adapt(body, "a", 2, lambda name, make: make())
+    adapt(body, "a", Bending(2, 1.0), lambda name, make: make())
     (adapters,) = lanes_in(body)
     assert adapters is body.last.adapters
     adapters.enter("a")
@@ -186,15 +186,16 @@ def test_an_encoder_is_trained_whole_by_the_expert_that_it_was_made_for():
     restored = pool_of()
     restored.load_state_dict(copy.deepcopy(pool.state_dict()))
     assert torch.equal(answers(restored.experts[1], WIDE), answers(second, WIDE))
+    second.rest()
     before = answers(second, WIDE)
     third = taught(pool.spawn(wide(3, 1)), wide(3, 5))
-    assert "encoders.20.1.adapters.0.down" in names(third)
+    assert "encoders.20.1.adapters.1.down" in names(third)
     assert torch.equal(answers(second, WIDE), before)
 
 
 def test_first_weights_depend_on_seed_lane_and_layer_alone():
     def down(seed: int, lanes: str, lane: str, layer: str = "trunk.0") -> Tensor:
-        assembly = Assembly(Mlp(hidden=(16, 16)), seed, "cpu", 3)
+        assembly = Assembly(Mlp(hidden=(16, 16)), seed, "cpu", Bending(3, 1.0))
         for name in lanes:
             torch.rand(5)
             assembly.grow(CONTRACT, name)
@@ -206,8 +207,8 @@ def test_first_weights_depend_on_seed_lane_and_layer_alone():
 
 
 def test_where_nobody_joined_there_is_neither_an_adapter_nor_a_hook():
-    for rank, lanes in ((None, "ab"), (3, "a")):
-        assembly = Assembly(NETWORK, 0, "cpu", rank)
+    for bending, lanes in ((None, "ab"), (Bending(3, 1.0), "a")):
+        assembly = Assembly(NETWORK, 0, "cpu", bending)
         for lane in lanes:
             assembly.grow(CONTRACT, lane)
         assert not any(module._forward_hooks for module in assembly.modules())
@@ -279,5 +280,23 @@ def test_a_pool_goes_on_from_its_state_as_if_nothing_had_happened():
 def test_a_rank_below_one_is_refused():
     with pytest.raises(ValueError, match="rank must be at least 1, got 0"):
         pool_of(rank=0)
-    with pytest.raises(ValueError, match="rank must be at least 1, got 0"):
-        Assembly(NETWORK, 0, "cpu", 0)
+    with pytest.raises(ValueError, match="scale positive, got rank=2, scale=0"):
+        Bending(2, 0.0)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(60, 40, bias=False), nn.Conv2d(8, 12, 3, bias=False)], ids=str)
+def test_plain_gradient_steps_bend_a_layer_as_far_as_they_would_move_it_in_the_span_of_the_adapter(layer):
+    adapt(layer, "a", bending := Bending.under(Optimizer("sgd"), 6), lambda name, make: make())
+    (adapters,) = lanes_in(layer)
+    adapters.enter("a")
+    adapter = adapters.of("a")
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        # As drawn at first, but seeded.
+        adapter.down.uniform_(-1, 1, generator=random).mul_(adapter.down.shape[1] ** -0.5)
+    inputs = torch.randn(4, *((60,) if isinstance(layer, nn.Linear) else (8, 5, 5)), generator=random)
+    layer(inputs).square().sum().backward()
+    bent = bending.scale * (-adapter.up.grad @ adapter.down.detach())
+    span = torch.linalg.svd(adapter.down.detach(), full_matrices=False).Vh
+    moved = -layer.weight.grad.flatten(1) @ span.T @ span
+    assert float((bent * moved).sum() / moved.square().sum()) == pytest.approx(1.0, abs=0.2)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from toys import CONTRACT, batches
 
+from lifelong.adapters import Bending
 from lifelong.assembly import Assembly
 from lifelong.experience import Batch
 from lifelong.expert import Expert
@@ -149,16 +150,16 @@ def test_features_without_a_lane_are_normalised_by_the_batch_and_change_nothing(
         assert torch.equal(assembly.heads["0"](assembly.features(inputs, "a")), one)
 
 
-@pytest.mark.parametrize("rank", [None, 2])
-def test_parts_rebuilt_elsewhere_are_the_same_to_the_bit(rank):
+@pytest.mark.parametrize("bending", [None, Bending(2, 1.0)], ids=str)
+def test_parts_rebuilt_elsewhere_are_the_same_to_the_bit(bending):
     def lived() -> Assembly:
-        assembly = Assembly(CNN, 0, "cpu", rank)
+        assembly = Assembly(CNN, 0, "cpu", bending)
         for seed, (lane, contract) in enumerate([("a", IMAGES), ("b", SMALL), ("c", IMAGES), ("b", IMAGES)]):
             assembly.grow(contract, lane)
             learn(assembly, lane, images(seed, 3, contract), assembly.lane_parameters(lane))
         return assembly
 
-    one, twin = lived(), Assembly(CNN, 0, "cpu", rank)
+    one, twin = lived(), Assembly(CNN, 0, "cpu", bending)
     twin.grow(SMALL, "z")
     answers(twin, SMALL, "z")
     twin.rebuild(copy.deepcopy(one.parts()))
