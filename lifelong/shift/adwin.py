@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lifelong.shift.detector import Shift, Sides
 
@@ -21,6 +21,15 @@ FLOOR = 0.1
 
 Bucket = tuple[int, float, float]
 """How many values, their mean, and their summed squares of deviations from it."""
+
+
+class Cut(NamedTuple):
+    """A place to cut the window: the difference of means over its bound, whether it is a rise, what lies where."""
+
+    ratio: float
+    up: bool
+    newer: int
+    buckets: int
 
 
 @dataclass(slots=True)
@@ -35,7 +44,8 @@ class Adwin:
     a rise does not shorten the window.
 
     `statistic` is the largest difference of means over its bound in the last test, so the threshold is 1. A shift is
-    found within about `clock` + 10 values at best. The onset is the length of the window that was kept.
+    found within about `clock` + 10 values at best. The window that is kept may hold many values of the old world, as
+    long as their mean does not betray them; so the onset is the length of the newer part of the clearest cut.
     """
 
     delta: float = 0.002
@@ -48,7 +58,7 @@ class Adwin:
     cooldown: int = 0
     statistic: float = field(default=0.0, init=False)
     _window: list[Bucket] = field(default_factory=list, init=False, repr=False)
-    _dropped: list[Bucket] = field(default_factory=list, init=False, repr=False)
+    _before: list[Bucket] = field(default_factory=list, init=False, repr=False)
     _whole: Bucket = field(default=(0, 0.0, 0.0), init=False, repr=False)
     _seen: int = field(default=0, init=False, repr=False)
     _silent: int = field(default=0, init=False, repr=False)
@@ -71,7 +81,7 @@ class Adwin:
     def update(self, value: float) -> Shift | None:
         self._seen += 1
         silent, self._silent = self._silent > 0, max(0, self._silent - 1)
-        self._dropped = []
+        self._before = []
         count, mean, squares = self._whole
         spread = self._spread(mean, squares / max(count, 1))
         if not abs(value) < 1e100:
@@ -105,71 +115,57 @@ class Adwin:
 
     def _test(self, silent: bool) -> Shift | None:
         """Drop the oldest bucket until no cut is left that separates two means."""
-        rose, first = False, True
+        onset, self.statistic = 0, 0.0
         while True:
-            ratio, up = self._cut()
-            if first:
-                self.statistic, first = ratio if up or self.sides == "both" else 0.0, False
-            counts = up or self.sides == "both"
-            if ratio <= 1.0 or (counts and silent):
+            cuts = list(self._cuts())
+            clearest = max((c for c in cuts if self._counts(c)), key=lambda c: c.ratio, default=None)
+            if clearest is not None and not onset:
+                self.statistic = max(self.statistic, clearest.ratio)
+            cut = next((c for c in cuts if c.ratio > 1.0), None)
+            if cut is None or (silent and self._counts(cut)):
                 break
-            if counts and not rose:
-                rose, self.statistic = True, max(self.statistic, ratio)
-            oldest = self._window.pop(0)
-            self._dropped.append(oldest)
-            self._whole = _without(self._whole, oldest)
-        if not rose:
-            self._dropped = []
-            return None
-        return Shift(max(1, self._whole[0]), self.statistic, 1.0)
+            if clearest is not None and self._counts(cut) and not onset:
+                onset, self._before = clearest.newer, self._window[: clearest.buckets]
+            self._whole = _without(self._whole, self._window.pop(0))
+        return Shift(onset, self.statistic, self.threshold) if onset else None
 
-    def _cut(self) -> tuple[float, bool]:
-        """The first cut, from the oldest, whose means differ by more than their bound, else that which comes nearest.
+    def _counts(self, cut: Cut) -> bool:
+        return cut.up or self.sides == "both"
 
-        Returns the difference over its bound, and whether the newer mean is the higher one.
-        """
-        nearest, higher = 0.0, False
-        for ratio, up in self._cuts():
-            if ratio > nearest and (up or self.sides == "both" or ratio > 1.0):
-                nearest, higher = ratio, up
-            if ratio > 1.0:
-                break
-        return nearest, higher
-
-    def _cuts(self) -> Iterator[tuple[float, bool]]:
+    def _cuts(self) -> Iterator[Cut]:
+        """Every place between two buckets that leaves enough values on both sides, from the oldest."""
         count, mean, squares = self._whole
         spread = self._spread(mean, squares / count)
         log = math.log(2.0 * math.log(count) / self.delta)
-        old_count, old_sum = 0, 0.0
-        for size, average, _ in self._window[:-1]:
-            old_count, old_sum = old_count + size, old_sum + size * average
-            new_count = count - old_count
-            if old_count < self.least or new_count < self.least:
+        older, older_sum = 0, 0.0
+        for i, (size, average, _) in enumerate(self._window[:-1]):
+            older, older_sum = older + size, older_sum + size * average
+            newer = count - older
+            if older < self.least or newer < self.least:
                 continue
             # As in common implementations, the least part counts for one value.
-            parts = 1.0 / (old_count - self.least + 1) + 1.0 / (new_count - self.least + 1)
+            parts = 1.0 / (older - self.least + 1) + 1.0 / (newer - self.least + 1)
             width = self.span if self.span is not None else spread
             bound = spread * math.sqrt(2.0 * parts * log) + 2.0 / 3.0 * width * parts * log
-            difference = (count * mean - old_sum) / new_count - old_sum / old_count
-            yield abs(difference) / bound, difference > 0.0
+            rise = (count * mean - older_sum) / newer - older_sum / older
+            yield Cut(abs(rise) / bound, rise > 0.0, newer, i + 1)
 
     def rearm(self) -> None:
-        if self._dropped:
-            self._window, self._dropped = self._dropped, []
-            self._whole = (0, 0.0, 0.0)
+        if self._before:
+            self._window, self._before, self._whole = self._before, [], (0, 0.0, 0.0)
             for bucket in self._window:
                 self._whole = _joined(self._whole, bucket)
         self.statistic, self._silent = 0.0, self.cooldown
 
     def reset(self) -> None:
         self.statistic, self._silent, self._seen = 0.0, 0, 0
-        self._window, self._dropped, self._whole = [], [], (0, 0.0, 0.0)
+        self._window, self._before, self._whole = [], [], (0, 0.0, 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "statistic": self.statistic,
             "window": list(self._window),
-            "dropped": list(self._dropped),
+            "before": list(self._before),
             "whole": self._whole,
             "seen": self._seen,
             "silent": self._silent,
@@ -177,7 +173,7 @@ class Adwin:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.statistic, self._seen, self._silent = state["statistic"], state["seen"], state["silent"]
-        self._window, self._dropped, self._whole = list(state["window"]), list(state["dropped"]), state["whole"]
+        self._window, self._before, self._whole = list(state["window"]), list(state["before"]), state["whole"]
 
 
 def _joined(one: Bucket, other: Bucket) -> Bucket:

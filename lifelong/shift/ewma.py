@@ -17,21 +17,24 @@ from lifelong.shift.onset import LONGEST_RUN, since_rise
 LEAST_EVIDENCE = 3
 """Values of a new world that it takes to believe in it, however narrow the limit of a young chart."""
 
+YOUNG = 3.0
+"""A world of n values is averaged over the last third of them, until they are more than the memory."""
+
 
 @dataclass(slots=True)
 class Ewma:
     """EWMA control chart: fires when the weighted average of z-scores is `threshold` of its own deviations from zero.
 
     threshold: the control limit. weight: of the latest value in the average (0..1]; small ones find small shifts. cap:
-    the most that one value counts. memory: values over which level and spread are averaged; in a young world the level
-    follows a fall faster. warmup: values that only teach the reference, after a start or a reset. floor: the least
-    spread, as a share of the level. sides: rises alone, or both. cooldown: silent values after a rearm.
+    the most that one value counts. memory: values over which level and spread are averaged, in a young world over
+    fewer. warmup: values that only teach the reference, after a start or a reset. floor: the least spread, as a share
+    of the level. sides: rises alone, or both. cooldown: silent values after a rearm.
     """
 
     threshold: float = 5.0
     weight: float = 0.2
     cap: float = 4.0
-    memory: int = 50
+    memory: int = 100
     warmup: int = 30
     floor: float = 0.1
     sides: Sides = "rises"
@@ -39,7 +42,7 @@ class Ewma:
     statistic: float = field(default=0.0, init=False)
     _average: float = field(default=0.0, init=False, repr=False)
     _charted: int = field(default=0, init=False, repr=False)
-    _run: list[float] = field(default_factory=list, init=False, repr=False)
+    _latest: list[float] = field(default_factory=list, init=False, repr=False)
     _seen: int = field(default=0, init=False, repr=False)
     _silent: int = field(default=0, init=False, repr=False)
     _level: float = field(default=0.0, init=False, repr=False)
@@ -74,7 +77,7 @@ class Ewma:
         self._chart(score)
         if self.statistic > self.threshold and not silent:
             # On the side of the average, whichever that is.
-            onset = since_rise([math.copysign(1.0, self._average) * s for s in self._run])
+            onset = since_rise([math.copysign(1.0, self._average) * s for s in self._latest])
             if onset >= LEAST_EVIDENCE:
                 return Shift(onset, self.statistic, self.threshold)
         if self.statistic <= 0.5 * self.threshold:
@@ -82,28 +85,25 @@ class Ewma:
         return None
 
     def _chart(self, score: float) -> None:
-        """One more score into the average and into the run of those since it last crossed zero."""
-        before = self._average
+        """One more score into the average and into the latest ones, among which an onset is looked for."""
         self._average += self.weight * (score - self._average)
         self._charted += 1
-        if before * self._average <= 0.0:
-            self._run.clear()
-        self._run.append(score)
-        del self._run[:-LONGEST_RUN]
+        self._latest.append(score)
+        del self._latest[:-LONGEST_RUN]
         settled = 1.0 - (1.0 - self.weight) ** (2 * self._charted)
         away = self._average / math.sqrt(self.weight / (2.0 - self.weight) * settled)
         self.statistic = abs(away) if self.sides == "both" else max(0.0, away)
 
     def _learn(self, error: float) -> None:
-        rate = max(1.0 / self.memory, 1.0 / self._seen)
+        # Young, it weighs late values more than early ones: a learning curve's start is no reference. Rises and falls
+        # weigh alike, for a chart without an allowance would take the bias of any preference for a shift.
+        rate = max(1.0 / self.memory, min(0.5, YOUNG / self._seen))
         self._variance += rate * (error * error - self._variance)
-        # A level that lags behind a learning curve takes the lag for spread, and is blind to an early shift.
-        fall = min(0.5, max(1.0 / self.memory, 10.0 / self._seen))
-        self._level += error * (fall if error < 0.0 else rate)
+        self._level += rate * error
 
     def rearm(self) -> None:
         self.statistic = self._average = 0.0
-        self._charted, self._run, self._silent = 0, [], self.cooldown
+        self._charted, self._latest, self._silent = 0, [], self.cooldown
 
     def reset(self) -> None:
         self.rearm()
@@ -115,7 +115,7 @@ class Ewma:
             "statistic": self.statistic,
             "average": self._average,
             "charted": self._charted,
-            "run": list(self._run),
+            "latest": list(self._latest),
             "seen": self._seen,
             "silent": self._silent,
             "level": self._level,
@@ -124,5 +124,5 @@ class Ewma:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.statistic, self._average, self._charted = state["statistic"], state["average"], state["charted"]
-        self._run, self._seen, self._silent = list(state["run"]), state["seen"], state["silent"]
+        self._latest, self._seen, self._silent = list(state["latest"]), state["seen"], state["silent"]
         self._level, self._variance = state["level"], state["variance"]
