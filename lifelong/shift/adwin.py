@@ -24,10 +24,12 @@ Bucket = tuple[int, float, float]
 
 
 class Cut(NamedTuple):
-    """A place to cut the window: the difference of means over its bound, whether it is a rise, what lies where."""
+    """A place to cut the window: the difference of means over its bound, whether it is a rise, the squares that it
+    explains (times the values in the window), the values after it and the buckets before it."""
 
     ratio: float
     up: bool
+    explained: float
     newer: int
     buckets: int
 
@@ -45,7 +47,8 @@ class Adwin:
 
     `statistic` is the largest difference of means over its bound in the last test, so the threshold is 1. A shift is
     found within about `clock` + 10 values at best. The window that is kept may hold many values of the old world, as
-    long as their mean does not betray them; so the onset is the length of the newer part of the clearest cut.
+    long as their mean does not betray them; so the onset is the length of the newer part of the cut
+    that explains most.
     """
 
     delta: float = 0.002
@@ -118,14 +121,16 @@ class Adwin:
         onset, self.statistic = 0, 0.0
         while True:
             cuts = list(self._cuts())
-            clearest = max((c for c in cuts if self._counts(c)), key=lambda c: c.ratio, default=None)
-            if clearest is not None and not onset:
-                self.statistic = max(self.statistic, clearest.ratio)
+            counted = [c for c in cuts if self._counts(c)]
+            if counted and not onset:
+                self.statistic = max(self.statistic, *(c.ratio for c in counted))
             cut = next((c for c in cuts if c.ratio > 1.0), None)
             if cut is None or (silent and self._counts(cut)):
                 break
-            if clearest is not None and self._counts(cut) and not onset:
-                onset, self._before = clearest.newer, self._window[: clearest.buckets]
+            if self._counts(cut) and not onset:
+                # Two levels by least squares: the bound prefers even parts, and this does not.
+                best = max(counted, key=lambda c: c.explained)
+                onset, self._before = best.newer, self._window[: best.buckets]
             self._whole = _without(self._whole, self._window.pop(0))
         return Shift(onset, self.statistic, self.threshold) if onset else None
 
@@ -148,7 +153,7 @@ class Adwin:
             width = self.span if self.span is not None else spread
             bound = spread * math.sqrt(2.0 * parts * log) + 2.0 / 3.0 * width * parts * log
             rise = (count * mean - older_sum) / newer - older_sum / older
-            yield Cut(abs(rise) / bound, rise > 0.0, newer, i + 1)
+            yield Cut(abs(rise) / bound, rise > 0.0, older * newer * rise * rise, newer, i + 1)
 
     def rearm(self) -> None:
         if self._before:

@@ -31,7 +31,7 @@ class Ewma:
     of the level. sides: rises alone, or both. cooldown: silent values after a rearm.
     """
 
-    threshold: float = 5.0
+    threshold: float = 5.25
     weight: float = 0.2
     cap: float = 4.0
     memory: int = 100
