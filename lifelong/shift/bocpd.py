@@ -18,6 +18,7 @@ import numpy as np
 from lifelong.shift.detector import Shift, Sides
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Posterior: TypeAlias = tuple[Array, Array, Array, Array]
 Marks: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 LEAST_EVIDENCE = 3
@@ -45,8 +46,9 @@ class Bocpd:
     world known. sides: rises alone fire (the mean of the new run is higher; a fall becomes the known world silently),
     or both do. cooldown: silent values after a rearm, in which no rise becomes the known world.
 
-    The onset is the length of the most probable new run. Values are taken as independent: autocorrelated ones look
-    like runs. About 30 us a value.
+    The onset is the length of the most probable new run. Where nobody resets or rearms it after an alarm, that run is
+    the known world from the next value on; as its first values were clipped, it may take a second alarm to get there.
+    Values are taken as independent: autocorrelated ones look like runs. Some forty microseconds a value.
     """
 
     threshold: float = 0.999
@@ -88,10 +90,13 @@ class Bocpd:
             if self._seen == self.warmup:
                 self._table[:, :1] = self._born(self._table[COUNT, 0], self._table[MEAN, 0], self._table[SQUARES, 0])
             return None
-        level, spread = self._known()
+        posterior = _posterior(self._table)
+        level = float(posterior[1][0])
+        spread = max(math.sqrt(float(posterior[3][0] / posterior[2][0])), FLOOR * abs(level), 1e-12)
         # What is not a number is as surprising as a value can be.
         error = value - level if finite else self.cap * spread
-        self._observe(level + max(-self.cap * spread, min(error, self.cap * spread)), level, spread)
+        clipped = max(-self.cap * spread, min(error, self.cap * spread))
+        self._observe(level + clipped, level, spread, posterior)
         risen, fallen = self._new_runs()
         chances = np.exp(self._table[LOG])
         if self.sides == "rises" and chances[fallen].sum() > self.threshold:
@@ -105,19 +110,14 @@ class Bocpd:
         self._news = _likeliest(chances, counted)
         return Shift(int(self._table[COUNT, self._news]), self.statistic, self.threshold)
 
-    def _known(self) -> tuple[float, float]:
-        """Mean and deviation of the known world."""
-        _, mean, alpha, beta = _posterior(self._table[:, 0])
-        return float(mean), max(math.sqrt(float(beta / alpha)), FLOOR * abs(float(mean)), 1e-12)
-
     def _born(self, count: float, mean: float, squares: float) -> Array:
         """The first column of a table, of a world of which so much is known: its prior is made of itself."""
         spread = max(math.sqrt(squares / count), FLOOR * abs(mean), 1e-12)
         return np.array([[0.0], [count], [mean], [squares], [mean], [spread**2], [_gamma(ALPHA + count / 2)]])
 
-    def _observe(self, value: float, level: float, spread: float) -> None:
-        """One step of the posterior: every run grows by the value, or a new one begins with it (equation 3)."""
-        kappa, mean, alpha, beta = _posterior(self._table)
+    def _observe(self, value: float, level: float, spread: float, posterior: Posterior) -> None:
+        """One step: every run grows by the value, or a new one begins with it (equation 3)."""
+        kappa, mean, alpha, beta = posterior
         scale = np.maximum(beta * (kappa + 1.0) / (alpha * kappa), (FLOOR * level) ** 2)
         fit = self._table[GAMMA] - 0.5 * np.log(2.0 * np.pi * alpha * scale)
         fit -= (alpha + 0.5) * np.log1p((value - mean) ** 2 / (2.0 * alpha * scale))
@@ -190,7 +190,7 @@ def _take(table: Array, value: float) -> None:
     table[SQUARES] += apart * (value - table[MEAN])
 
 
-def _posterior(table: Array) -> tuple[Array, Array, Array, Array]:
+def _posterior(table: Array) -> Posterior:
     """Kappa, mean, alpha and beta of the normal-gamma posterior of every run (Murphy 2007, equations 86-89)."""
     count, mean, prior = table[COUNT], table[MEAN], table[PRIOR_MEAN]
     kappa = KAPPA + count

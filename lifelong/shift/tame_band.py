@@ -27,8 +27,8 @@ class TameBand:
 
     What breaks it. The smoothed loss of white noise spreads a third of the raw one, so 3 spreads are really 9: mild
     shifts are missed. The values of a new world enter the window before it fires and widen the band faster than the
-    smoothed loss rises: a jump of less than about 15 spreads over a full window is never found, one beyond that at
-    once; and so is a single outlier of that size. The window holds the learning curve: shifts in the first `window`
+    smoothed loss rises: of jumps of 10 spreads over a full window most are never found, those beyond about 15 at once,
+    and so is a single outlier of that size. The window holds the learning curve: shifts in the first `window`
     values of a task are mostly missed. A ramp is followed by the window and not seen. The floor has a unit.
     """
 
