@@ -52,6 +52,11 @@ class Dummy:
         self._seen = 0
 
 
+def either() -> Vote:
+    """Rises and falls: any of two detectors that watch one side each."""
+    return Vote((Cusum(), Falling()), needed=1)
+
+
 SCALAR: list[tuple[str, Factory]] = [
     ("cusum", Cusum),
     ("page_hinkley", PageHinkley),
@@ -63,6 +68,7 @@ SCALAR: list[tuple[str, Factory]] = [
     ("confirmed", Confirmed),
     ("frozen_cusum", FrozenCusum),
     ("falling", Falling),
+    ("cusum or falling", either),
     ("river ADWIN", River),
     (f"every {EVERY}", Dummy),
 ]

@@ -59,7 +59,7 @@ class Bocpd:
     sides: Sides = "rises"
     cooldown: int = 0
     statistic: float = field(default=0.0, init=False)
-    _table: Array = field(init=False, repr=False)
+    _table: Array = field(init=False, repr=False, compare=False)
     _news: int = field(default=0, init=False, repr=False)
     _seen: int = field(default=0, init=False, repr=False)
     _silent: int = field(default=0, init=False, repr=False)
