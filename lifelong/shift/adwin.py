@@ -47,8 +47,7 @@ class Adwin:
 
     `statistic` is the largest difference of means over its bound in the last test, so the threshold is 1. A shift is
     found within about `clock` + 10 values at best. The window that is kept may hold many values of the old world, as
-    long as their mean does not betray them; so the onset is the length of the newer part of the cut
-    that explains most.
+    long as their mean does not betray them; so the onset is the length of the newer part of the cut that explains most.
     """
 
     delta: float = 0.002
@@ -140,6 +139,8 @@ class Adwin:
     def _cuts(self) -> Iterator[Cut]:
         """Every place between two buckets that leaves enough values on both sides, from the oldest."""
         count, mean, squares = self._whole
+        if count < 2 * self.least:
+            return
         spread = self._spread(mean, squares / count)
         log = math.log(2.0 * math.log(count) / self.delta)
         older, older_sum = 0, 0.0

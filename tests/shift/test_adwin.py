@@ -113,6 +113,13 @@ def test_memory_is_logarithmic() -> None:
     assert len(window) <= 5 * 12 + 1
 
 
+def test_a_window_of_almost_nothing_is_left_alone() -> None:
+    detector = Adwin(delta=0.99, span=0.01, sides="both", least=1, clock=1, warmup=2)
+    news = [detector.update(float(value)) for value in [0.0, 0.0, 1.0, 1.0, 0.0, 9.0, 0.0, 0.0, 1.0]]
+    assert any(news)
+    assert detector.state_dict()["whole"][0] >= 1
+
+
 def test_a_fall_shortens_the_window_silently_and_a_later_rise_is_found() -> None:
     rng = np.random.default_rng(0)
     detector = Adwin()
