@@ -16,7 +16,8 @@ Values: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 def check_detector(factory: Callable[[], Detector], scale_free: bool = False) -> None:
     """Hold detectors that `factory` makes to their laws; `scale_free`: the values' unit must not matter.
 
-    Values are of level 1 and deviation 0.1, like a loss. Raises: LawBroken.
+    Values are of level 1 and deviation 0.1, like a loss. A detector that has the settings `warmup` (its grace) or
+    `cooldown` is held to them: let the factory set a cool-down to have it seen. Raises: LawBroken.
     """
     for seed in range(3):
         alarms = _alarms(factory(), _values(seed, 2000))
@@ -33,6 +34,7 @@ def check_detector(factory: Callable[[], Detector], scale_free: bool = False) ->
         holds("an alarm's statistic exceeds its threshold", True, shift, shift.statistic >= shift.threshold)
         fall = _alarms(factory(), np.concatenate([calm, calm * 0.1]))
         equal("values that fall, which is learning, are no shift", [], [at for at, _ in fall])
+        _silences(factory(), calm, jump)
         _after_rearm(factory(), calm, jump)
         _round_trip(factory, np.concatenate([calm, jump[:3]]), np.concatenate([jump, calm]))
         if scale_free:
@@ -57,6 +59,21 @@ def _alarms(detector: Detector, values: Values) -> list[tuple[int, Shift]]:
             found.append((at, shift))
             detector.reset()
     return found
+
+
+def _silences(detector: Detector, calm: Values, jump: Values) -> None:
+    """Grace and cool-down, where the detector says how long they are."""
+    grace = int(getattr(detector, "warmup", 0))
+    values = np.concatenate([np.resize(calm, grace - grace // 2), np.resize(jump, grace // 2)])
+    early = [at for at, value in enumerate(values) if detector.update(float(value)) is not None]
+    equal(f"no alarm in the grace of {grace} values, whatever comes", [], early)
+    detector.reset()
+    if any(detector.update(float(value)) is not None for value in [*calm, *jump]):
+        cooldown = int(getattr(detector, "cooldown", 0))
+        detector.rearm()
+        values = np.resize(jump, cooldown)
+        early = [at for at, value in enumerate(values) if detector.update(float(value)) is not None]
+        equal(f"no alarm in the {cooldown} values of cool-down after rearm, even if the jump goes on", [], early)
 
 
 def _after_rearm(detector: Detector, calm: Values, jump: Values) -> None:

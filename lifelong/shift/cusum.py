@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifelong.shift.detector import Shift
-
-LONGEST_RUN = 64
-"""Values that an onset is looked for in; a slower drift than that has none."""
+from lifelong.shift.onset import LONGEST_RUN, since_rise
 
 LEAST_EVIDENCE = 3
 """Values of a new world that it takes to believe in it, however close to the threshold chance had brought the sum."""
@@ -28,7 +26,8 @@ class Cusum:
     threshold: the sum, in standard deviations, that fires. allowance: deviations per value that pass as normal.
     cap: the most that one value counts. memory: values over which level and spread are averaged; in a young world the
     level follows a fall faster. warmup: values that only teach the reference, after a start or a reset.
-    floor: the least spread, as a share of the level.
+    floor: the least spread, as a share of the level. cooldown: values after a rearm in which the sum may reach the
+    threshold, but not pass it.
     """
 
     threshold: float = 12.0
@@ -37,8 +36,10 @@ class Cusum:
     memory: int = 20
     warmup: int = 20
     floor: float = 0.1
+    cooldown: int = 0
     statistic: float = field(default=0.0, init=False)
     _seen: int = field(default=0, init=False, repr=False)
+    _silent: int = field(default=0, init=False, repr=False)
     _run: list[float] = field(default_factory=list, init=False, repr=False)
     _level: float = field(default=0.0, init=False, repr=False)
     _variance: float = field(default=0.0, init=False, repr=False)
@@ -49,14 +50,15 @@ class Cusum:
                 f"Cusum needs threshold > 0 and 0 <= allowance < cap, got threshold={self.threshold}, "
                 f"allowance={self.allowance}, cap={self.cap}."
             )
-        if self.memory < 2 or self.warmup < 2 or self.floor < 0:
+        if self.memory < 2 or self.warmup < 2 or self.floor < 0 or self.cooldown < 0:
             raise ValueError(
-                f"Cusum needs memory >= 2, warmup >= 2 and floor >= 0, got memory={self.memory}, "
-                f"warmup={self.warmup}, floor={self.floor}."
+                f"Cusum needs memory >= 2, warmup >= 2, floor >= 0 and cooldown >= 0, got memory={self.memory}, "
+                f"warmup={self.warmup}, floor={self.floor}, cooldown={self.cooldown}."
             )
 
     def update(self, value: float) -> Shift | None:
         self._seen += 1
+        silent, self._silent = self._silent > 0, max(0, self._silent - 1)
         # Beyond this a square is infinite: as good as not a number.
         finite = abs(value) < 1e100
         if self._seen == 1:
@@ -75,27 +77,14 @@ class Cusum:
         else:
             self._run.append(score)
             del self._run[:-LONGEST_RUN]
-        if self.statistic > self.threshold and (onset := self._onset()) >= LEAST_EVIDENCE:
+        if silent:
+            # Evidence from the silence alone fires nothing: it takes one more value once that is over.
+            self.statistic = min(self.statistic, self.threshold)
+        if self.statistic > self.threshold and (onset := since_rise(self._run)) >= LEAST_EVIDENCE:
             return Shift(onset, self.statistic, self.threshold)
         if self.statistic <= 2.0 * (self.cap - self.allowance):
             self._learn(min(error, self.cap * spread))
         return None
-
-    def _onset(self) -> int:
-        """How many of the values since the sum left zero belong to the new world.
-
-        Chance may have lifted the sum before the shift did. Two levels are fitted to the scores by least squares, and
-        the first is taken off where it is less than half the second.
-        """
-        count, total, low_sum = len(self._run), sum(self._run), 0.0
-        chance, gain = 0, 0.0
-        for split in range(1, count):
-            low_sum += self._run[split - 1]
-            low, high = low_sum / split, (total - low_sum) / (count - split)
-            explained = split * (count - split) * (high - low) ** 2
-            if low < 0.5 * high and explained > gain:
-                chance, gain = split, explained
-        return count - chance
 
     def _learn(self, error: float) -> None:
         rate = max(1.0 / self.memory, 1.0 / self._seen)
@@ -105,16 +94,18 @@ class Cusum:
         self._level += error * (fall if error < 0.0 else 1.0 / self.memory)
 
     def rearm(self) -> None:
-        self.statistic, self._run = 0.0, []
+        self.statistic, self._run, self._silent = 0.0, [], self.cooldown
 
     def reset(self) -> None:
         self.rearm()
+        self._silent = 0
         self._seen, self._level, self._variance = 0, 0.0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "statistic": self.statistic,
             "seen": self._seen,
+            "silent": self._silent,
             "run": list(self._run),
             "level": self._level,
             "variance": self._variance,
@@ -122,4 +113,4 @@ class Cusum:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.statistic, self._seen, self._run = state["statistic"], state["seen"], list(state["run"])
-        self._level, self._variance = state["level"], state["variance"]
+        self._level, self._variance, self._silent = state["level"], state["variance"], state["silent"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Sides = Literal["rises", "both"]
+"""Which changes count, of detectors that can tell: those for the worse alone, or any."""
 
 
 @dataclass(frozen=True, slots=True)

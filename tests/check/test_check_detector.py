@@ -9,14 +9,35 @@ from typing import Any
 import pytest
 
 from lifelong.check import LawBroken, check_detector
+from lifelong.shift.adwin import Adwin
+from lifelong.shift.bocpd import Bocpd
+from lifelong.shift.confirmed import Confirmed
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.ewma import Ewma
+from lifelong.shift.frozen_cusum import FrozenCusum
 from lifelong.shift.page_hinkley import PageHinkley
+from lifelong.shift.tame_band import TameBand
+from lifelong.shift.vote import Vote
+
+QUICK: list[Callable[..., Detector]] = [
+    Cusum, PageHinkley, Ewma, Adwin, Bocpd, Vote, Confirmed, FrozenCusum,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("factory", [Cusum, PageHinkley])
+@pytest.mark.parametrize("factory", QUICK)
 def test_the_built_in_detectors_pass(factory: Callable[[], Detector]) -> None:
     check_detector(factory, scale_free=True)
+
+
+@pytest.mark.parametrize("factory", [make for make in QUICK if make is not Bocpd])
+def test_they_pass_with_a_cool_down(factory: Callable[..., Detector]) -> None:
+    check_detector(lambda: factory(cooldown=30))
+
+
+def test_the_published_band_does_not_find_ten_deviations() -> None:
+    with pytest.raises(LawBroken, match="a jump of 10 deviations"):
+        check_detector(TameBand)
 
 
 Bend = Callable[["Planted", float, Shift | None], Shift | None]
@@ -34,6 +55,8 @@ class Planted:
     resets: bool = True
     rearms: bool = True
     threshold: float = 6.0
+    warmup: int = 0
+    cooldown: int = 0
     statistic: float = field(default=0.0, init=False)
     seen: int = field(default=0, init=False)
     total: float = field(default=0.0, init=False)
@@ -98,6 +121,8 @@ def on_anything_flat(self: Planted, value: float, shift: Shift | None) -> Shift 
         ("with the state goes on alike", lambda: Planted(keeps=("seen",))),
         ("was reset is like a new one", lambda: Planted(resets=False)),
         ("tensors and plain data only", lambda: Planted(keeps=("seen", "bend"))),
+        ("no alarm in the grace", lambda: Planted(warmup=200)),
+        ("no alarm in the 30 values of cool-down", lambda: Planted(cooldown=30)),
         ("a thousandfold unit", lambda: Planted(absolute=True)),
         ("no alarm on a constant", lambda: Planted(bend=on_anything_flat)),
     ],
