@@ -1,15 +1,15 @@
 """Drift that no step gives away: has the active expert, batch by batch, become somebody else?
 
-A detector's reference follows a slow ramp. An anchor does not: it is what the expert was, with samples of that time.
-A world that drifts is one where the expert has lost what the anchor knows, and the anchor does not know what the expert
-has learned since. Learning more about one world does the second and not the first, so that it is no drift.
+A detector's reference follows a slow ramp. An anchor does not: it is what the expert was, with samples of that time. A
+world has drifted where the anchor finds it harder than its own, and the expert, which has learned it since, does not.
+What is left of the anchor's world in the expert says whether it lost that one or serves both.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,21 +19,37 @@ from lifelong.experience import Batch
 from lifelong.expert import Expert, Normal
 
 KEPT = 256
-"""Samples of the anchor's time."""
+"""Samples of each of the anchor's times."""
+
+TIMES = 3
+"""Most times that are remembered beside the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the expert lost of what its anchor knew, and gained on it, as shares of what there is to know (0..1)."""
+    """What the expert lost of what its anchor knew, and learned that the anchor did not have to know (0..1).
+
+    Shares of what there is to know. `gained` counts only what the anchor finds harder than its own world: learning more
+    about that one is no drift.
+    """
 
     lost: float
     gained: float
 
 
-class Anchor:
-    """The active expert as it was, and samples that it learned then; looked at every `every` batches.
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Samples of a time that is to be remembered, and the least loss that the expert ever had on them."""
 
-    tolerance: lost and gained share above which the world has drifted. Memory: one copy of the expert's parameters.
+    batches: tuple[Batch, ...]
+    best: float
+
+
+class Anchor:
+    """The active expert as it was, and samples of its times; looked at every `every` batches.
+
+    tolerance: gained share above which the world has drifted, and lost share above which the expert is no more who it
+    was. Memory: one copy of the expert's parameters, and a few hundred samples.
     """
 
     def __init__(self, every: int = 250, tolerance: float = 0.1) -> None:
@@ -41,7 +57,7 @@ class Anchor:
             raise ValueError(f"An anchor needs every >= 1 batch and 0 < tolerance < 1, got {every} and {tolerance}.")
         self.every, self.tolerance = every, tolerance
         self._weights: dict[str, Tensor] = {}
-        self._kept: list[Batch] = []
+        self._times: list[_Time] = []
 
     @property
     def is_down(self) -> bool:
@@ -49,41 +65,51 @@ class Anchor:
 
     @property
     def kept(self) -> Sequence[Batch]:
-        """Batches of the anchor's time."""
-        return self._kept
+        """Batches of the anchor's times."""
+        return [batch for time in self._times for batch in time.batches]
 
     def lift(self) -> None:
         """Another expert, or another world: nothing to compare with any more."""
-        self._weights, self._kept = {}, []
+        self._weights, self._times = {}, []
 
     def drop(self, expert: Expert, recent: Sequence[Batch]) -> None:
         """From now on compare with what `expert` is, on these batches, its latest."""
-        self._weights, self._kept, samples = _copies(expert), [], 0
+        self._times = []
+        self.widen(expert, recent, Change(0.0, 0.0))
+
+    def widen(self, expert: Expert, recent: Sequence[Batch], change: Change) -> None:
+        """The expert's world holds these batches too: it is to remember them from now on, as well as it does now."""
+        if change.lost <= self.tolerance / 4:
+            self._weights = _copies(expert)
+        kept: list[Batch] = []
+        samples = 0
         for batch in reversed(recent):
             if samples >= KEPT:
                 break
             # A view of a gathered chunk would keep all of it.
-            self._kept.insert(
-                0, Batch(batch.inputs.clone(), batch.targets.clone(), batch.contract, batch.task, batch.boundary)
-            )
+            kept.insert(0, replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone(), boundary=False))
             samples += len(batch.targets)
+        self._times = [*self._times, _Time(tuple(kept), self._loss(expert, kept, _live(expert)))]
+        # The first time of all stays: what is slowly lost is the oldest.
+        del self._times[1 : max(1, len(self._times) - TIMES)]
 
     @torch.no_grad()
     def compare(self, expert: Expert, recent: Sequence[Batch], untrained: float) -> Change:
-        """What changed since; where the expert is better at the anchor's samples, the anchor becomes what it is.
+        """What changed since; without a sign of that the anchor becomes what the expert is.
 
         untrained: the loss of who knows nothing. `expert` must be synced.
         """
-        then, now, live = self._kept, list(recent)[-len(self._kept) :], _live(expert)
-        old_then, old_now = self._loss(expert, then, self._weights), self._loss(expert, now, self._weights)
-        new_then, new_now = self._loss(expert, then, live), self._loss(expert, now, live)
-        room = max(untrained - min(old_then, new_now), 1e-6)
-        if new_then <= old_then:
+        live, now = _live(expert), list(recent)[-len(self._times[-1].batches) :]
+        old = [self._loss(expert, time.batches, self._weights) for time in self._times]
+        new = [self._loss(expert, time.batches, live) for time in self._times]
+        old_now, new_now = self._loss(expert, now, self._weights), self._loss(expert, now, live)
+        room = max(untrained - min(*old, new_now), 1e-6)
+        lost = max(loss - time.best for loss, time in zip(new, self._times, strict=True)) / room
+        gained = (old_now - max(*old, new_now)) / room
+        if lost <= self.tolerance / 4 and gained <= self.tolerance / 4:
             self._weights = _copies(expert)
-        return Change((new_then - old_then) / room, (old_now - new_now) / room)
-
-    def drifted(self, change: Change) -> bool:
-        return min(change.lost, change.gained) > self.tolerance
+        self._times = [replace(t, best=min(t.best, loss)) for t, loss in zip(self._times, new, strict=True)]
+        return Change(lost, gained)
 
     @torch.no_grad()
     def restore(self, expert: Expert) -> None:
@@ -95,7 +121,7 @@ class Anchor:
 
     def normal(self, expert: Expert) -> Normal:
         """What the loss of the restored expert is like on batches of its world."""
-        losses = [self._loss(expert, [batch], _live(expert)) for batch in self._kept]
+        losses = [self._loss(expert, [batch], _live(expert)) for batch in self.kept]
         return Normal(statistics.fmean(losses), statistics.stdev(losses) if len(losses) > 1 else abs(losses[0]))
 
     @torch.no_grad()
@@ -108,13 +134,12 @@ class Anchor:
         return float(contract.objective.loss(outputs, targets))
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "weights": {n: t.clone() for n, t in self._weights.items()},
-            "kept": list(self._kept),
-        }
+        weights = {name: tensor.clone() for name, tensor in self._weights.items()}
+        return {"weights": weights, "times": [(list(time.batches), time.best) for time in self._times]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._weights, self._kept = dict(state["weights"]), list(state["kept"])
+        self._weights = dict(state["weights"])
+        self._times = [_Time(tuple(batches), best) for batches, best in state["times"]]
 
 
 def _live(expert: Expert) -> dict[str, Tensor]:

@@ -94,9 +94,10 @@ class ShiftDetected:
 
 @dataclass(frozen=True, slots=True)
 class DriftDetected:
-    """The world drifted: the expert lost what it knew, and gained what it did not know, bit by bit.
+    """The world drifted, and the expert learned bit by bit what it did not know.
 
-    lost, gained: shares of what there is to know (0..1), against what the expert was before.
+    lost, gained: shares of what there is to know (0..1), against what the expert was before. Where it lost what it was,
+    that is kept and a new expert goes on; where it did not, it serves both worlds and stays.
     """
 
     expert: int

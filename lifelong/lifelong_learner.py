@@ -82,8 +82,10 @@ class LifelongLearner:
         """There was an alarm: undo, judge, and hand the evidence to whoever shall learn it."""
         stay, expert, shift = self._stay, self._stay.active, alarm.shift
         evidence = stay.rewind(shift.onset)
-        delay = len(evidence)
         stay.settle()
+        if alarm.by == "loss":
+            evidence = stay.keep_own(evidence)
+        delay = len(evidence)
         nearest = self._nearest(evidence)
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if best is not None and best.expert is expert and alarm.by == "loss":
@@ -129,18 +131,24 @@ class LifelongLearner:
             anchor.drop(expert, recent)
             return []
         change = anchor.compare(expert, recent, self._pool.room(recent))
-        drifts, rests = anchor.drifted(change), stay.comes_to_rest()
-        if not drifts and not rests:
+        keeps, rests = change.lost <= anchor.tolerance, stay.comes_to_rest()
+        if keeps and change.gained <= anchor.tolerance and not rests:
             return []
         facts = expert.number, change.lost, change.gained
+        if keeps and change.gained > anchor.tolerance:
+            # What it knew it still knows: it serves both worlds.
+            widened: list[Event] = [DriftFollowed(*facts)] if stay.in_transit else [DriftDetected(*facts), *stay.widen()]
+            anchor.widen(expert, recent, change)
+            stay.moves_on()
+            return widened
         stay.settle()
         nearest = self._nearest(recent, besides=expert)
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
-        if not drifts:
+        if keeps:
             # It followed a drift and has arrived: where somebody is at home already?
-            return [] if best is None else self._make_room(expert, best)
-        if best is None and (stay.in_transit or self._pool.is_full):
-            # Nobody to keep, or nowhere to keep it: the expert goes on as what it has become.
+            return self._make_room(expert, best) if best is not None and self._pool.is_at_home(best) else []
+        if best is None and (stay.is_nobody or self._pool.is_full):
+            # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
             events: list[Event] = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
             events += expert.consolidate(recent)
             expert.reguard()
@@ -162,10 +170,8 @@ class LifelongLearner:
             events.append(self._spawned(chosen, expert, recent[-1]))
         else:
             events.append(ExpertChosen(chosen.number, best.unexplained))
-        stay.begin(chosen, same_world=True, in_transit=best is None)
+        stay.begin(chosen, same_world=True, in_transit=best is None, nobody=best is None)
         anchor.drop(chosen, recent)
-        if best is None:
-            stay.moves_on()
         return events
 
     def _make_room(self, expert: Expert, best: Verdict) -> list[Event]:

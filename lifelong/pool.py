@@ -6,6 +6,7 @@ Experts all start from one ancestor: the same first weights for the same part of
 from __future__ import annotations
 
 import copy
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,14 +143,19 @@ class Pool:
     @torch.no_grad()
     def judge(self, evidence: Sequence[Batch], experts: Sequence[Expert] | None = None) -> list[Verdict]:
         """Each expert (of `experts`, or all) that serves the evidence's contract, best first: a forward pass each."""
-        inputs, targets, contract = _joined(evidence)
-        task = evidence[0].task
+        inputs, _, contract = _joined(evidence)
+        task, sizes = evidence[0].task, [len(batch.targets) for batch in evidence]
         fresh = self.room(evidence)
         verdicts = []
         for expert in self.experts if experts is None else experts:
             if expert.serves(contract, task) and expert.normal is not None:
-                normal = expert.normal
-                loss = float(contract.objective.loss(expert.answer(inputs, contract, task), targets))
+                normal, outputs = expert.normal, expert.answer(inputs, contract, task)
+                losses = [
+                    float(contract.objective.loss(part, batch.targets))
+                    for part, batch in zip(torch.split(outputs, sizes), evidence, strict=True)
+                ]
+                # The median: among the first there may be a batch of the world before.
+                loss = statistics.median(losses)
                 # What two standard errors of the evidence's mean can make is not unexplained.
                 excess = loss - normal.mean - 2.0 * normal.spread / len(evidence) ** 0.5
                 room = max(fresh - normal.mean, 1e-6)
@@ -163,6 +169,10 @@ class Pool:
 
     def knows(self, verdict: Verdict) -> bool:
         return verdict.unexplained <= self._up.tolerance
+
+    def is_at_home(self, verdict: Verdict) -> bool:
+        """Whether this is the expert's own world, and another expert for it would be one too many."""
+        return verdict.unexplained <= self._up.tolerance / 4
 
     @torch.no_grad()
     def untrained(self, inputs: torch.Tensor, contract: Contract) -> torch.Tensor:

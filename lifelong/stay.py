@@ -23,8 +23,11 @@ from lifelong.shift.detector import Shift
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
-TRANSIT = 500
+TRANSIT = 750
 """Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
+
+LEAST_EVIDENCE = 3
+"""Batches that nobody takes from the evidence of a new world."""
 
 NORMAL_WINDOW = 30
 """Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
@@ -35,7 +38,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._at_rest, self._last_sign = 0, -1
+        self._at_rest, self._last_sign, self._follows = 0, 0, False
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -52,9 +55,13 @@ class Stay:
         """The latest batches, oldest first."""
         return self._trail.recent()
 
-    def begin(self, expert: Expert, same_world: bool = False, in_transit: bool = False) -> None:
-        """`expert` learns from now on. same_world: the latest batches are of its world already."""
-        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, -1
+    def begin(self, expert: Expert, same_world: bool = False, in_transit: bool = False, nobody: bool = False) -> None:
+        """`expert` learns from now on. same_world: the latest batches are of its world already.
+
+        in_transit: it was made for a world that may be drifting. nobody: for one that is known to.
+        """
+        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
+        self._follows = nobody
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -94,6 +101,22 @@ class Stay:
             self._losses.pop()
         return evidence
 
+    def keep_own(self, evidence: list[Batch]) -> list[Batch]:
+        """Give batches at the beginning of the evidence back to the active expert where it explains them.
+
+        An onset is dated to within a batch or two, and a batch of the old world must not speak for the new one.
+        """
+        expert, normal = self.active, self.active.normal
+        while normal is not None and len(evidence) > LEAST_EVIDENCE:
+            batch = evidence[0]
+            loss = batch.contract.objective.loss(expert.answer(batch.inputs, batch.contract, batch.task), batch.targets)
+            if not float(loss) <= normal.mean + 3.0 * normal.spread:
+                break
+            self._trail.note(expert, batch)
+            self._losses.append(expert.update(batch).loss.item())
+            evidence = evidence[1:]
+        return evidence
+
     def relearn(self, evidence: Sequence[Batch]) -> None:
         """Learn batches that were taken back. What they show teaches the watch what is normal, and raises no alarm."""
         watch = self.active.watch
@@ -128,12 +151,22 @@ class Stay:
                 expert.rivals.add(rival.number)
                 rival.rivals.add(expert.number)
             twin = next(iter(self._pool.judge(batches, rivals)), None) if batches[-1].task is None else None
-            if twin is not None and self._pool.knows(twin):
+            if twin is not None and self._pool.is_at_home(twin):
                 events += self.dissolve(expert, twin.expert)
         if not events:
             events += expert.consolidate(batches)
             expert.rest()
         return events
+
+    def widen(self) -> list[Event]:
+        """The active expert's world has come to hold more than its anchor's: keep what it knows of that, and go on."""
+        expert, anchor = self.active, self.anchor
+        assert anchor is not None
+        portrait = self._dispatcher.portray(expert, anchor.kept, ())
+        expert.stretches = portrait.hang(expert.stretches)
+        grown: list[Event] = list(expert.consolidate(anchor.kept))
+        expert.reguard()
+        return grown
 
     def dissolve(self, expert: Expert, into: Expert) -> list[Event]:
         """`into` takes the place of `expert`."""
@@ -150,20 +183,20 @@ class Stay:
     @property
     def is_nobody(self) -> bool:
         """Whether the active expert never was at rest in a world: it has only followed one that drifts."""
-        return self.in_transit and self._last_sign >= 0
+        return self.in_transit and self._follows
 
     def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
-        rests = self._last_sign >= 0 and not self.in_transit
+        rests = self._follows and not self.in_transit
         if rests:
-            self._last_sign = -1
+            self._follows = False
         return rests
 
     def moves_on(self) -> None:
         """The world goes on drifting, and the expert with it."""
         position = self._trail.position
         # Slow drift gives rare signs: twice the time since the last one must pass without another.
-        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - max(self._last_sign, 0))), position
+        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
 
     def is_due(self) -> bool:
         """Whether it is time to look back."""
@@ -188,7 +221,7 @@ class Stay:
                 for loss, b, outputs in self.unread
             ],
             "losses": list(self._losses),
-            "at_rest": (self._at_rest, self._last_sign),
+            "transit": (self._at_rest, self._last_sign, self._follows),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -198,5 +231,5 @@ class Stay:
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
-        self._at_rest, self._last_sign = state["at_rest"]
+        self._at_rest, self._last_sign, self._follows = state["transit"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None
