@@ -38,7 +38,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._at_rest, self._last_sign, self._follows = 0, 0, False
+        self._at_rest, self._last_sign, self._young, self._follows = 0, 0, False, False
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -61,7 +61,7 @@ class Stay:
         in_transit: it was made for a world that may be drifting. nobody: for one that is known to.
         """
         self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
-        self._follows = nobody
+        self._young, self._follows = in_transit, nobody
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -187,14 +187,15 @@ class Stay:
 
     def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
-        rests = self._follows and not self.in_transit
-        if rests:
-            self._follows = False
+        if self.in_transit:
+            return False
+        rests, self._young, self._follows = self._follows, False, False
         return rests
 
     def moves_on(self) -> None:
         """The world goes on drifting, and the expert with it."""
         position = self._trail.position
+        self._follows = self._follows or (self._young and self.in_transit)
         # Slow drift gives rare signs: twice the time since the last one must pass without another.
         self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
 
@@ -221,7 +222,7 @@ class Stay:
                 for loss, b, outputs in self.unread
             ],
             "losses": list(self._losses),
-            "transit": (self._at_rest, self._last_sign, self._follows),
+            "transit": (self._at_rest, self._last_sign, self._young, self._follows),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -231,5 +232,5 @@ class Stay:
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
-        self._at_rest, self._last_sign, self._follows = state["transit"]
+        self._at_rest, self._last_sign, self._young, self._follows = state["transit"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None
