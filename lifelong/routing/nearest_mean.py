@@ -1,18 +1,24 @@
 """Route to the expert with the nearest prototype: a handful of k-means centres of each expert's inputs.
 
-Shapes: B inputs of D numbers, P prototypes. Source: the pilot embeddings of RouterRetriever (Lee et al. 2024), in input
-space. Cheaper than a likelihood and blind to directions of no variance; a baseline to compare routers with.
+Shapes: B inputs of D numbers, E entries, K prototypes each. Source: the pilot embeddings of RouterRetriever (Lee et al.
+2024). Cheaper than a likelihood and blind to directions of no variance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lifelong.routing.router import Description, Voice, at_least_one
+from lifelong.routing.k_means import centres_of, same_number
+from lifelong.routing.projection import projected
+from lifelong.routing.router import Description, Voice, at_least_one, halves
+from lifelong.routing.voices import ask_each
+
+Space = Literal["inputs", "directions", "features"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,55 +26,105 @@ class NearestMean:
     """Takes the expert one of whose prototypes is nearest (Euclidean).
 
     prototypes: centres remembered per expert. reject: inputs farther than this share of an expert's own
-    inputs are from their nearest centre are unknown to it.
+    inputs are from their nearest centre are unknown to it. space: where distances are taken: in the inputs themselves;
+    in a few fixed random `directions` of them, as many as that, made from `seed`; or in each expert's own features, where
+    distances are divided by what they are like among inputs of its own.
     """
 
     prototypes: int = 10
     reject: float = 0.001
+    space: Space = "inputs"
+    directions: int = 64
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.prototypes < 1 or not 0 <= self.reject < 1:
+        if self.prototypes < 1 or not 0 <= self.reject < 1 or self.directions < 1:
             raise ValueError(
-                f"NearestMean needs prototypes >= 1 and 0 <= reject < 1, got prototypes={self.prototypes}, "
-                f"reject={self.reject}."
+                f"NearestMean needs prototypes >= 1, 0 <= reject < 1 and directions >= 1, got "
+                f"prototypes={self.prototypes}, reject={self.reject}, directions={self.directions}."
             )
+        if self.space not in ("inputs", "directions", "features"):
+            raise ValueError(f"NearestMean: space is 'inputs', 'directions' or 'features', got {self.space!r}.")
 
     @torch.no_grad()
     def describe(self, inputs: Tensor, voice: Voice) -> Description:
-        rows = inputs.flatten(1).to(torch.float32)
-        count = min(self.prototypes, len(rows))
-        # Evenly spaced rows start the centres: no random numbers, so the same inputs give the same description.
-        centres = rows[torch.linspace(0, len(rows) - 1, count, device=rows.device).long()].clone()
-        for _ in range(10):
-            nearest = torch.cdist(rows, centres).argmin(1)
-            sums = torch.zeros_like(centres).index_add_(0, nearest, rows)
-            sizes = torch.bincount(nearest, minlength=count)[:, None]
-            centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
-        own = torch.cdist(rows[:2048], centres).min(1).values
+        rows = _features(voice, inputs) if self.space == "features" else self._rows(inputs)
+        centres = centres_of(rows, self.prototypes)
+        own = _distances(rows[:2048], centres[:, None])
         farthest = torch.quantile(own, 1 - self.reject, interpolation="higher")
-        return {"centres": centres, "farthest": farthest}
+        if self.space != "features":
+            return {"centres": centres, "farthest": farthest}
+        unseen = torch.cat([_distances(one, centres_of(other, self.prototypes)[:, None]) for one, other in halves(rows)])
+        return {"centres": centres, "farthest": farthest, "mean": unseen.mean(), "spread": unseen.std(correction=0)}
 
-    def gather(self, known: Sequence[tuple[Voice, Description]]) -> Prototypes:
+    def gather(self, known: Sequence[tuple[Voice, Description]]) -> Prototypes | OwnPrototypes:
         at_least_one(known)
-        return Prototypes([kept for _, kept in known])
+        if self.space == "features":
+            return OwnPrototypes(known)
+        return Prototypes([kept for _, kept in known], self._rows)
+
+    def _rows(self, inputs: Tensor) -> Tensor:
+        if self.space == "directions":
+            return projected(inputs, self.directions, self.seed)
+        return inputs.flatten(1).to(torch.float32)
 
 
 class Prototypes:
-    """How near inputs are to the nearest centre of each of several sets."""
+    """How near inputs are to the nearest centre of each of several sets, in one space for all."""
 
-    def __init__(self, kept: Sequence[Description]) -> None:
-        # All centres in one matrix: a thousand experts are one product, not a thousand.
-        self._centres = torch.cat([one["centres"] for one in kept])
-        counts = torch.tensor([len(one["centres"]) for one in kept], device=self._centres.device)
-        self._owners = torch.repeat_interleave(torch.arange(len(kept), device=counts.device), counts)
+    def __init__(self, kept: Sequence[Description], see: Callable[[Tensor], Tensor]) -> None:
+        self._see = see
+        self._centres = same_number([one["centres"] for one in kept])
         self._farthest = torch.stack([one["farthest"] for one in kept])
+        # Centred once for all: far from all centres, too few digits would be left to tell their distances apart.
+        self._middle = self._centres.mean((0, 1))
+        self._about = self._centres - self._middle
 
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
-        distances = torch.cdist(inputs.flatten(1).to(torch.float32), self._centres)
-        nearest = distances.new_full((len(distances), len(self._farthest)), torch.inf)
-        return -nearest.scatter_reduce_(1, self._owners.expand(len(distances), -1), distances, "amin")
+        rows = self._see(inputs) - self._middle
+        # A product for the first prototypes of all, one for the second ones: a thousand experts are not a thousand calls.
+        near = torch.stack([torch.addmm(one.square().sum(1), rows, one.T, alpha=-2) for one in self._about]).amin(0)
+        return -(near + rows.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
-        return -self.scores(inputs).gather(1, entries[:, None])[:, 0] <= self._farthest[entries]
+        return _distances(self._see(inputs), self._centres[:, entries]) <= self._farthest[entries]
+
+
+class OwnPrototypes:
+    """The same in each expert's own features, by how far its own inputs usually are."""
+
+    def __init__(self, known: Sequence[tuple[Voice, Description]]) -> None:
+        self._voices, self._kept = [voice for voice, _ in known], [kept for _, kept in known]
+
+    @torch.no_grad()
+    def scores(self, inputs: Tensor) -> Tensor:
+        features = ask_each(self._voices, lambda voice: _features(voice, inputs))
+        pairs = zip(features, self._kept, strict=True)
+        return torch.stack([_strangeness(_distances(rows, kept["centres"][:, None]), kept) for rows, kept in pairs], 1)
+
+    @torch.no_grad()
+    def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
+        near = torch.zeros_like(entries, dtype=torch.bool)
+        for index in torch.unique(entries).tolist():
+            kept, mine = self._kept[index], entries == index
+            rows = _features(self._voices[index], inputs[mine])
+            near[mine] = _distances(rows, kept["centres"][:, None]) <= kept["farthest"]
+        return near
+
+
+def _features(voice: Voice, inputs: Tensor) -> Tensor:
+    return voice.features(inputs).flatten(1).to(torch.float32)
+
+
+def _strangeness(distances: Tensor, kept: Description) -> Tensor:
+    return -(distances - kept["mean"]) / kept["spread"].clamp_min(1e-6)
+
+
+def _distances(rows: Tensor, centres: Tensor) -> Tensor:
+    """(B, D) rows, (K, B or 1, D) centres -> (B,) distances from the nearest, to the last digit: thresholds are of them."""
+    nearest = (rows - centres[0]).square().sum(1)
+    for one in centres[1:]:
+        nearest = torch.minimum(nearest, (rows - one).square().sum(1))
+    return nearest.sqrt()

@@ -84,3 +84,13 @@ def at_least_one(known: Sequence[tuple[Voice, Description]]) -> None:
     """Raises ValueError where there is nobody to route to."""
     if not known:
         raise ValueError("There is nobody to route to: no expert has been described yet.")
+
+
+def halves(rows: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Two halves of an expert's rows, each to be judged by what the other one taught, so that neither has been seen.
+
+    Where there are too few to part, they are judged by themselves. A few thousand rows are enough.
+    """
+    near = rows[:2048]
+    one, other = (near[::2], near[1::2]) if len(near) >= 8 else (near, near)
+    return (one, other), (other, one)
