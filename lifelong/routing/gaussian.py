@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lifelong.routing.router import Description, Voice, at_least_one, halves
 from lifelong.routing.shortlist import Shortlist
+from lifelong.routing.voices import known_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,11 @@ class Gaussians:
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
         rows = inputs.flatten(1).to(torch.float32)
-        likely = torch.zeros_like(entries, dtype=torch.bool)
-        for index in torch.unique(entries).tolist():
-            kept, mine = self._kept[index], entries == index
-            likely[mine] = _likelihood_of(rows[mine], kept) >= kept["least"]
-        return likely
+
+        def likely(index: int, some: Tensor) -> Tensor:
+            return _likelihood_of(some, self._kept[index]) >= self._kept[index]["least"]
+
+        return known_to(entries, rows, likely)
 
 
 def _likelihood_of(rows: Tensor, kept: Description) -> Tensor:

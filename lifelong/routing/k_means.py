@@ -25,6 +25,6 @@ def centres_of(rows: Tensor, most: int, rounds: int = 10) -> Tensor:
 
 
 def same_number(sets: Sequence[Tensor]) -> Tensor:
-    """E sets of (k, D) rows, k varying -> (K, E, D): a set of fewer than the largest one's K says its first row again."""
+    """E sets of (k, D) rows, k varying -> (K, E, D): a set of fewer than K, the most, repeats its first row."""
     most = max(map(len, sets))
     return torch.stack([torch.cat([one, one[:1].expand(most - len(one), -1)]) for one in sets], dim=1)

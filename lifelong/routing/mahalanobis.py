@@ -1,7 +1,8 @@
 """Route by keys: whose key is nearest, in a measure of distance that all experts' inputs have shaped together.
 
-Shapes: B inputs seen in Q random directions, K keys per expert, E entries. Each expert keeps its keys and how its inputs
-scatter around them; the scatters add up to one covariance for all. Source: the retrieval of SLM (Peng et al. 2024,
+Shapes: B inputs seen in Q random directions, K keys per expert, E entries. Each expert keeps its keys and how its
+inputs scatter around them; the scatters add up to one covariance for all, so that an expert more moves everybody's
+distances a little, and nobody's threshold. Source: the retrieval of SLM (Peng et al. 2024,
 dynamic task-related knowledge retrieval), with the shrinkage of Chen et al. (2010), eq. 23 without its 2/p terms.
 """
 
@@ -23,10 +24,10 @@ class Mahalanobis:
     """Takes the expert whose key is nearest by Mahalanobis distance, with one covariance for all; fast with many.
 
     keys: means remembered per expert. directions: random directions in which inputs are looked at. reject: inputs
-    farther than this share of an expert's own inputs, by its own covariance, are unknown to it. seed: of the directions.
+    farther than this share of an expert's own inputs, by its own covariance, are unknown to it. seed: the directions'.
     """
 
-    keys: int = 1
+    keys: int = 4
     directions: int = 64
     reject: float = 0.001
     seed: int = 0
@@ -101,7 +102,8 @@ def _whitener(scatter: Tensor, freedom: Tensor) -> Tensor:
     shrunk = oracle_shrunk(scatter.to(torch.float64) / freedom, float(freedom))
     factor = torch.linalg.cholesky(shrunk)
     unit = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-    return torch.linalg.solve_triangular(factor, unit, upper=False).T.to(scatter.dtype)
+    inverse: Tensor = torch.linalg.solve_triangular(factor, unit, upper=False)
+    return inverse.T.to(scatter.dtype)
 
 
 def oracle_shrunk(covariance: Tensor, samples: float) -> Tensor:

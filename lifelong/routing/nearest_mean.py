@@ -16,7 +16,7 @@ from torch import Tensor
 from lifelong.routing.k_means import centres_of, same_number
 from lifelong.routing.projection import projected
 from lifelong.routing.router import Description, Voice, at_least_one, halves
-from lifelong.routing.voices import ask_each
+from lifelong.routing.voices import ask_each, known_to
 
 Space = Literal["inputs", "directions", "features"]
 
@@ -27,8 +27,8 @@ class NearestMean:
 
     prototypes: centres remembered per expert. reject: inputs farther than this share of an expert's own
     inputs are from their nearest centre are unknown to it. space: where distances are taken: in the inputs themselves;
-    in a few fixed random `directions` of them, as many as that, made from `seed`; or in each expert's own features, where
-    distances are divided by what they are like among inputs of its own.
+    in a few fixed random `directions` of them, made from `seed`, which is quicker with many experts; or in each expert's
+    own features, where distances are divided by what is usual for inputs of its own.
     """
 
     prototypes: int = 10
@@ -54,8 +54,9 @@ class NearestMean:
         farthest = torch.quantile(own, 1 - self.reject, interpolation="higher")
         if self.space != "features":
             return {"centres": centres, "farthest": farthest}
-        unseen = torch.cat([_distances(one, centres_of(other, self.prototypes)[:, None]) for one, other in halves(rows)])
-        return {"centres": centres, "farthest": farthest, "mean": unseen.mean(), "spread": unseen.std(correction=0)}
+        # What is usual is said of inputs that the centres have not seen: how closely they were drawn must not count.
+        unseen = [_distances(one, centres_of(other, self.prototypes)[:, None]) for one, other in halves(rows)]
+        return {"centres": centres, "farthest": farthest, "usual": torch.cat(unseen).mean()}
 
     def gather(self, known: Sequence[tuple[Voice, Description]]) -> Prototypes | OwnPrototypes:
         at_least_one(known)
@@ -83,7 +84,7 @@ class Prototypes:
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
         rows = self._see(inputs) - self._middle
-        # A product for the first prototypes of all, one for the second ones: a thousand experts are not a thousand calls.
+        # One product for the first prototypes of all, one for the second: a thousand experts are not a thousand calls.
         near = torch.stack([torch.addmm(one.square().sum(1), rows, one.T, alpha=-2) for one in self._about]).amin(0)
         return -(near + rows.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
 
@@ -102,28 +103,24 @@ class OwnPrototypes:
     def scores(self, inputs: Tensor) -> Tensor:
         features = ask_each(self._voices, lambda voice: _features(voice, inputs))
         pairs = zip(features, self._kept, strict=True)
-        return torch.stack([_strangeness(_distances(rows, kept["centres"][:, None]), kept) for rows, kept in pairs], 1)
+        near = [_distances(rows, kept["centres"][:, None]) / kept["usual"].clamp_min(1e-6) for rows, kept in pairs]
+        return -torch.stack(near, dim=1)
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
-        near = torch.zeros_like(entries, dtype=torch.bool)
-        for index in torch.unique(entries).tolist():
-            kept, mine = self._kept[index], entries == index
-            rows = _features(self._voices[index], inputs[mine])
-            near[mine] = _distances(rows, kept["centres"][:, None]) <= kept["farthest"]
-        return near
+        def near_enough(index: int, some: Tensor) -> Tensor:
+            rows, kept = _features(self._voices[index], some), self._kept[index]
+            return _distances(rows, kept["centres"][:, None]) <= kept["farthest"]
+
+        return known_to(entries, inputs, near_enough)
 
 
 def _features(voice: Voice, inputs: Tensor) -> Tensor:
     return voice.features(inputs).flatten(1).to(torch.float32)
 
 
-def _strangeness(distances: Tensor, kept: Description) -> Tensor:
-    return -(distances - kept["mean"]) / kept["spread"].clamp_min(1e-6)
-
-
 def _distances(rows: Tensor, centres: Tensor) -> Tensor:
-    """(B, D) rows, (K, B or 1, D) centres -> (B,) distances from the nearest, to the last digit: thresholds are of them."""
+    """(B, D) rows, (K, B or 1, D) centres -> (B,) distances from the nearest, as exact as thresholds need."""
     nearest = (rows - centres[0]).square().sum(1)
     for one in centres[1:]:
         nearest = torch.minimum(nearest, (rows - one).square().sum(1))

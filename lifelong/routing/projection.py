@@ -20,7 +20,8 @@ def directions(numbers: int, most: int, seed: int, device: torch.device) -> Tens
     if numbers <= most:
         return torch.eye(numbers, device=device)
     generator = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(numbers, most, generator=generator)).Q.contiguous().to(device)
+    basis: Tensor = torch.linalg.qr(torch.randn(numbers, most, generator=generator)).Q
+    return basis.contiguous().to(device)
 
 
 def projected(inputs: Tensor, most: int, seed: int) -> Tensor:

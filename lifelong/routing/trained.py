@@ -59,13 +59,15 @@ class Trained:
 
     def gather(self, known: Sequence[tuple[Voice, Description]]) -> Selector:
         at_least_one(known)
-        rows = [kept["samples"] * kept["step"] + kept["low"] for _, kept in known]
-        entries = torch.arange(len(rows), device=rows[0].device)
-        # Every fifth sample is left out of training, to see how sure the network is of what it has not been shown.
-        held = [torch.arange(len(some), device=some.device) % 5 == 4 for some in rows]
-        inputs, owners = _labelled([some[~out] for some, out in zip(rows, held, strict=True)], entries)
-        unseen, _ = _labelled([some[out] for some, out in zip(rows, held, strict=True)], entries)
+        # Training must work whoever asks, and wherever: somebody who answers a query does so without gradients.
         with torch.inference_mode(False):
+            rows = [kept["samples"] * kept["step"] + kept["low"] for _, kept in known]
+            # Every fifth sample is left out of training, to see how sure the network is of what it has not been shown.
+            out = [torch.arange(len(some), device=some.device) % 5 == 4 for some in rows]
+            inputs = torch.cat([some[~held] for some, held in zip(rows, out, strict=True)])
+            counts = torch.tensor([int((~held).sum()) for held in out], device=inputs.device)
+            owners = torch.repeat_interleave(torch.arange(len(rows), device=inputs.device), counts)
+            unseen = torch.cat([some[held] for some, held in zip(rows, out, strict=True)])
             model = train_selector(self, inputs, owners, len(rows))
         return Selector(model, unseen if len(unseen) else inputs, self.reject)
 
@@ -76,12 +78,12 @@ class Selector:
     def __init__(self, model: nn.Module, unseen: Tensor, reject: float) -> None:
         self._model = model
         surest = self.scores(unseen).amax(1)
-        self._least = torch.quantile(surest[:: max(len(surest) // 2**20, 1)], reject, interpolation="lower")
+        self._least = torch.quantile(surest[: 2**20], reject, interpolation="lower")
 
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
         """(B, E) log-probabilities."""
-        return torch.cat([self._model(some.to(torch.float32)).log_softmax(1) for some in inputs.split(_CHUNK)])
+        return torch.cat([self._model(some.to(torch.float32)).log_softmax(1) for some in torch.split(inputs, _CHUNK)])
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
@@ -96,12 +98,16 @@ def train_selector(settings: Trained, inputs: Tensor, owners: Tensor, entries: i
     """
     with torch.random.fork_rng([inputs.device] if inputs.device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        parts = settings.network.encoder(tuple(inputs.shape[1:])), settings.network.trunk(), settings.network.head(entries)
+        parts = (
+            settings.network.encoder(tuple(inputs.shape[1:])),
+            settings.network.trunk(),
+            settings.network.head(entries),
+        )
         model = nn.Sequential(_Standard(inputs), *parts).to(inputs.device)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
         loss = nn.CrossEntropyLoss()
         for _ in range(settings.epochs):
-            for some in torch.randperm(len(inputs)).to(inputs.device).split(settings.batch_size):
+            for some in torch.split(torch.randperm(len(inputs)).to(inputs.device), settings.batch_size):
                 optimizer.zero_grad()
                 loss(model(_moved(inputs[some], settings.moves)), owners[some]).backward()
                 optimizer.step()
@@ -133,8 +139,3 @@ def _moved(images: Tensor, most: int) -> Tensor:
     height, width = images.shape[-2:]
     padded = nn.functional.pad(images, (most, most, most, most))
     return padded[..., most - down : most - down + height, most - right : most - right + width]
-
-
-def _labelled(rows: Sequence[Tensor], entries: Tensor) -> tuple[Tensor, Tensor]:
-    counts = torch.tensor([len(some) for some in rows], device=entries.device)
-    return torch.cat(list(rows)), torch.repeat_interleave(entries, counts)
