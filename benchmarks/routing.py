@@ -2,8 +2,8 @@
 
 python -m benchmarks.routing [--quick] [--json FILE]
 
-Quality: each sample on its own and batches of 32; the share of inputs of worlds that were never described which is called
-unknown, and the share of the experts' own test inputs which is, at `reject` = 0.01. Experts are small multilayer perceptrons
+Quality: each sample on its own and batches of 32; the share of inputs of worlds that were never described that is
+called unknown, and the share of the experts' own test inputs that is, at `reject` = 0.01. Experts are small perceptrons
 trained on their world, for the routers that listen to them. Means over the seeds.
 
 Cost: CPU time of one thread to route 256 inputs of 784 numbers, all of one world or each of another one, among so many
@@ -158,8 +158,8 @@ def quality(names: Sequence[str], seeds: int) -> Table:
 
 def cost(counts: Sequence[int], times: int) -> Table:
     table = Table(
-        "router", "experts", "one world, ms", "right", "mixed, ms", "right, mixed", "gather, ms", "describe, ms",
-        "bytes an expert",
+        "router", "experts", "one world, ms", "right", "by batch of 32", "mixed, ms", "right, mixed", "gather, ms",
+        "describe, ms", "bytes an expert",
     )  # fmt: skip
     rows, asked = _cost_inputs()
     orders = [torch.randperm(784, generator=torch.Generator().manual_seed(i)) for i in range(max(counts))]
@@ -179,12 +179,16 @@ def cost(counts: Sequence[int], times: int) -> Table:
             mixed = torch.stack([asked[i].flatten()[orders[w]] for i, w in enumerate(which.tolist())]).view_as(asked)
             one = _shuffled(asked, orders[count // 2])
             listens = any(word in name for word in ("features", "Confidence", "AllLanes"))
-            figures: list[str] = []
-            for inputs, truth in ((one, torch.full((256,), count // 2)), (mixed, which)):
-                spent = _milliseconds(_routing(finder, inputs, count), times if not listens or count < 1000 else 3)
-                right = (per_sample(finder, inputs, range(count)).experts == truth).float().mean()
-                # The experts that these routers listen to have learned nothing here: their cost is all that is asked.
-                figures += [f"{spent:.2f}", "-" if listens else f"{float(right):.3f}"]
+            again = 3 if listens and count > 100 else times
+            spent = [_milliseconds(_routing(finder, inputs, count), again) for inputs in (one, mixed)]
+            right = [
+                per_sample(finder, one, range(count)).experts == count // 2,
+                torch.cat([per_batch(finder, x, range(count)).experts for x in torch.split(one, 32)]) == count // 2,
+                per_sample(finder, mixed, range(count)).experts == which,
+            ]
+            # The experts that some routers listen to have learned nothing here: their cost is all that is asked.
+            shares = ["-" if listens else f"{float(found.float().mean()):.3f}" for found in right]
+            figures = [f"{spent[0]:.2f}", *shares[:2], f"{spent[1]:.2f}", shares[2]]
             table.add(name, count, *figures, f"{made:.1f}", f"{long:.1f}", _bytes(kept[0][1]))
             print(table.rows[-1], flush=True)
     return table

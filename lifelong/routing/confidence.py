@@ -1,7 +1,7 @@
 """Route to whoever is surest of the answer. Shapes: B inputs, C outputs of an answer, E entries.
 
 Sources: maximum softmax probability (Hendrycks & Gimpel 2017), energy (Liu et al. 2020, eq. 4). An expert may be
-surest of what it has never seen: where classes look different from world to world, routers that look at inputs do better.
+surest of what it has never seen: where classes look different in each world, routers that look at inputs do better.
 """
 
 from __future__ import annotations

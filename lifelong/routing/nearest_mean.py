@@ -26,9 +26,9 @@ class NearestMean:
     """Takes the expert one of whose prototypes is nearest (Euclidean).
 
     prototypes: centres remembered per expert. reject: inputs farther than this share of an expert's own
-    inputs are from their nearest centre are unknown to it. space: where distances are taken: in the inputs themselves;
-    in a few fixed random `directions` of them, made from `seed`, which is quicker with many experts; or in each expert's
-    own features, where distances are divided by what is usual for inputs of its own.
+    inputs are from their nearest centre are unknown to it. space: where distances are taken: in the inputs; in a few
+    fixed random `directions` of them, made from `seed`, which is quicker with many experts; or in each expert's own
+    features, where distances are divided by what is usual for inputs of its own.
     """
 
     prototypes: int = 10

@@ -62,18 +62,22 @@ class Router(Protocol):
 
 def per_sample(finder: Finder, inputs: Tensor, experts: Sequence[int]) -> Match:
     """Each input on its own; `experts` are the entries' owners. Of equally good entries the first one is taken."""
-    scores = finder.scores(inputs)
-    # argmax may return any of several equal maxima; the first one is promised.
-    best = (scores == scores.max(1, keepdim=True).values).to(torch.uint8).argmax(1)
+    best = _first_best(finder.scores(inputs))
     return _match(best, finder.accepts(inputs, best), experts)
 
 
 def per_batch(finder: Finder, inputs: Tensor, experts: Sequence[int]) -> Match:
     """All inputs together, for a batch that comes from one world: known if most of its samples are."""
-    total = finder.scores(inputs).sum(0)
-    best = (total == total.max()).to(torch.uint8).argmax().expand(len(inputs))
+    best = _first_best(finder.scores(inputs).sum(0, keepdim=True)).expand(len(inputs))
     known = finder.accepts(inputs, best).float().mean() >= 0.5
     return _match(best, known.expand(len(inputs)), experts)
+
+
+def _first_best(scores: Tensor) -> Tensor:
+    """(B, E) -> (B,) the first of the best: argmax may return any of several equal ones, and where a column stands in a
+    product of matrices may move its last digits."""
+    best = scores.amax(1, keepdim=True)
+    return (scores >= best - 8 * torch.finfo(scores.dtype).eps * best.abs()).to(torch.uint8).argmax(1)
 
 
 def _match(best: Tensor, known: Tensor, experts: Sequence[int]) -> Match:
