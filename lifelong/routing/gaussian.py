@@ -90,8 +90,9 @@ class Gaussians:
         looked_at = self._shortlist.pick(ranks)
         exact = self._exact(rows, squares, looked_at.tolist())
         # The others stand behind the worst of those, in their own order: comparing two of them still says something.
-        behind = (ranks - ranks.max(1, keepdim=True).values - 1).to(exact.dtype) + exact.min(1, keepdim=True).values
-        return behind.index_copy_(1, looked_at, exact)
+        behind = ranks.sub_(ranks.amax(1, keepdim=True) + 1 - exact.amin(1, keepdim=True)).to(exact.dtype)
+        behind[:, looked_at] = exact
+        return behind
 
     def _exact(self, rows: Tensor, squares: Tensor, which: Iterable[int]) -> Tensor:
         """(B, len(which)) log-likelihoods of rows about the common centre."""

@@ -28,3 +28,14 @@ def same_number(sets: Sequence[Tensor]) -> Tensor:
     """E sets of (k, D) rows, k varying -> (K, E, D): a set of fewer than K, the most, repeats its first row."""
     most = max(map(len, sets))
     return torch.stack([torch.cat([one, one[:1].expand(most - len(one), -1)]) for one in sets], dim=1)
+
+
+def highest(rows: Tensor, sets: Tensor) -> Tensor:
+    """(B, D) rows, (K, E, D) centres -> (B, E): row @ centre - |centre|² / 2 for the nearest of each set of K.
+
+    One product for the first centres of all sets, one for the second: a thousand sets are not a thousand calls.
+    """
+    best = torch.addmm(-0.5 * sets[0].square().sum(1), rows, sets[0].T)
+    for some in sets[1:]:
+        torch.maximum(best, torch.addmm(-0.5 * some.square().sum(1), rows, some.T), out=best)
+    return best

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lifelong.routing.k_means import centres_of, same_number
+from lifelong.routing.k_means import centres_of, highest, same_number
 from lifelong.routing.projection import projected
 from lifelong.routing.router import Description, Voice, at_least_one, halves
 
@@ -75,15 +75,15 @@ class Keys:
         self._whitener = _whitener(scatter, torch.stack([one["freedom"] for one in kept]).sum())
         # Centred once for all: far from all keys, too few digits would be left to tell their distances apart.
         self._centre = self._keys.mean((0, 1))
-        self._white = (self._keys - self._centre) @ self._whitener
+        white = (self._keys - self._centre) @ self._whitener
+        self._dtype = torch.float32 if float(white.square().sum(-1).max()) < 1e5 else torch.float64
+        self._white, self._whitener = white.to(self._dtype), self._whitener.to(self._dtype)
 
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
         """(B, E): minus half the squared distance, a log-likelihood but for what is the same for every entry."""
-        rows = (projected(inputs, self._most, self._seed) - self._centre) @ self._whitener
-        length = rows.square().sum(1, keepdim=True)
-        near = [rows @ keys.T - 0.5 * (keys.square().sum(1) + length) for keys in self._white]
-        return torch.stack(near).amax(0) if len(near) > 1 else near[0]
+        rows = (projected(inputs, self._most, self._seed) - self._centre).to(self._dtype) @ self._whitener
+        return highest(rows, self._white).sub_(0.5 * rows.square().sum(1, keepdim=True)).to(torch.float32)
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:

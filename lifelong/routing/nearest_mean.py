@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lifelong.routing.k_means import centres_of, same_number
+from lifelong.routing.k_means import centres_of, highest, same_number
 from lifelong.routing.projection import projected
 from lifelong.routing.router import Description, Voice, at_least_one, halves
 from lifelong.routing.voices import ask_each, known_to
@@ -79,14 +79,15 @@ class Prototypes:
         self._farthest = torch.stack([one["farthest"] for one in kept])
         # Centred once for all: far from all centres, too few digits would be left to tell their distances apart.
         self._middle = self._centres.mean((0, 1))
-        self._about = self._centres - self._middle
+        about = self._centres - self._middle
+        far = float(about.square().sum(-1).max()) > 1e4 * float(self._farthest.square().min())
+        self._about = about.to(torch.float64 if far else torch.float32)
 
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
-        rows = self._see(inputs) - self._middle
-        # One product for the first prototypes of all, one for the second: a thousand experts are not a thousand calls.
-        near = torch.stack([torch.addmm(one.square().sum(1), rows, one.T, alpha=-2) for one in self._about]).amin(0)
-        return -(near + rows.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
+        rows = (self._see(inputs) - self._middle).to(self._about.dtype)
+        halved = highest(rows, self._about).sub_(0.5 * rows.square().sum(1, keepdim=True))
+        return halved.mul_(-2).clamp_min_(0).sqrt_().neg_().to(torch.float32)
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:

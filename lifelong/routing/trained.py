@@ -115,16 +115,18 @@ def train_selector(settings: Trained, inputs: Tensor, owners: Tensor, entries: i
 
 
 class _Standard(nn.Module):
-    """Inputs of any scale, brought to mean 0 and spread 1 each number by itself."""
+    """Inputs of any scale, brought to mean 0 and spread 1: each channel of images, else each number by itself."""
 
     mean: Tensor
     spread: Tensor
 
     def __init__(self, inputs: Tensor) -> None:
         super().__init__()
-        self.register_buffer("mean", inputs.mean(0))
+        # Pixels one by one would be off by what is usual at another place, wherever an image is moved.
+        over = (0, 2, 3) if inputs.dim() == 4 else (0,)
+        self.register_buffer("mean", inputs.mean(over, keepdim=True))
         # A number that hardly varies must not blow up what is nothing but noise.
-        spread = inputs.std(0, correction=0)
+        spread = inputs.std(over, correction=0, keepdim=True)
         self.register_buffer("spread", spread.clamp_min(0.1 * float(spread.square().mean().sqrt()) + 1e-6))
 
     def forward(self, inputs: Tensor) -> Tensor:
