@@ -43,11 +43,11 @@ def test_images_keep_their_shape_for_a_convolutional_selector() -> None:
     generator = torch.Generator().manual_seed(0)
     stripes = torch.zeros(1, 8, 8)
     stripes[:, ::2] = 1
-    worlds = [base + 0.3 * torch.randn(120, 1, 8, 8, generator=generator) for base in (stripes, stripes.mT)]
+    worlds = [base + 0.3 * torch.randn(240, 1, 8, 8, generator=generator) for base in (stripes, stripes.mT)]
     router = Trained(network=Cnn((8,), 16), epochs=15, lr=0.01, moves=1)
-    known = [(number, describe(router, some[:80])) for number, some in enumerate(worlds)]
+    known = [(number, describe(router, some[:160])) for number, some in enumerate(worlds)]
     for number, some in enumerate(worlds):
-        assert float((route(router, some[80:], known).experts == number).float().mean()) >= 0.95
+        assert float((route(router, some[160:], known).experts == number).float().mean()) >= 0.95
 
 
 def test_moved_images_are_the_same_images_elsewhere() -> None:
