@@ -1,7 +1,8 @@
 """Route among experts of different classes: all answer, and whoever sees one of its own classes most clearly is taken.
 
-Shapes: B inputs, C outputs of an answer, E entries. That own classes are judged next to all others, as a ratio, follows
-the task prediction of Lin et al. (2024, TPL), which needs replayed data for it; here the expert's other outputs do.
+Shapes: B inputs, C outputs of an answer, E entries. How clearly is asked of an expert's own classes alone: what its
+other outputs say of inputs that it never saw tells little (on class-split digits and MNIST, 79 and 43 % of batches of 32
+found their expert by the margin over the other outputs, 96 and 89 % by the margin among the own ones).
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _LARGEST = 1e4
 
 @dataclass(frozen=True, slots=True)
 class AllLanes:
-    """Takes the expert that sees one of its own classes most clearly, next to the classes that are none of its own.
+    """Takes the expert that sees one of its own classes most clearly.
 
     An expert's own classes are the outputs that its answers to its own inputs name, each in at least the share `least`
-    of them. Clear is a large margin of its best own output over its best other one (over its second best where it uses
-    all), divided by what that margin is for its own inputs. reject: inputs seen less clearly than this share of an
-    expert's own inputs are unknown to it.
+    of them. Clear is a large margin of its best own output over its second best own one (over the best other one where
+    it has but one class), by mean and spread of that margin for its own inputs. reject: inputs seen less clearly than
+    this share of an expert's own inputs are unknown to it.
     """
 
     least: float = 0.01
@@ -45,9 +46,9 @@ class AllLanes:
         # Whoever names very many classes, none of them often, still has its most frequent one.
         classes = (named >= self.least * len(answers)) | (named == named.max())
         margins = _margins(answers, classes)
-        usual = margins.mean().clamp_min(1e-3)
-        least = torch.quantile(margins[: 2**20] / usual, self.reject, interpolation="lower")
-        return {"classes": classes, "usual": usual, "least": least}
+        kept = {"classes": classes, "usual": margins.mean(), "spread": margins.std(correction=0).clamp_min(1e-3)}
+        clear = (margins[: 2**20] - kept["usual"]) / kept["spread"]
+        return {**kept, "least": torch.quantile(clear, self.reject, interpolation="lower")}
 
     def gather(self, known: Sequence[tuple[Voice, Description]]) -> Clearest:
         at_least_one(known)
@@ -74,16 +75,16 @@ class Clearest:
 
 
 def _clear(answers: Tensor, kept: Description) -> Tensor:
-    return _margins(answers.flatten(1), kept["classes"]) / kept["usual"]
+    return (_margins(answers.flatten(1), kept["classes"]) - kept["usual"]) / kept["spread"]
 
 
 def _margins(answers: Tensor, classes: Tensor) -> Tensor:
-    """(B, C) answers -> (B,) best output among the expert's own classes (C,) less the best among the others."""
+    """(B, C) answers -> (B,) best output among the expert's own classes (C,) less the second best of them."""
     outputs = answers.to(torch.float32).clamp(-_LARGEST, _LARGEST)
     if outputs.shape[1] == 1:
         return outputs[:, 0].abs()
-    if bool(classes.all()):
-        best = outputs.topk(2, dim=1).values
-        return best[:, 0] - best[:, 1]
-    own, other = outputs.masked_fill(~classes, -torch.inf), outputs.masked_fill(classes, -torch.inf)
-    return own.amax(1) - other.amax(1)
+    own = outputs[:, classes]
+    if own.shape[1] == 1:
+        return own[:, 0] - outputs[:, ~classes].amax(1)
+    best = own.topk(2, dim=1).values
+    return best[:, 0] - best[:, 1]

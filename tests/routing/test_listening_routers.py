@@ -56,15 +56,23 @@ def test_outputs_that_a_contract_forbids_do_no_harm() -> None:
         assert float(finder.accepts(asked, torch.zeros(30, dtype=torch.int64)).float().mean()) >= 0.9
 
 
-def test_own_classes_are_those_that_the_answers_name_and_the_margin_is_towards_the_others() -> None:
+def test_own_classes_are_those_that_the_answers_name_and_the_margin_is_among_them() -> None:
     own = torch.tensor([[9.0, 1.0, 0.0], [7.0, 1.0, 2.0], [0.0, 8.0, 3.0], [5.0, 6.0, 1.0]])
     router = AllLanes()
     kept = router.describe(own, echo(0))
     assert kept["classes"].tolist() == [True, True, False]
-    # Margins of the best of the first two over the third: 9, 5, 5, 5.
-    assert float(kept["usual"]) == pytest.approx(6.0)
+    # Margins between the first two: 8, 6, 8, 1.
+    assert float(kept["usual"]) == pytest.approx(5.75)
+    assert float(kept["spread"]) == pytest.approx(8.1875**0.5)
     asked = torch.tensor([[4.0, 1.0, 1.0], [0.0, 2.0, 5.0]])
-    assert router.gather([(echo(0), kept)]).scores(asked)[:, 0].tolist() == pytest.approx([0.5, -0.5])
+    wanted = [(margin - 5.75) / 8.1875**0.5 for margin in (3.0, 2.0)]
+    assert router.gather([(echo(0), kept)]).scores(asked)[:, 0].tolist() == pytest.approx(wanted)
+
+
+def test_an_expert_of_one_class_sees_it_next_to_the_others() -> None:
+    kept = AllLanes().describe(torch.tensor([[5.0, 1.0, 2.0], [4.0, 0.0, 3.0]]), echo(0))
+    # Margins of the first over the best of the others: 3 and 1.
+    assert [float(kept[name]) for name in ("usual", "spread")] == pytest.approx([2.0, 1.0])
 
 
 def test_rarely_named_classes_are_not_its_own() -> None:
@@ -83,11 +91,11 @@ def test_experts_of_disjoint_classes_are_told_apart_by_their_answers() -> None:
         return centres[labels] + torch.randn(n, 10, generator=generator)
 
     def expert(number: int, pair: tuple[int, int]) -> Voice:
-        # Knows its own two classes by their centres; of the others it has learned only that they never come.
+        # Sees its own two classes near their centres, and nothing anywhere else.
         def answer(x: Tensor) -> Tensor:
             logits = torch.zeros(len(x), 4)
             for label in pair:
-                logits[:, label] = 20 - 0.5 * (x - centres[label]).square().sum(1)
+                logits[:, label] = 10 * (-0.05 * (x - centres[label]).square().sum(1)).exp()
             return logits
 
         return Voice(number, answer, answer)
