@@ -1,8 +1,8 @@
 """Route among experts of different classes: all answer, and whoever sees one of its own classes most clearly is taken.
 
 Shapes: B inputs, C outputs of an answer, E entries. How clearly is asked of an expert's own classes alone: what its
-other outputs say of inputs that it never saw tells little (on class-split digits and MNIST, 79 and 43 % of batches of 32
-found their expert by the margin over the other outputs, 96 and 89 % by the margin among the own ones).
+other outputs say of inputs that it never saw tells little (on class-split digits and MNIST, 79 % and 43 % of batches of
+32 found their expert by the margin over the other outputs, 96 % and 89 % by the margin among the own ones).
 """
 
 from __future__ import annotations
