@@ -27,7 +27,7 @@ ONLY: dict[str, set[str]] = {
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
-    "routing": set(),
+    "routing": {"network"},
     "updates": set(),
     "subspace": {"updates"},
     "check": {"events", "experience", "learner", "objective", "shift", "stream"},

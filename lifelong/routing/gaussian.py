@@ -7,13 +7,15 @@ two experts can be compared without any calibration between them, and nothing is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lifelong.routing.router import Description, Voice, at_least_one
+from lifelong.routing.router import Description, Voice, at_least_one, halves
+from lifelong.routing.shortlist import Shortlist
+from lifelong.routing.voices import known_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,21 @@ class GaussianRouter:
     """Takes the expert under whose Gaussian (probabilistic PCA) an input is most likely.
 
     directions: principal directions remembered per expert. floor: the least noise, as a share of the mean variance.
-    reject: inputs less likely than this share of an expert's own inputs are unknown to it.
+    reject: inputs less likely than this share of an expert's own inputs are unknown to it. shortlist: with more entries
+    than this, only those that look promising in a few random directions are compared exactly, the others are ranked
+    behind them.
     """
 
     directions: int = 32
     floor: float = 0.01
     reject: float = 0.001
+    shortlist: int = 32
 
     def __post_init__(self) -> None:
-        if self.directions < 1 or not 0 < self.floor < 1 or not 0 <= self.reject < 1:
+        if self.directions < 1 or not 0 < self.floor < 1 or not 0 <= self.reject < 1 or self.shortlist < 1:
             raise ValueError(
-                f"GaussianRouter needs directions >= 1, 0 < floor < 1 and 0 <= reject < 1, got "
-                f"directions={self.directions}, floor={self.floor}, reject={self.reject}."
+                f"GaussianRouter needs directions >= 1, 0 < floor < 1, 0 <= reject < 1 and shortlist >= 1, got "
+                f"directions={self.directions}, floor={self.floor}, reject={self.reject}, shortlist={self.shortlist}."
             )
 
     @torch.no_grad()
@@ -42,9 +47,7 @@ class GaussianRouter:
         # How likely are inputs of this world that the fit has not seen? Its own are too likely under it, the more so
         # the fewer there are. Two halves judge each other; what they are too strict in, for want of the other half,
         # errs on the side of taking a sample for known.
-        near = rows[:2048]
-        halves = (near[::2], near[1::2]) if len(near) >= 8 else (near, near)
-        own = torch.cat([_likelihood_of(one, self._fit(other)) for one, other in (halves, halves[::-1])])
+        own = torch.cat([_likelihood_of(one, self._fit(other)) for one, other in halves(rows)])
         kept["least"] = torch.quantile(own, self.reject, interpolation="lower")
         return kept
 
@@ -64,31 +67,45 @@ class GaussianRouter:
 
     def gather(self, known: Sequence[tuple[Voice, Description]]) -> Gaussians:
         at_least_one(known)
-        return Gaussians([kept for _, kept in known])
+        return Gaussians([kept for _, kept in known], self.shortlist)
 
 
 class Gaussians:
     """The log-likelihood of inputs under each of several Gaussians."""
 
-    def __init__(self, kept: Sequence[Description]) -> None:
+    def __init__(self, kept: Sequence[Description], shortlist: int) -> None:
         self._kept = kept
+        self._shortlist = Shortlist(kept) if len(kept) > shortlist else None
         # Centred once for all: what follows needs only differences between each expert's mean and this one.
         self._centre = torch.stack([one["mean"] for one in kept]).mean(0)
 
     @torch.no_grad()
     def scores(self, inputs: Tensor) -> Tensor:
-        rows = inputs.flatten(1).to(torch.float32) - self._centre
+        given = inputs.flatten(1).to(torch.float32)
+        rows = given - self._centre
         squares = rows.square().sum(1)
-        return torch.stack([_log_likelihood(rows, squares, self._centre, kept) for kept in self._kept], dim=1)
+        if self._shortlist is None or not len(rows):
+            return self._exact(rows, squares, range(len(self._kept)))
+        ranks = self._shortlist.ranks(given)
+        looked_at = self._shortlist.pick(ranks)
+        exact = self._exact(rows, squares, looked_at.tolist())
+        # The others stand behind the worst of those, in their own order: comparing two of them still says something.
+        behind = ranks.sub_(ranks.amax(1, keepdim=True) + 1 - exact.amin(1, keepdim=True)).to(exact.dtype)
+        behind[:, looked_at] = exact
+        return behind
+
+    def _exact(self, rows: Tensor, squares: Tensor, which: Iterable[int]) -> Tensor:
+        """(B, len(which)) log-likelihoods of rows about the common centre."""
+        return torch.stack([_log_likelihood(rows, squares, self._centre, self._kept[i]) for i in which], dim=1)
 
     @torch.no_grad()
     def accepts(self, inputs: Tensor, entries: Tensor) -> Tensor:
         rows = inputs.flatten(1).to(torch.float32)
-        likely = torch.zeros_like(entries, dtype=torch.bool)
-        for index in torch.unique(entries).tolist():
-            kept, mine = self._kept[index], entries == index
-            likely[mine] = _likelihood_of(rows[mine], kept) >= kept["least"]
-        return likely
+
+        def likely(index: int, some: Tensor) -> Tensor:
+            return _likelihood_of(some, self._kept[index]) >= self._kept[index]["least"]
+
+        return known_to(entries, rows, likely)
 
 
 def _likelihood_of(rows: Tensor, kept: Description) -> Tensor:

@@ -62,18 +62,22 @@ class Router(Protocol):
 
 def per_sample(finder: Finder, inputs: Tensor, experts: Sequence[int]) -> Match:
     """Each input on its own; `experts` are the entries' owners. Of equally good entries the first one is taken."""
-    scores = finder.scores(inputs)
-    # argmax may return any of several equal maxima; the first one is promised.
-    best = (scores == scores.max(1, keepdim=True).values).to(torch.uint8).argmax(1)
+    best = _first_best(finder.scores(inputs))
     return _match(best, finder.accepts(inputs, best), experts)
 
 
 def per_batch(finder: Finder, inputs: Tensor, experts: Sequence[int]) -> Match:
     """All inputs together, for a batch that comes from one world: known if most of its samples are."""
-    total = finder.scores(inputs).sum(0)
-    best = (total == total.max()).to(torch.uint8).argmax().expand(len(inputs))
+    best = _first_best(finder.scores(inputs).sum(0, keepdim=True)).expand(len(inputs))
     known = finder.accepts(inputs, best).float().mean() >= 0.5
     return _match(best, known.expand(len(inputs)), experts)
+
+
+def _first_best(scores: Tensor) -> Tensor:
+    """(B, E) -> (B,) the first of the best: argmax may return any of several equal ones, and where a column stands in a
+    product of matrices may move its last digits."""
+    best = scores.amax(1, keepdim=True)
+    return (scores >= best - 8 * torch.finfo(scores.dtype).eps * best.abs()).to(torch.uint8).argmax(1)
 
 
 def _match(best: Tensor, known: Tensor, experts: Sequence[int]) -> Match:
@@ -84,3 +88,13 @@ def at_least_one(known: Sequence[tuple[Voice, Description]]) -> None:
     """Raises ValueError where there is nobody to route to."""
     if not known:
         raise ValueError("There is nobody to route to: no expert has been described yet.")
+
+
+def halves(rows: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Two halves of an expert's rows, each to be judged by what the other one taught, so that neither has been seen.
+
+    Where there are too few to part, they are judged by themselves. A few thousand rows are enough.
+    """
+    near = rows[:2048]
+    one, other = (near[::2], near[1::2]) if len(near) >= 8 else (near, near)
+    return (one, other), (other, one)

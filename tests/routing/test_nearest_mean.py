@@ -51,6 +51,13 @@ def test_of_two_equally_near_the_earlier_is_taken() -> None:
         assert route(router, rows, [(number, kept) for number in order]).experts.tolist() == [order[0]] * 60
 
 
+def test_worlds_far_apart_leave_near_ones_apart() -> None:
+    router = NearestMean(prototypes=1)
+    corners = [[0.0, 0.0], [1.0, 0.0], [3e4, 0.0], [3e4, 1.0]]
+    known = [(number, describe(router, blobs([corner], 40))) for number, corner in enumerate(corners)]
+    assert route(router, blobs(corners, 30, seed=1), known).experts.tolist() == [n for n in range(4) for _ in range(30)]
+
+
 def test_own_test_samples_are_known_and_far_ones_are_not() -> None:
     router = NearestMean(prototypes=4)
     kept = describe(router, blobs([[0.0] * 8, [5.0] * 8], 200))
