@@ -2,12 +2,12 @@
 
 python -m benchmarks.agnostic [--quick] [--json FILE] [--seeds 0 1 2]
 
-The flagship with its default settings (Adam, 1e-3), on digits and, where there is the data folder, MNIST; 300 batches of
-32 a visit. `found`: shifts found of those there were. `delay`: median, in batches. `false`: alarms that were none.
-`still`: alarms on a stream of one task, ten times as long as a visit. `back`: the least accuracy on a world at the end of
-the first batch of its second visit that was given to an expert, as a share of what it had as it was left (labels alone
-that change cannot be told apart without labels, so that `back` is measured with whoever the evidence has chosen). `kept`:
-accuracy on the first world after a ramp of 2,000 batches into the second, as a share of what it was before.
+The flagship with its default settings (Adam, 1e-3), on digits and, where there is the data folder, MNIST; 300
+batches of 32 a visit. `found`: shifts found of those there were. `delay`: median, in batches. `false`: alarms that were
+none. `still`: alarms on a stream of one task, ten times as long as a visit. `back`: the least accuracy of the chosen
+expert on a world that came back, after the first batch that was given to it, as a share of what that world was left
+with. `ramp`: batches from the start of a ramp of 2,000 from A to B until it was noticed. `kept`: accuracy of A's expert
+after the ramp, as a share of what it was before.
 """
 
 from __future__ import annotations

@@ -137,7 +137,9 @@ class LifelongLearner:
         facts = expert.number, change.lost, change.gained
         if keeps and change.gained > anchor.tolerance:
             # What it knew it still knows: it serves both worlds.
-            widened: list[Event] = [DriftFollowed(*facts)] if stay.in_transit else [DriftDetected(*facts), *stay.widen()]
+            widened: list[Event] = (
+                [DriftFollowed(*facts)] if stay.in_transit else [DriftDetected(*facts), *stay.widen()]
+            )
             anchor.widen(expert, recent, change)
             stay.moves_on()
             return widened

@@ -157,9 +157,10 @@ class Pool:
                 # The median: among the first there may be a batch of the world before.
                 loss = statistics.median(losses)
                 # What two standard errors of the evidence's mean can make is not unexplained.
-                excess = loss - normal.mean - 2.0 * normal.spread / len(evidence) ** 0.5
-                room = max(fresh - normal.mean, 1e-6)
-                verdicts.append(Verdict(expert, max(0.0, excess) / room))
+                noise = 2.0 * normal.spread / len(evidence) ** 0.5
+                room = fresh - normal.mean
+                # Whoever has hardly learned anything is at a loss everywhere alike, and explains nothing by that.
+                verdicts.append(Verdict(expert, max(0.0, loss - normal.mean - noise) / room if room > noise else 1.0))
         return sorted(verdicts, key=lambda v: v.unexplained)
 
     def room(self, evidence: Sequence[Batch]) -> float:
