@@ -1,6 +1,6 @@
 """Route by naive Bayes on a few on-or-off places of the input: the smallest description that tells permutations apart.
 
-Shapes: B inputs of D numbers, K places. Source: Bernoulli naive Bayes (McCallum & Nigam 1998) with worlds for classes, on
+Shapes: B inputs of D numbers, K places. Source: Bernoulli naive Bayes (McCallum & Nigam 1998), worlds for classes, on
 a random choice of places that is made from a seed anew each time and so need not be kept.
 """
 
