@@ -39,11 +39,19 @@ def test_the_seed_decides_the_first_weights_and_nothing_is_drawn_from_outside() 
     assert not torch.equal(first[1][0].weight, other[1][0].weight)
 
 
+def test_inputs_are_standardised_first() -> None:
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    standard, plain = (whole(LeNet(centre=c, spread=s), (1, 28, 28), 10, seed=0) for c, s in ((0.2, 0.5), (0.0, 1.0)))
+    torch.testing.assert_close(standard(images), plain((images - 0.2) / 0.5))
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="squash"):
         LeNet("tanh")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="padding"):
         LeNet(padding=-1)
+    with pytest.raises(ValueError, match="spread"):
+        LeNet(spread=0.0)
     with pytest.raises(ValueError, match="take Mlp"):
         LeNet().encoder((784,))
     with pytest.raises(ValueError, match="at least 12 pixels"):
