@@ -32,7 +32,7 @@ from lifelong_agents.tame_expert import TameExpert
 
 SGD = Optimizer("sgd", lr=0.1, momentum=0.9, weight_decay=5e-4)
 GENTLE = Optimizer("sgd", lr=0.001, momentum=0.9, weight_decay=1e-4)
-LENET, BAND, EXPERT_THINNING = LeNet(), Band(), Thinning(0.98)
+LENET, BAND, EXPERT_THINNING = LeNet(), Band(), Thinning(0.98, biases="prune")
 SELECTOR_FIT = Fit(200, optimizer=SGD, milestones=())
 SELECTOR_THINNING = Thinning(0.5, fit=Fit(200, optimizer=GENTLE))
 
