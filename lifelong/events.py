@@ -223,6 +223,7 @@ class RunFinished:
     parameters: int
     bytes: int | None = None
     archived: int | None = None
+    nonzero: int | None = None
 
 
 Event = (

@@ -19,6 +19,7 @@ from lifelong.experience import Batch
 from lifelong.foundation import Foundation
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
+from lifelong.pruning import Gradual, Pruner, PruningHandle
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.report import Growth
 from lifelong.updates.attach import Handle
@@ -46,7 +47,8 @@ class Expert:
 
     stretches: what its inputs looked like. rivals: experts whose inputs look the same. seated:
     when it last became the active one (-1: never; larger is later).
-    `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`).
+    `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`). prune:
+    how it becomes small while it learns, of an expert that is alone on its foundation.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Expert:
         optimizer: Optimizer,
         watch: Watch | None = None,
         sync_every: int = 1,
+        prune: Gradual | None = None,
     ) -> None:
         self.number, self.foundation, self._watch = number, foundation, watch
         self.lane = f"expert-{number}"
@@ -63,7 +66,10 @@ class Expert:
         self.stretches: list[Stretch] = []
         self.rivals: set[int] = set()
         self.seated = -1
-        self._settings, self._sync_every = optimizer, sync_every
+        self._settings, self._sync_every, self._prune = optimizer, sync_every, prune
+        self._pruner: Pruner | None = None
+        self._pruning: PruningHandle | None = None
+        self._updates = 0
         self._optimizer: torch.optim.Optimizer | None = None
         self._groups: list[list[str]] = []
         self._handle: Handle | None = None
@@ -149,6 +155,7 @@ class Expert:
         self.sync()
         if self._handle is not None:
             self._handle.detach()
+        self._let_grow()
         self._optimizer, self._handle, self._groups, self._ready = None, None, [], None
         for p in self.foundation.assembly.lane_parameters(self.lane):
             p.grad = None
@@ -169,10 +176,13 @@ class Expert:
             live += [v for state in self._optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
         return live
 
-    def rewound(self) -> None:
-        """The parameters were put back to an earlier, permitted state."""
+    def rewound(self, updates: int = 0) -> None:
+        """The parameters were put back to an earlier, permitted state, so many updates ago."""
         if self._handle is not None:
             self._handle.rewound()
+        if self._pruner is not None:
+            self._pruner.updates -= updates
+            self._pruner.follow()
 
     def forget_moments(self) -> None:
         """Start the optimizer anew: moments of one task say nothing about the next."""
@@ -202,7 +212,25 @@ class Expert:
             self._add_group([named[name] for name in fresh])
             self._groups.append(fresh)
             self.reguard()
+            self._keep_small()
         self._ready = (contract, task)
+
+    def _keep_small(self) -> None:
+        """Go on pruning where it was left; what it has by now is what is not zero."""
+        if self._prune is None or self._optimizer is None:
+            return
+        self._let_grow()
+        self._pruner = Pruner(self.foundation.assembly)
+        self._pruner.updates = self._updates
+        if self._updates > self._prune.begin:
+            self._pruner.follow()
+        self._pruning = self._pruner.attach(self._optimizer, self._prune)
+
+    def _let_grow(self) -> None:
+        if self._pruning is not None and self._pruner is not None:
+            self._pruning.detach()
+            self._updates = self._pruner.updates
+        self._pruner, self._pruning = None, None
 
     def _add_group(self, parameters: list[torch.nn.Parameter]) -> None:
         if self._optimizer is None:
@@ -232,6 +260,7 @@ class Expert:
             "rivals": sorted(self.rivals),
             "seated": self.seated,
             "watch": None if self._watch is None else self._watch.state_dict(),
+            "updates": self._updates if self._pruner is None else self._pruner.updates,
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
             "handle": None if self._handle is None else self._handle.state_dict(),
@@ -245,6 +274,8 @@ class Expert:
         self.seated = state["seated"]
         if self._watch is not None:
             self._watch.load_state_dict(state["watch"])
+        self._let_grow()
+        self._updates = state["updates"]
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
             named = dict(self.foundation.assembly.named_parameters())
@@ -257,3 +288,4 @@ class Expert:
             self.reguard()
             if self._handle is not None:
                 self._handle.load_state_dict(state["handle"])
+            self._keep_small()

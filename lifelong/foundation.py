@@ -35,6 +35,7 @@ class Foundation:
         self.ticket: str | None = None
         self._away: tuple[Shelf, str] | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._nonzero = 0
 
     @property
     def is_guarded(self) -> bool:
@@ -77,6 +78,7 @@ class Foundation:
             return
         tensors = self._tensors()
         self.ticket = ticket or self.ticket or shelf.put(tensors)
+        self._nonzero = self.nonzero
         self._shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         for tensor in tensors.values():
             tensor.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
@@ -90,9 +92,10 @@ class Foundation:
         shapes = {name: self._shapes.get(name, tuple(p.shape)) for name, p in self.assembly.named_parameters()}
         return sum(torch.Size(shape).numel() for shape in shapes.values())
 
-    def nonzero(self) -> int | None:
-        """Trainable numbers that are not zero; None while they are put away."""
-        return None if self.is_away else sum(int(p.count_nonzero()) for p in self.assembly.parameters())
+    @property
+    def nonzero(self) -> int:
+        """Trainable numbers that are not zero, wherever they are."""
+        return self._nonzero if self.is_away else sum(int(p.count_nonzero()) for p in self.assembly.parameters())
 
     def bytes(self) -> int:
         """What the weights take in memory, with what protects them."""

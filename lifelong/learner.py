@@ -15,13 +15,14 @@ class Size:
     """How large a learner is now: experts, and trainable numbers in all of them (shared ones counted once).
 
     bytes: what they take in memory, with all that is remembered of their worlds. archived: bytes on the disk, of what
-    was put away. None: not accounted for.
+    was put away. nonzero: trainable numbers that are not zero, where experts are pruned. None: not accounted for.
     """
 
     experts: int
     parameters: int
     bytes: int | None = None
     archived: int | None = None
+    nonzero: int | None = None
 
 
 @runtime_checkable

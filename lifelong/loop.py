@@ -57,7 +57,7 @@ def live(
     for fact in learner.held() if isinstance(learner, Accountable) else ():
         journal.note(step, fact)
     size = learner.size()
-    journal.note(step, RunFinished(size.experts, size.parameters, size.bytes, size.archived))
+    journal.note(step, RunFinished(size.experts, size.parameters, size.bytes, size.archived, size.nonzero))
     journal.flush()
 
 

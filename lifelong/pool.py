@@ -96,7 +96,8 @@ class Pool:
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1
         watch = copy.deepcopy(self._up.watch)
-        expert = Expert(self._born, foundation, self._up.optimizer, watch, self._up.sync_every)
+        up = self._up
+        expert = Expert(self._born, foundation, up.optimizer, watch, up.sync_every, up.prune)
         self._born += 1
         self.experts.append(expert)
         return expert
@@ -197,8 +198,13 @@ class Pool:
         remembered = sum(
             t.numel() * t.element_size() for e in self.experts for s in e.stretches for t in s.description.values()
         )
-        in_memory = sum(f.bytes() for f in self._foundations)
-        return Size(len(self.experts), parameters, in_memory + remembered, sum(f.archived() for f in self._foundations))
+        return Size(
+            len(self.experts),
+            parameters,
+            sum(f.bytes() for f in self._foundations) + remembered,
+            sum(f.archived() for f in self._foundations),
+            sum(f.nonzero for f in self._foundations),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -74,7 +74,7 @@ class Trail:
             expert.forget_moments()
             live = expert.tensors()
         _copy_into(live, kept)
-        expert.rewound()
+        expert.rewound(redo + count)
         latest = [self._batches.pop() for _ in range(redo + count)][::-1]
         self._batches.extend(latest[:redo])
         self.position -= count

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lifelong.network import Network
 from lifelong.optimizer import Optimizer
+from lifelong.pruning import Gradual
 from lifelong.shelf import Shelf
 from lifelong.start import Start
 from lifelong.subspace.gpm import Gpm
@@ -27,7 +28,8 @@ class Upbringing:
     trains adapters of this `rank`, norms and heads of its own). start: the first weights of one that does not share
     (see `lifelong.start`). limit: most experts in the pool. budget: most parameters, of all experts together.
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
-    as well, for one network whose head serves every task. subspace: how shared parts are protected. shelf: where
+    as well, for one network whose head serves every task. subspace: how shared parts are protected. prune: how experts
+    become small while they learn, where they share nothing. shelf: where
     experts are put away, but for the `hot` ones that were used last (None: all stay in memory). See `Expert` for the
     others.
     """
@@ -43,6 +45,7 @@ class Upbringing:
     budget: int | None = None
     tolerance: float = 0.1
     full: float = 0.9
+    prune: Gradual | None = None
     heads_too: bool = False
     rank: int = 8
     shelf: Shelf | None = None
@@ -66,5 +69,7 @@ class Upbringing:
             raise ValueError(f"sync_every must be at least 1 step, got {self.sync_every}.")
         if self.rank < 1:
             raise ValueError(f"rank must be at least 1, got {self.rank}.")
+        if self.prune is not None and self.share != "never":
+            raise ValueError(f"Experts that share parts cannot be pruned: set share to never, got {self.share!r}.")
         if self.hot < 1:
             raise ValueError(f"hot must leave at least 1 expert in memory, got {self.hot}.")

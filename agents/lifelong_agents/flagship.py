@@ -10,6 +10,7 @@ from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
+from lifelong.pruning import Gradual
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.routing.router import Router
 from lifelong.shelf import Shelf
@@ -38,6 +39,7 @@ def flagship(
     tolerance: float = 0.1,
     max_experts: int | None = None,
     max_parameters: int | None = None,
+    prune: Gradual | None = None,
     archive: str | None = None,
     hot: int = 8,
     memory: int = 1000,
@@ -56,7 +58,8 @@ def flagship(
     start: the first weights of an expert that builds on no old trunk: those of the common ancestor; of the nearest
     expert; composed from several; auto: of the nearest one where it explains most of the new world.
     subspace: how a shared trunk is protected; with share: never there is none. tolerance: unexplained share (0..1) of
-    the evidence up to which an old expert is reused. max_experts, max_parameters: null for no limit. archive: a folder
+    the evidence up to which an old expert is reused. max_experts, max_parameters: null for no limit. prune: how
+    experts become small while they learn; with share: never. archive: a folder
     for experts that nobody has asked for lately, all but the `hot` latest ones (null: all stay in memory). memory:
     latest samples kept to consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken
     out (1: at once; more is cheaper). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a
@@ -73,6 +76,7 @@ def flagship(
         budget=max_parameters,
         shelf=None if archive is None else Shelf(archive),
         hot=hot,
+        prune=prune,
         tolerance=tolerance,
         sync_every=sync_every,
         rank=rank,

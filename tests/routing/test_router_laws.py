@@ -211,9 +211,8 @@ BAD: Sequence[tuple[Callable[[], object], str]] = [
     (lambda: Confidence(reject=-0.1), "reject=-0.1"),
     (lambda: AllLanes(least=0.0), "least=0.0"),
     (lambda: AllLanes(reject=1.0), "reject=1.0"),
-    (lambda: Trained(samples=0), "samples=0"),
-    (lambda: Trained(lr=0.0), "lr=0.0"),
-    (lambda: Trained(moves=-1), "moves=-1"),
+    (lambda: Trained(samples=0), "got 0"),
+    (lambda: Trained(held=1), "held >= 2"),
     (lambda: GaussianRouter(shortlist=0), "shortlist=0"),
 ]
 

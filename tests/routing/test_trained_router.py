@@ -7,8 +7,16 @@ import torch
 from asking import describe, route, voice
 from torch import Tensor
 
+from lifelong.augment import Affine
+from lifelong.fit import Fit
 from lifelong.network import Cnn, Mlp
-from lifelong.routing.trained import Trained, _moved
+from lifelong.optimizer import Optimizer
+from lifelong.routing.router import Voice
+from lifelong.routing.trained import Trained
+
+
+def training(epochs: int, lr: float = 0.001) -> Fit:
+    return Fit(epochs, 64, Optimizer("adam", lr=lr))
 
 
 def ring(radius: float, n: int, seed: int) -> Tensor:
@@ -19,7 +27,7 @@ def ring(radius: float, n: int, seed: int) -> Tensor:
 
 
 def test_it_finds_what_no_mean_tells() -> None:
-    router = Trained(network=Mlp((32, 32)), epochs=40, lr=0.01)
+    router = Trained(network=Mlp((32, 32)), fit=training(40, 0.01))
     known = [(seed, describe(router, ring(seed + 1.0, 300, seed))) for seed in range(3)]
     for seed in range(3):
         found = route(router, ring(seed + 1.0, 100, 10 + seed), known)
@@ -44,25 +52,35 @@ def test_images_keep_their_shape_for_a_convolutional_selector() -> None:
     stripes = torch.zeros(1, 8, 8)
     stripes[:, ::2] = 1
     worlds = [base + 0.3 * torch.randn(240, 1, 8, 8, generator=generator) for base in (stripes, stripes.mT)]
-    router = Trained(network=Cnn((8,), 16), epochs=15, lr=0.01, moves=1)
+    router = Trained(network=Cnn((8,), 16), fit=training(15, 0.01), augment=Affine(5.0, 1.0))
     known = [(number, describe(router, some[:160])) for number, some in enumerate(worlds)]
     for number, some in enumerate(worlds):
         assert float((route(router, some[160:], known).experts == number).float().mean()) >= 0.95
 
 
-def test_moved_images_are_the_same_images_elsewhere() -> None:
-    image = torch.zeros(1, 1, 7, 7)
-    image[0, 0, 3, 3] = 1
-    torch.manual_seed(0)
-    places = {tuple(_moved(image, 1).nonzero()[0, 2:].tolist()) for _ in range(100)}
-    assert places == {(i, j) for i in (2, 3, 4) for j in (2, 3, 4)}
-    assert torch.equal(_moved(image, 0), image)
-    assert torch.equal(_moved(image.flatten(1), 2), image.flatten(1))
+def test_kinds_are_what_the_expert_answers_and_tell_the_network_more() -> None:
+    # Each world has two clouds, and its expert calls them 0 and 1.
+    generator = torch.Generator().manual_seed(0)
+    places = torch.tensor([[[0.0, 0.0], [4.0, 4.0]], [[4.0, 0.0], [0.0, 4.0]]])
+    called = torch.arange(400) % 2
+    worlds = [centres[called] + 0.3 * torch.randn(400, 2, generator=generator) for centres in places]
+
+    def calls(inputs: Tensor) -> Tensor:
+        return torch.stack([2.0 - inputs[:, 1], inputs[:, 1] - 2.0], dim=1)
+
+    router = Trained(network=Mlp((8,)), fit=training(15, 0.01), kinds="answers")
+    speakers = [Voice(number, calls, calls) for number in range(2)]
+    known = [(one, router.describe(some[:300], one)) for one, some in zip(speakers, worlds, strict=True)]
+    assert torch.equal(known[0][1]["kinds"], calls(worlds[0][torch.linspace(0, 299, 256).long()]).argmax(1))
+    finder = router.gather(known)
+    assert len(finder.selector.owners) == 4
+    for number, some in enumerate(worlds):
+        assert float((finder.scores(some[300:]).argmax(1) == number).float().mean()) >= 0.98
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_it_trains_where_gradients_are_off(mode: type[torch.no_grad]) -> None:
-    router = Trained(samples=50, epochs=2, network=Mlp((8,)))
+    router = Trained(samples=50, fit=training(2), network=Mlp((8,)))
     rows, asked = [ring(seed + 1.0, 60, seed) for seed in range(2)], ring(1.0, 9, 5)
     wanted = router.gather([(voice(0), describe(router, some)) for some in rows]).scores(asked)
     with mode():
@@ -75,7 +93,11 @@ def test_the_seed_decides_the_network() -> None:
     rows, asked = [ring(seed + 1.0, 60, seed) for seed in range(2)], ring(1.0, 9, 5)
     first, same, other = (
         router.gather([(voice(0), describe(router, some)) for some in rows]).scores(asked)
-        for router in (Trained(epochs=1, seed=1), Trained(epochs=1, seed=1), Trained(epochs=1, seed=2))
+        for router in (
+            Trained(fit=training(1), seed=1),
+            Trained(fit=training(1), seed=1),
+            Trained(fit=training(1), seed=2),
+        )
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
