@@ -1,0 +1,82 @@
+"""What River's learners do on the same tables: figures that were measured once, and the means to measure them again.
+
+River learns raw rows as dicts, one at a time, in its own loop of `predict_one` and `learn_one`; where it needs
+standardised inputs, by its own running scaler.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.tracking.recall import Recall
+from lifelong_envs.supervised.drifting import latest, standardised
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Prequential accuracy in %, and CPU microseconds a row. `memory`: what of the past stands among the inputs."""
+
+    learner: str
+    memory: str
+    accuracy: str
+    cost: int
+
+
+FIGURES: dict[tuple[str, int], list[Figure]] = {}
+
+
+def measured(rows: Tensor, labels: Tensor, lags: int) -> list[Figure]:
+    """Logistic regression, kNN and the adaptive random forest; with a lag also the forest on what a tracker recalls.
+
+    Raises ImportError where river is not installed.
+    """
+    from river import forest, linear_model, multiclass, neighbors, preprocessing
+
+    inputs = rows.double().numpy()
+    if lags:
+        answers = torch.nn.functional.one_hot(labels).float()
+        inputs = np.concatenate([inputs, latest(answers, lags, 1).numpy()], axis=1)
+    kinds: dict[str, Callable[[], Any]] = {
+        "logistic": lambda: (
+            preprocessing.StandardScaler() | multiclass.OneVsRestClassifier(linear_model.LogisticRegression())
+        ),
+        "kNN, window 1000": lambda: (
+            preprocessing.StandardScaler()
+            | neighbors.KNNClassifier(n_neighbors=5, engine=neighbors.LazySearch(window_size=1000))
+        ),
+        "ARF, 10 trees": lambda: forest.ARFClassifier(n_models=10, seed=0),
+    }
+    found = [_lived(name, "none", make(), inputs, labels) for name, make in kinds.items()]
+    if lags:
+        forest_too = forest.ARFClassifier(n_models=10, seed=0)
+        found.append(_lived("ARF, 10 trees", "tracker's recall", forest_too, recalled(rows, labels), labels))
+    return found
+
+
+def recalled(rows: Tensor, labels: Tensor) -> np.ndarray:
+    """(N, D) rows -> what a tracker sees of each: the row, its differences from recent levels, the last label."""
+    inputs = standardised(rows).double().numpy()
+    recall = Recall(inputs.shape[1], int(labels.max()) + 1)
+    found = []
+    for row, label in zip(inputs, labels.tolist(), strict=True):
+        found.append(recall.describe(row[None])[0])
+        recall.take(row, label)
+    return np.array(found)
+
+
+def _lived(name: str, memory: str, model: Any, inputs: np.ndarray, labels: Tensor) -> Figure:
+    columns = [f"c{number}" for number in range(inputs.shape[1])]
+    right, began = 0, time.process_time()
+    for row, label in zip(inputs.tolist(), labels.tolist(), strict=True):
+        sample = dict(zip(columns, row, strict=True))
+        right += model.predict_one(sample) == label
+        model.learn_one(sample, label)
+    cost = round(1e6 * (time.process_time() - began) / len(labels))
+    return Figure(name, memory, f"{100 * right / len(labels):.2f}", cost)
