@@ -79,8 +79,9 @@ ENTRANTS = {
     "flagship, batch 8": Entrant(
         lambda seed: flagship(Mlp(hidden=(32,)), Optimizer("adam", lr=0.01), max_experts=8, seed=seed), True, "none", 8
     ),
-    "tracker, no label memory": Entrant(lambda seed: Tracker(labels=0, seed=seed), True, "none"),
-    "tracker": Entrant(lambda seed: Tracker(seed=seed), True, "last label, run"),
+    "tracker, no recall": Entrant(lambda seed: Tracker(levels=(), labels=0, seed=seed), True, "none"),
+    "tracker, no label memory": Entrant(lambda seed: Tracker(labels=0, seed=seed), True, "levels"),
+    "tracker": Entrant(lambda seed: Tracker(seed=seed), True, "levels, last label, run"),
 }
 
 
@@ -157,7 +158,7 @@ def main() -> None:
         print("Skipped: the tables are not here. Set LIFELONG_DATA to the folder that has them.")
         return
     torch.set_num_threads(1)
-    rows, labels = table_of("outdoor", folder)
+    rows, labels = table_of(next(iter(STREAMS)), folder)
     for name, entrant in ENTRANTS.items():
         live(
             name, entrant, rows[:100], labels[:100], 0, 0
@@ -189,7 +190,9 @@ def main() -> None:
                 else prequential_river.FIGURES.get((stream, lags), [])
             )
             for figure in taken:
-                table.add(stream, lags, f"River {figure.learner}", figure.memory, figure.accuracy, figure.cost, "", "")
+                table.add(
+                    stream, lags, f"River {figure.learner}", figure.memory, figure.accuracy, figure.cost or "", "", ""
+                )
                 print(table.rows[-1], flush=True)
     if options.picture is not None:
         draw(pictured, options.picture)

@@ -96,7 +96,7 @@ def test_a_tracker_finds_shifts_spawns_and_takes_specialists_back() -> None:
     for (step, delay), true in zip(found, (500, 1000, 1500), strict=True):
         assert true < step <= true + 80
         assert abs(step - delay - true) <= 20
-    first, child = 0, [event.expert for _, event in happened if isinstance(event, ExpertSpawned)][0]
+    first, child = 0, next(event.expert for _, event in happened if isinstance(event, ExpertSpawned))
     assert [event.expert for _, event in happened if isinstance(event, ExpertChosen)] == [first, child]
     blind = lived(stream, Tracker(hidden=10, block=10, detector=Cusum(threshold=1e9)))
     assert (blind.summary.shifts_detected, blind.summary.experts) == (0, 5)
