@@ -1,6 +1,7 @@
 """Three real tables that drift, row by row, test then learn: prequential accuracy and the CPU time of a row.
 
-python -m benchmarks.prequential [--quick] [--json FILE] [--picture FILE] [--river] [--only STREAM ...] [--seeds N ...]
+python -m benchmarks.prequential [--quick] [--json FILE] [--picture FILE] [--river] [--only STREAM ...]
+    [--lags N ...] [--seeds N ...]
 
 Each table is learned to its last row but one, in the order of time. Rows "River" are River 0.26.1's, in its own loop:
 figures that were measured once on the machine of the results, or measured now with --river. The time of a row of ours
@@ -119,7 +120,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def draw(lives: dict[str, dict[str, Result]], file: Path) -> None:
-    """Accuracy over the latest fiftieth of each table (label lags 0), and the shifts that the tracker found."""
+    """Accuracy over the latest fiftieth of each table, and the shifts that the tracker found."""
     import matplotlib.pyplot as plt
 
     from lifelong.record.palette import REFERENCE, colour
@@ -151,6 +152,7 @@ def main() -> None:
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw accuracy over time here (svg)")
     made.add_argument("--river", action="store_true", help="measure River's learners again (it must be installed)")
     made.add_argument("--only", nargs="+", metavar="STREAM", choices=list(STREAMS), help="these tables alone")
+    made.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="latest labels among the inputs")
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = made.parse_args()
     folder = data_folder()
@@ -168,7 +170,7 @@ def main() -> None:
     pictured: dict[str, dict[str, Result]] = {}
     for stream in options.only or STREAMS:
         rows, labels = (part[: QUICK_ROWS if options.quick else None] for part in table_of(stream, folder))
-        for lags in (0, 1):
+        for lags in options.lags:
             for name, entrant in ENTRANTS.items():
                 lived = [
                     live(name, entrant, rows, labels, lags, seed) for seed in (seeds if entrant.seeds else seeds[:1])
@@ -182,7 +184,7 @@ def main() -> None:
                 )
                 table.add(stream, lags, name, entrant.memory, accuracy, cost, experts, shifts)
                 print(table.rows[-1], flush=True)
-                if name in PICTURED and not lags:
+                if name in PICTURED and lags == options.lags[0]:
                     pictured.setdefault(stream, {})[name] = lived[0][0]
             taken = (
                 prequential_river.measured(rows, labels, lags)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 # Benchmarks are no part of what is packed with the tests.
 prequential = pytest.importorskip("benchmarks.prequential")
@@ -40,6 +41,19 @@ def test_figures_of_river_belong_to_streams_that_are_there() -> None:
     river = pytest.importorskip("benchmarks.prequential_river")
     assert {stream for stream, _ in river.FIGURES} <= set(prequential.STREAMS)
     assert {lags for _, lags in river.FIGURES} <= {0, 1}
+
+
+def test_river_can_be_measured_again_where_it_is_installed() -> None:
+    pytest.importorskip("river")
+    from benchmarks import prequential_river
+
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randn(120, 3, generator=draw)
+    labels = (rows[:, 0] > 0).long()
+    found = {(figure.learner, figure.memory): figure for figure in prequential_river.measured(rows, labels, lags=1)}
+    arf, recall = prequential_river.ARF, "levels, last label"
+    assert set(found) == {(name, "none") for name in ("logistic", "kNN, window 1000", arf)} | {(arf, recall)}
+    assert all(float(figure.accuracy) > 60 for figure in found.values())
 
 
 def test_without_the_tables_it_says_so(
