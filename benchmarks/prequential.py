@@ -134,7 +134,7 @@ def draw(lives: dict[str, dict[str, Result]], file: Path) -> None:
                 window = max(1, len(scores) // 50)
                 latest = 100 * np.convolve(scores, np.full(window, 1 / window), mode="valid")
                 steps = np.arange(window, len(scores) + 1)
-                thin = slice(None, None, max(1, len(latest) // 600))
+                thin = slice(None, None, max(1, len(latest) // 300))
                 ink = REFERENCE if name == "persistence" else colour(place - 1)
                 axis.plot(steps[thin], latest[thin], color=ink, label=name, lw=1.8 if name == "tracker" else 1.1)
                 if name == "tracker":
@@ -142,7 +142,8 @@ def draw(lives: dict[str, dict[str, Result]], file: Path) -> None:
                     axis.plot(found, [1.0] * len(found), "v", color=ink, transform=axis.get_xaxis_transform())
             axis.set_title(f"{stream}: prequential accuracy of the latest {window} rows, %", loc="left")
             axis.grid(axis="y", alpha=0.4)
-        axes[0, 0].legend(ncols=len(PICTURED), frameon=False, loc="lower left")
+        lines, names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(lines, names, ncols=len(PICTURED), frameon=False, loc="outside upper left")
         figure.savefig(file, format="svg", metadata={"Date": None})
         plt.close(figure)
 
