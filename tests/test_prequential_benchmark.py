@@ -51,7 +51,7 @@ def test_river_can_be_measured_again_where_it_is_installed() -> None:
     rows = torch.randn(120, 3, generator=draw)
     labels = (rows[:, 0] > 0).long()
     found = {(figure.learner, figure.memory): figure for figure in prequential_river.measured(rows, labels, lags=1)}
-    arf, recall = prequential_river.ARF, "levels, last label"
+    arf, recall = prequential_river.ARF, prequential_river.RECALLED
     assert set(found) == {(name, "none") for name in ("logistic", "kNN, window 1000", arf)} | {(arf, recall)}
     assert all(float(figure.accuracy) > 60 for figure in found.values())
 
