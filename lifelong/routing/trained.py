@@ -30,7 +30,7 @@ class Trained:
     """Takes the expert that a small network names, trained on a few remembered inputs of each.
 
     samples: inputs remembered per expert, in 8 bits a number. network: the recipe of the selector; fit: its training;
-    thinning: then it is pruned and trained again. augment: images are turned and moved while training. kinds: "answers"
+    thinning: then it is pruned and trained again. augment: images are moved while training. kinds: "answers"
     gives each class that an expert answers an output of its own, which tells the network more than the expert alone.
     reject: inputs of which it is less sure than of this share of remembered ones that it was not trained on are unknown.
     held: one in so many is such. seed: of its first weights and of the order of samples.

@@ -18,17 +18,19 @@ from lifelong_envs.supervised.data.table import Table, read_table
 
 Kind = Literal["classification", "regression"]
 Split = Literal["random", "time"]
+Standardise = Literal["train", "never"]
 
 
 @dataclass(frozen=True, slots=True)
 class Csv:
-    """Rows of numbers of shape (columns,), standardised by mean and deviation of the training part.
+    """Rows of numbers of shape (columns,), standardised by mean and deviation of the training part, or as they are.
 
     `target` is a column's name or number (-1: the last); `labels_file` instead names a second file, without
     header, of one target a line. `drop` lists columns to leave out. `delimiter` is one character or
     "whitespace". Class labels may be any text: they are numbered in sorted order, as numbers where all are.
     Regression targets are standardised as well. `split` "random" keeps `test_share` of each class for
-    testing, drawn from `split_seed`; "time" keeps the last rows. Files may end in .gz; ~ and environment
+    testing, drawn from `split_seed`; "time" keeps the last rows. `standardise` "never" leaves inputs as they are: the
+    mean of a table that is read in the order of time would look ahead. Files may end in .gz; ~ and environment
     variables in paths are filled in. `title` names the data set instead of the file's name.
     """
 
@@ -43,6 +45,7 @@ class Csv:
     labels_file: Path | None = None
     drop: list[str | int] | None = None
     title: str | None = None
+    standardise: Standardise = "train"
 
     def __post_init__(self) -> None:
         check_share(self.test_share)
@@ -50,6 +53,8 @@ class Csv:
             raise ValueError(f"task={self.task!r}: expected one of {', '.join(get_args(Kind))}.")
         if self.split not in get_args(Split):
             raise ValueError(f"split={self.split!r}: expected one of {', '.join(get_args(Split))}.")
+        if self.standardise not in get_args(Standardise):
+            raise ValueError(f"standardise={self.standardise!r}: expected one of {', '.join(get_args(Standardise))}.")
         if len(self.delimiter) != 1 and self.delimiter != "whitespace":
             raise ValueError(f"delimiter={self.delimiter!r}: expected one character or 'whitespace'.")
         if self.labels_file is not None and self.target != -1:
@@ -80,7 +85,7 @@ class Csv:
                 raise ValueError(f"{answers.file}: the target, column {answers.title(column)}, is constant.")
             targets, outputs, objective = _standardised(values, train).float(), 1, Regression()
         name = self.title or stem(table.file)
-        inputs = _standardised(inputs, train).float().to(device)
+        inputs = (_standardised(inputs, train) if self.standardise == "train" else inputs).float().to(device)
         targets, train, test = targets.to(device), train.to(device), test.to(device)
         return DataSet(name, inputs[train], targets[train], inputs[test], targets[test], outputs, objective)
 
