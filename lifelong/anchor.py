@@ -48,8 +48,8 @@ class _Time:
 class Anchor:
     """The active expert as it was, and samples of its times; looked at every `every` batches.
 
-    tolerance: gained share above which the world has drifted, and lost share above which the expert is no more who it
-    was. Memory: one copy of the expert's parameters, and a few hundred samples.
+    tolerance: gained share above which the world has drifted; with half of that lost, the expert is no more who it was.
+    Memory: one copy of the expert's parameters, and a few hundred samples.
     """
 
     def __init__(self, every: int = 250, tolerance: float = 0.1) -> None:
@@ -110,6 +110,10 @@ class Anchor:
             self._weights = _copies(expert)
         self._times = [replace(t, best=min(t.best, loss)) for t, loss in zip(self._times, new, strict=True)]
         return Change(lost, gained)
+
+    def keeps(self, change: Change) -> bool:
+        """Whether the expert still is who it was."""
+        return change.lost <= self.tolerance / 2
 
     @torch.no_grad()
     def restore(self, expert: Expert) -> None:

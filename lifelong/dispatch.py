@@ -17,7 +17,7 @@ from torch import Tensor
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.expert import Expert, Stretch
 from lifelong.objective import Contract
-from lifelong.routing.router import Description, Finder, Router, Voice, per_batch, per_sample
+from lifelong.routing.router import Costly, Description, Finder, Router, Voice, per_batch, per_sample
 
 STRETCHES = 4
 """Most stretches that an expert is remembered by; the oldest one goes first."""
@@ -33,7 +33,10 @@ Routing = Literal["sample", "batch"]
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """How an expert's latest stretch looks; which of its earlier ones it looks like (None: none), and its rivals."""
+    """How an expert's latest stretch looks; which of its earlier ones it looks like (None: none), and its rivals.
+
+    With too few inputs to tell, or a router that would have to train for that, it looks like the one before.
+    """
 
     stretch: Stretch
     replaces: int | None
@@ -68,7 +71,7 @@ class Dispatcher:
             if known.shape == shape
         ]
         held = len(inputs) // 4
-        if held < LEAST:
+        if held < LEAST or isinstance(self._router, Costly):
             mine = [(0.0, index) for one, index, _ in entries if one is expert][-1:]
             return Portrait(stretch, mine[0][1] if mine else None, frozenset())
         if not entries:
@@ -88,7 +91,7 @@ class Dispatcher:
         """Those of many experts whose inputs look most like these, and a few of the latest; all, where they are few."""
         inputs, last = torch.cat([b.inputs for b in batches]), batches[-1]
         latest = sorted(experts, key=lambda e: -e.seated)
-        if len(experts) <= count:
+        if len(experts) <= count or isinstance(self._router, Costly):
             return latest
         query = Query(inputs, last.contract, last.task)
         entries = self._entries(

@@ -131,7 +131,7 @@ class LifelongLearner:
             anchor.drop(expert, recent)
             return []
         change = anchor.compare(expert, recent, self._pool.room(recent))
-        keeps, rests = change.lost <= anchor.tolerance, stay.comes_to_rest()
+        keeps, rests = anchor.keeps(change), stay.comes_to_rest()
         if keeps and change.gained <= anchor.tolerance and not rests:
             return []
         facts = expert.number, change.lost, change.gained

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"lifelong": ROOT, "lifelong_envs": ROOT / "envs", "lifelong_agents": ROOT / "agents"}
-HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "gymnasium"}
+HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
 
 ABOVE = {
     "check", "checkpoint", "cli", "config", "evaluation", "lifetime", "loop", "record", "runs", "stream",
@@ -27,7 +27,7 @@ ONLY: dict[str, set[str]] = {
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
-    "routing": {"network"},
+    "routing": {"augment", "fit", "network", "optimizer", "selector", "thinning"},
     "updates": set(),
     "subspace": {"updates"},
     "check": {"events", "experience", "learner", "objective", "shift", "stream"},

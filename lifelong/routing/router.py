@@ -60,6 +60,14 @@ class Router(Protocol):
         ...
 
 
+@runtime_checkable
+class Costly(Protocol):
+    """A router whose finders are trained: they are made to answer, and for nothing less."""
+
+    @property
+    def trains(self) -> bool: ...
+
+
 def per_sample(finder: Finder, inputs: Tensor, experts: Sequence[int]) -> Match:
     """Each input on its own; `experts` are the entries' owners. Of equally good entries the first one is taken."""
     best = _first_best(finder.scores(inputs))

@@ -22,7 +22,7 @@ from lifelong.selector import Selector, train_selector
 from lifelong.thinning import Thinning
 
 _CHUNK = 4096
-TRAINING = Fit(epochs=20, batch_size=64, optimizer=Optimizer("adam", lr=0.001))
+TRAINING = Fit(epochs=20, batch_size=64, optimizer=Optimizer("adam", lr=0.001), milestones=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Trained:
     samples: inputs remembered per expert, in 8 bits a number. network: the recipe of the selector; fit: its training;
     thinning: then it is pruned and trained again. augment: images are moved while training. kinds: "answers"
     gives each class that an expert answers an output of its own, which tells the network more than the expert alone.
-    reject: inputs of which it is less sure than of this share of remembered ones that it was not trained on are unknown.
-    held: one in so many is such. seed: of its first weights and of the order of samples.
+    reject: inputs of which it is less sure than of this share of the remembered ones that it was not trained on, one in
+    `held`, are unknown. seed: of its first weights and of the order of samples.
     """
 
     samples: int = 256
@@ -51,6 +51,10 @@ class Trained:
             raise ValueError(f"Trained needs samples >= 1 and held >= 2, got {self.samples} and {self.held}.")
         if not 0 <= self.reject < 1:
             raise ValueError(f"Trained needs 0 <= reject < 1, got reject={self.reject}.")
+
+    @property
+    def trains(self) -> bool:
+        return True
 
     @torch.no_grad()
     def describe(self, inputs: Tensor, voice: Voice) -> Description:

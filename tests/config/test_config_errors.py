@@ -87,7 +87,7 @@ def test_a_name_that_no_entry_point_has(load: Load) -> None:
     (told,) = problems(load, MINIMAL, "agent.detector=cusm")
     assert told.startswith(
         "command line: agent.detector.name: got 'cusm', which is not among lifelong.detectors. "
-        "Did you mean 'cusum'? There are: cusum, page_hinkley."
+        "Did you mean 'cusum'? There are: adwin, bocpd, "
     )
 
 
