@@ -131,33 +131,28 @@ class LifelongLearner:
             anchor.drop(expert, recent)
             return []
         change = anchor.compare(expert, recent, self._pool.room(recent))
-        keeps, rests = anchor.keeps(change), stay.comes_to_rest()
-        if keeps and change.gained <= anchor.tolerance and not rests:
-            return []
-        facts = expert.number, change.lost, change.gained
-        if keeps and change.gained > anchor.tolerance:
+        keeps, more = anchor.keeps(change), change.gained > anchor.tolerance
+        if keeps and not more:
+            # If it followed a drift and has arrived: is somebody at home here already?
+            return self._make_room() if stay.comes_to_rest() else []
+        fact = (DriftFollowed if stay.in_transit else DriftDetected)(expert.number, change.lost, change.gained)
+        goes_on = stay.in_transit
+        stay.moves_on()
+        if keeps:
             # What it knew it still knows: it serves both worlds.
-            widened: list[Event] = (
-                [DriftFollowed(*facts)] if stay.in_transit else [DriftDetected(*facts), *stay.widen()]
-            )
+            events: list[Event] = [fact, *([] if goes_on else stay.widen())]
             anchor.widen(expert, recent, change)
-            stay.moves_on()
-            return widened
+            return events
         stay.settle()
         nearest = self._nearest(recent, besides=expert)
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
-        if keeps:
-            # It followed a drift and has arrived: where somebody is at home already?
-            return self._make_room(expert, best) if best is not None and self._pool.is_at_home(best) else []
         if best is None and (stay.is_nobody or self._pool.is_full):
             # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
-            events: list[Event] = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
-            events += expert.consolidate(recent)
+            events = [fact, *expert.consolidate(recent)]
             expert.reguard()
             anchor.drop(expert, recent)
-            stay.moves_on()
             return events
-        events = [DriftFollowed(*facts) if stay.in_transit else DriftDetected(*facts)]
+        events = [fact]
         # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept,
         # if it ever was somebody.
         chosen = best.expert if best is not None else self._pool.succeed(expert)
@@ -176,14 +171,18 @@ class LifelongLearner:
         anchor.drop(chosen, recent)
         return events
 
-    def _make_room(self, expert: Expert, best: Verdict) -> list[Event]:
-        """The active expert has come to a world that another knows: that one goes on."""
-        recent = self._stay.recent
-        events = self._stay.dissolve(expert, best.expert)
+    def _make_room(self) -> list[Event]:
+        """The active expert has followed a drift to a world; where that is another's own, that one goes on."""
+        stay, expert, recent = self._stay, self._stay.active, self._stay.recent
+        stay.settle()
+        best = self._nearest(recent, besides=expert)
+        if best is None or not self._pool.is_at_home(best):
+            return []
+        events = stay.dissolve(expert, best.expert)
         events.append(ExpertChosen(best.expert.number, best.unexplained))
-        self._stay.begin(best.expert, same_world=True)
-        if self._stay.anchor is not None:
-            self._stay.anchor.drop(best.expert, recent)
+        stay.begin(best.expert, same_world=True)
+        assert stay.anchor is not None
+        stay.anchor.drop(best.expert, recent)
         return events
 
     def _arrive(self, batch: Batch) -> Sequence[Event]:

@@ -20,14 +20,12 @@ from lifelong.experience import Batch
 from lifelong.expert import Expert, Normal
 from lifelong.pool import Pool
 from lifelong.shift.detector import Shift
+from lifelong.shift.onset import since_rise
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
 TRANSIT = 750
 """Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
-
-LEAST_EVIDENCE = 3
-"""Batches that nobody takes from the evidence of a new world."""
 
 NORMAL_WINDOW = 30
 """Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
@@ -104,18 +102,18 @@ class Stay:
     def keep_own(self, evidence: list[Batch]) -> list[Batch]:
         """Give batches at the beginning of the evidence back to the active expert where it explains them.
 
-        An onset is dated to within a batch or two, and a batch of the old world must not speak for the new one.
+        A detector dates an onset by losses that were falling or rising anyhow; the expert as it was before them tells
+        its own batches from foreign ones far more clearly, and one of its own must not speak for the new world.
         """
-        expert, normal = self.active, self.active.normal
-        while normal is not None and len(evidence) > LEAST_EVIDENCE:
-            batch = evidence[0]
-            loss = batch.contract.objective.loss(expert.answer(batch.inputs, batch.contract, batch.task), batch.targets)
-            if not float(loss) <= normal.mean + 3.0 * normal.spread:
-                break
+        expert, losses = self.active, []
+        for batch in evidence:
+            outputs = expert.answer(batch.inputs, batch.contract, batch.task)
+            losses.append(float(batch.contract.objective.loss(outputs, batch.targets)))
+        own = len(evidence) - since_rise(losses)
+        for batch in evidence[:own]:
             self._trail.note(expert, batch)
             self._losses.append(expert.update(batch).loss.item())
-            evidence = evidence[1:]
-        return evidence
+        return evidence[own:]
 
     def relearn(self, evidence: Sequence[Batch]) -> None:
         """Learn batches that were taken back. What they show teaches the watch what is normal, and raises no alarm."""
