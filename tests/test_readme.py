@@ -25,14 +25,17 @@ def test_every_piece_of_python_runs_and_prints_what_it_says(capsys):
     for block in blocks("python"):
         exec(block, space)
         printed.append(capsys.readouterr().out)
-    study, detector, protected, pool, metrics = printed
+    study, detector, unlabelled, protected, pool, metrics = printed
     acc, bwt, experts = study.split("\n")[0].split()
     assert float(acc) > 0.9
     assert float(bwt) > -0.02
     assert experts == "2"
     assert detector == "the world changed 5 losses ago, at 50\n"
     assert float(re.search(r"[\d.e-]+(?=,|\))", protected)[0]) < 1e-4
-    assert pool == "1 [1, 1, 1, 1]\n"
+    (inputs,) = unlabelled.splitlines()
+    assert inputs.startswith("the inputs changed ")
+    assert int(inputs.split()[-1]) in range(78, 83)
+    assert pool == "1 [1, 1, 1, 1] [True, True, True, True]\n"
     assert [float(value) for value in metrics.split()] == pytest.approx([0.85, -0.1, 0.1, 0.2])
 
 
