@@ -64,8 +64,8 @@ def main() -> None:
     os.environ["LIFELONG_DATA"] = str(folder)
     torch.set_num_threads(1)
     table = Table(
-        "config", "agent", "seed", "epochs", "ACC %", "within %", "selector %", "experts", "parameters", "found", "missed",
-        "false", "CPU s",
+        "config", "agent", "seed", "epochs", "ACC %", "within %", "selector %", "experts", "parameters", "found",
+        "missed", "false", "CPU s",
     )  # fmt: skip
     for study in STUDIES:
         if options.only and study.config not in options.only:

@@ -47,3 +47,16 @@ def routing_accuracy(trace: Trace) -> float | None:
             right += sum(samples for expert, samples in event.routed if expert == owner[event.task])
             total += sum(samples for _, samples in event.routed)
     return right / total if total else None
+
+
+def foreign_share(trace: Trace, seen: bool) -> float | None:
+    """Share (0..1) of judged samples that the learner took for foreign to all its experts.
+
+    seen: of tasks that it had met, in the matrix's last row; else of tasks that it had not met yet, in all rows but
+    that of the untrained learner. None where it does not judge that, or there are none.
+    """
+    rows = [event for _, event in trace.all(TaskScored) if event.at_end and event.foreign is not None]
+    last = max((event.segment for event in rows), default=0)
+    asked = [e for e in rows if e.seen is seen and (e.segment == last if seen else e.segment > 0)]
+    total = sum(event.samples for event in asked)
+    return sum(event.foreign or 0 for event in asked) / total if total else None

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
-from lifelong.evaluation.routing import routing_accuracy
+from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
-from lifelong.events import Event, ExpertSpawned, RunFinished, ShiftDismissed
+from lifelong.events import DriftDetected, Event, ExpertSpawned, RunFinished, ShiftDismissed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,10 @@ class Summary:
     Scores are higher-is-better and in units of the metric: fractions 0..1 where `percent` is True. Steps
     count experiences. `labels_shown` says that the learner was told which task it is in. `shifts_true` counts the
     changes of task that had to be found; `shifts_told` those that were plain to see. `threshold` is the
-    shift detector's (None: there was none). `parameters` is None for a run that did not finish.
+    shift detector's (None: there was none). `parameters`, `nonzero` (those that pruning left), `bytes` in memory and
+    `archived` ones on the disk are None for a run that did not finish, and where the learner does not account for them.
+    `foreign` is the share (0..1) of test samples of the tasks met that the learner took for foreign to all its experts,
+    in the last row; `recognised` that of samples of tasks not met yet, in all rows. `drifts` counts slow ones.
     """
 
     agent: str
@@ -51,6 +54,12 @@ class Summary:
     detection_delay: float | None
     routing_accuracy: float | None
     wall_seconds: float
+    drifts: int = 0
+    foreign: float | None = None
+    recognised: float | None = None
+    nonzero: int | None = None
+    bytes: int | None = None
+    archived: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -95,6 +104,12 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         detection_delay=sum(shifts.delays) / len(shifts.delays) if shifts.delays else None,
         routing_accuracy=routing_accuracy(trace),
         wall_seconds=wall_seconds,
+        drifts=len(trace.all(DriftDetected)),
+        foreign=foreign_share(trace, seen=True),
+        recognised=foreign_share(trace, seen=False),
+        nonzero=finished[-1].nonzero if finished else None,
+        bytes=finished[-1].bytes if finished else None,
+        archived=finished[-1].archived if finished else None,
         versions=dict(versions),
     )
 

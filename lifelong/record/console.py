@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifelong.events import (
+    DriftDetected,
     Event,
     ExpertChosen,
+    ExpertDissolved,
     ExpertSpawned,
     Learned,
     RunStarted,
@@ -52,6 +54,11 @@ class ConsoleView:
                 self._refresh(step)
             case ShiftDetected():
                 self._say(step, f"shift found, began at step {count(step - event.delay)}", "yellow")
+            case DriftDetected():
+                self._say(step, f"slow drift found: {score(event.gained, True)} is new", "yellow")
+            case ExpertDissolved():
+                self._experts.discard(event.expert)
+                self._say(step, f"expert {event.expert} is gone: expert {event.into} knows its world as well", "cyan")
             case ShiftSeen():
                 self._say(step, "the change is plain to see", "yellow")
             case ShiftDismissed():

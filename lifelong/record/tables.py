@@ -6,8 +6,11 @@ import math
 
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
+    DriftDetected,
+    DriftFollowed,
     Event,
     ExpertChosen,
+    ExpertDissolved,
     ExpertSpawned,
     ParameterHeld,
     RolledBack,
@@ -85,7 +88,15 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case TaskEntered():
             return f"The stream turns to {event.task}, segment {event.segment + 1}."
         case ShiftDetected():
-            return f"Shift found ({verdict}): it began at step {count(step - event.delay)}{_over(event)}."
+            how = {"inputs": ", by its inputs", "fall": ", by a sudden fall of the loss"}.get(event.by, "")
+            return f"Shift found ({verdict}){how}: it began at step {count(step - event.delay)}{_over(event)}."
+        case DriftDetected():
+            change = f"{score(event.gained, True)} of what there is to know is new, {score(event.lost, True)} was lost"
+            return f"Slow drift found ({verdict}): {change}."
+        case DriftFollowed():
+            return f"The drift goes on, and expert {event.expert} with it."
+        case ExpertDissolved():
+            return f"Expert {event.expert} is gone: expert {event.into} knows its world as well."
         case ShiftSeen():
             return "The change is plain to see: another contract, a label or a boundary."
         case ShiftDismissed():

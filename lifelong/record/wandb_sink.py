@@ -17,8 +17,11 @@ from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, l
 from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import (
+    DriftDetected,
+    DriftFollowed,
     Event,
     ExpertChosen,
+    ExpertDissolved,
     ExpertSpawned,
     Learned,
     RunFinished,
@@ -84,6 +87,14 @@ class WandbSink:
                 self._segment_ended = event.at_end
             case ShiftDetected():
                 self._mark(step, "shift", event.expert, f"began at step {step - event.delay}")
+            case DriftDetected():
+                self._mark(step, "drift", event.expert, f"{event.gained:.3g} gained, {event.lost:.3g} lost")
+            case DriftFollowed():
+                self._marks.append(
+                    (step, "followed", event.expert, f"{event.gained:.3g} gained, {event.lost:.3g} lost")
+                )
+            case ExpertDissolved():
+                self._marks.append((step, "dissolved", event.expert, f"into expert {event.into}"))
             case ShiftSeen():
                 self._mark(step, "told", event.expert, "plain to see")
             case ShiftDismissed():

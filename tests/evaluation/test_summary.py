@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lifelong.evaluation.routing import owners, routing_accuracy
+from lifelong.evaluation.routing import foreign_share, owners, routing_accuracy
 from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import (
     Event,
+    ExpertDissolved,
     ExpertSpawned,
     Learned,
     RunFinished,
@@ -122,3 +123,30 @@ def test_a_change_that_is_plain_to_see_is_not_a_shift_found() -> None:
     summary = summarize(sorted(told, key=lambda noted: noted[0]), 1.0, {})
     assert (summary.shifts_told, summary.shifts_true, summary.shifts_detected) == (1, 0, 0)
     assert (summary.false_alarms, summary.missed_shifts, summary.detection_delay) == (0, 0, None)
+
+
+def test_what_is_foreign_is_counted_apart_for_tasks_met_and_not_met() -> None:
+    def judged(task: str, segment: int, seen: bool, foreign: int | None) -> tuple[int, Event]:
+        return segment * 10, TaskScored(task, 0.5, 0.5, 100, segment, True, seen, (), foreign)
+
+    records = [
+        *record()[:1],
+        judged("A", 0, False, 100),
+        judged("B", 0, False, 100),
+        judged("A", 1, True, 20),
+        judged("B", 1, False, 70),
+        judged("A", 2, True, 4),
+        judged("B", 2, True, 2),
+    ]
+    trace = trace_of(records)
+    # The untrained learner's row says nothing; of tasks met, the last row counts.
+    assert foreign_share(trace, seen=True) == pytest.approx(0.03)
+    assert foreign_share(trace, seen=False) == pytest.approx(0.7)
+    silent = trace_of([*record()[:1], judged("A", 1, True, None)])
+    assert foreign_share(silent, seen=True) is None
+
+
+def test_what_a_dissolved_expert_learned_counts_for_the_one_that_took_its_place() -> None:
+    records = [*record()[:-3], (8, ExpertDissolved(0, 1)), *record()[-3:]]
+    assert owners(trace_of(record()))["A"] == 0
+    assert owners(trace_of(records)) == {"A": 1, "B": 1}

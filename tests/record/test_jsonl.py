@@ -12,8 +12,11 @@ import pytest
 
 from lifelong.events import (
     CheckpointSaved,
+    DriftDetected,
+    DriftFollowed,
     Event,
     ExpertChosen,
+    ExpertDissolved,
     ExpertSpawned,
     Learned,
     ParameterHeld,
@@ -39,18 +42,22 @@ ONE_OF_EACH: list[Event] = [
     TaskEntered("t", 0),
     Learned(2, 96, (0.1, INF, 2.5), (0.5, 1.0, 0.0), (0.0, 1e-7, 3.0)),
     ShiftDetected(0, 3, 16.5, 15.0),
+    DriftDetected(0, 0.01, 0.3),
+    DriftFollowed(0, 0.2, 0.15),
     ShiftDismissed(1, 3, 16.5, 15.0),
     ShiftSeen(1),
     RolledBack(1, 3),
     ExpertSpawned(1, 1000, None),
     ExpertSpawned(2, 1000, 0),
     ExpertChosen(1, 0.25),
+    ExpertDissolved(2, 1),
     SubspaceGrown(1, "layers.0", 3, 784, 0.97),
     ParameterHeld(0, "trunk.0.weight", (100, 784), "protected", "Gpm", 3.5, 784),
-    TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10))),
+    TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10)), 7),
     TaskScored("t", -INF, 0.5, 100, 1, True, False),
     CheckpointSaved("checkpoints/x.pt"),
     RunFinished(3, 3000),
+    RunFinished(3, 3000, 12000, 500, 2900),
 ]
 
 
@@ -76,6 +83,7 @@ def test_lines_are_strict_json_with_the_step_and_the_class(tmp_path: Path) -> No
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     assert rows[4] == {
         "step": 4, "event": "ShiftDetected", "expert": 0, "delay": 3, "statistic": 16.5, "threshold": 15.0,
+        "by": "loss",
     }  # fmt: skip
     assert rows[-1]["losses"] == ["nan"]
     (_, again) = read_events(tmp_path / "events.jsonl")[-1]
