@@ -167,7 +167,7 @@ class LifelongLearner:
             events.append(self._spawned(chosen, expert, recent[-1]))
         else:
             events.append(ExpertChosen(chosen.number, best.unexplained))
-        stay.begin(chosen, same_world=True, in_transit=best is None, nobody=best is None)
+        stay.begin(chosen, same_world=True, in_transit=best is None, after=expert if best is None else None)
         anchor.drop(chosen, recent)
         return events
 
@@ -176,7 +176,8 @@ class LifelongLearner:
         stay, expert, recent = self._stay, self._stay.active, self._stay.recent
         stay.settle()
         best = self._nearest(recent, besides=expert)
-        if best is None or not self._pool.is_at_home(best):
+        # Whom it succeeded may serve this world as well, and has another to keep, which it would unlearn here.
+        if best is None or best.expert.number == stay.succeeded or not self._pool.is_at_home(best):
             return []
         events = stay.dissolve(expert, best.expert)
         events.append(ExpertChosen(best.expert.number, best.unexplained))

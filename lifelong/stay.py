@@ -37,6 +37,7 @@ class Stay:
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
         self._at_rest, self._last_sign, self._young, self._follows = 0, 0, False, False
+        self.succeeded: int | None = None
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -53,13 +54,16 @@ class Stay:
         """The latest batches, oldest first."""
         return self._trail.recent()
 
-    def begin(self, expert: Expert, same_world: bool = False, in_transit: bool = False, nobody: bool = False) -> None:
+    def begin(
+        self, expert: Expert, same_world: bool = False, in_transit: bool = False, after: Expert | None = None
+    ) -> None:
         """`expert` learns from now on. same_world: the latest batches are of its world already.
 
-        in_transit: it was made for a world that may be drifting. nobody: for one that is known to.
+        in_transit: it was made for a world that may be drifting. after: whom it succeeded in one that is known to.
         """
         self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
-        self._young, self._follows = in_transit, nobody
+        self._young, self._follows = in_transit, after is not None
+        self.succeeded = None if after is None else after.number
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -220,7 +224,7 @@ class Stay:
                 for loss, b, outputs in self.unread
             ],
             "losses": list(self._losses),
-            "transit": (self._at_rest, self._last_sign, self._young, self._follows),
+            "transit": (self._at_rest, self._last_sign, self._young, self._follows, self.succeeded),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -230,5 +234,5 @@ class Stay:
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
-        self._at_rest, self._last_sign, self._young, self._follows = state["transit"]
+        self._at_rest, self._last_sign, self._young, self._follows, self.succeeded = state["transit"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None
