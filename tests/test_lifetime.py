@@ -13,6 +13,9 @@ from lifelong.experience import Batch, Prediction
 from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
+from lifelong.pruning import Gradual
+from lifelong.shift.falling import Falling
+from lifelong.shift.unlabelled.watch import Unlabelled
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
 from lifelong_agents.gpm import gpm
@@ -25,6 +28,15 @@ AGENTS = {
     "flagship": lambda: flagship(NETWORK, FAST),
     "flagship sharing": lambda: flagship(NETWORK, FAST, share="always"),
     "flagship bending": lambda: flagship(NETWORK, FAST, share="adapters", rank=4),
+    "flagship that watches all": lambda: flagship(
+        NETWORK,
+        FAST,
+        falls=Falling(),
+        inputs=Unlabelled(),
+        drift_every=25,
+        share="never",
+        prune=Gradual(0.5, 10, 60, 5),
+    ),
     "flagship reading rarely": lambda: flagship(NETWORK, FAST, read_every=8),
     "gpm": lambda: gpm(NETWORK, FAST),
     "gpm lazy": lambda: gpm(NETWORK, Optimizer("sgd", lr=0.05, momentum=0.9), sync_every=16),
