@@ -157,11 +157,13 @@ class Pool:
                 ]
                 # The median: among the first there may be a batch of the world before.
                 loss = statistics.median(losses)
-                # What two standard errors of the evidence's mean can make is not unexplained.
-                noise = 2.0 * normal.spread / len(evidence) ** 0.5
+                # What two standard errors of the evidence's mean can make is not unexplained; in an expert that left
+                # early the spread is that of its learning curve, and must not excuse everything.
                 room = fresh - normal.mean
+                noise = min(2.0 * normal.spread / len(evidence) ** 0.5, max(room, 0.0) / 4)
+                least = normal.spread / len(evidence) ** 0.5
                 # Whoever has hardly learned anything is at a loss everywhere alike, and explains nothing by that.
-                verdicts.append(Verdict(expert, max(0.0, loss - normal.mean - noise) / room if room > noise else 1.0))
+                verdicts.append(Verdict(expert, max(0.0, loss - normal.mean - noise) / room if room > least else 1.0))
         return sorted(verdicts, key=lambda v: v.unexplained)
 
     def room(self, evidence: Sequence[Batch]) -> float:

