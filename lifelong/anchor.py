@@ -21,6 +21,9 @@ from lifelong.expert import Expert, Normal
 KEPT = 256
 """Samples of each of the anchor's times."""
 
+LITTLE = 0.1
+"""Share of the untrained loss that an expert must have taken off before there is anything to lose."""
+
 TIMES = 3
 """Most times that are remembered beside the first."""
 
@@ -39,10 +42,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """Samples of a time that is to be remembered, and the least loss that the expert ever had on them."""
+    """Samples of a time that is to be remembered, and how well that world was known.
+
+    best: the least loss that the expert ever had on them, after it had learned them. level: what it lost on samples of
+    that world before it learned them. Whoever learns samples by heart and forgets them again has lost nothing: only
+    what is worse than both is lost.
+    """
 
     batches: tuple[Batch, ...]
     best: float
+    level: float
+
+    def known(self) -> float:
+        return max(self.best, self.level)
 
 
 class Anchor:
@@ -72,12 +84,12 @@ class Anchor:
         """Another expert, or another world: nothing to compare with any more."""
         self._weights, self._times = {}, []
 
-    def drop(self, expert: Expert, recent: Sequence[Batch]) -> None:
-        """From now on compare with what `expert` is, on these batches, its latest."""
+    def drop(self, expert: Expert, recent: Sequence[Batch], level: float) -> None:
+        """From now on compare with what `expert` is, on these batches, its latest; level: its loss before learning."""
         self._times = []
-        self.widen(expert, recent, Change(0.0, 0.0))
+        self.widen(expert, recent, level, Change(0.0, 0.0))
 
-    def widen(self, expert: Expert, recent: Sequence[Batch], change: Change) -> None:
+    def widen(self, expert: Expert, recent: Sequence[Batch], level: float, change: Change) -> None:
         """The expert's world holds these batches too: it is to remember them from now on, as well as it does now."""
         if change.lost <= self.tolerance / 4:
             self._weights = _copies(expert)
@@ -89,25 +101,30 @@ class Anchor:
             # A view of a gathered chunk would keep all of it.
             kept.insert(0, replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone(), boundary=False))
             samples += len(batch.targets)
-        self._times = [*self._times, _Time(tuple(kept), self._loss(expert, kept, _live(expert)))]
+        self._times = [*self._times, _Time(tuple(kept), self._loss(expert, kept, _live(expert)), level)]
         # The first time of all stays: what is slowly lost is the oldest.
         del self._times[1 : max(1, len(self._times) - TIMES)]
 
     @torch.no_grad()
-    def compare(self, expert: Expert, recent: Sequence[Batch], untrained: float) -> Change:
+    def compare(self, expert: Expert, recent: Sequence[Batch], level: float, untrained: float) -> Change:
         """What changed since; without a sign of that the anchor becomes what the expert is.
 
-        untrained: the loss of who knows nothing. `expert` must be synced.
+        level: the expert's loss lately, before learning. untrained: that of who knows nothing. `expert` must be synced.
         """
         live, now = _live(expert), list(recent)[-len(self._times[-1].batches) :]
         old = [self._loss(expert, time.batches, self._weights) for time in self._times]
         new = [self._loss(expert, time.batches, live) for time in self._times]
         old_now, new_now = self._loss(expert, now, self._weights), self._loss(expert, now, live)
-        room = max(untrained - min(*old, new_now), 1e-6)
-        lost = max(loss - time.best for loss, time in zip(new, self._times, strict=True)) / room
-        gained = (old_now - max(*old, new_now)) / room
+        levels = [time.level for time in self._times]
+        room = untrained - min(level, *levels)
+        if room <= LITTLE * untrained:
+            # Nothing is known but what was learned by heart: that comes and goes with the samples.
+            return Change(0.0, 0.0)
+        lost = max(loss - time.known() for loss, time in zip(new, self._times, strict=True)) / room
+        gained = (old_now - max(*old, *levels, new_now)) / room
         if lost <= self.tolerance / 4 and gained <= self.tolerance / 4:
             self._weights = _copies(expert)
+            self._times = [replace(time, level=min(time.level, level)) for time in self._times]
         self._times = [replace(t, best=min(t.best, loss)) for t, loss in zip(self._times, new, strict=True)]
         return Change(lost, gained)
 
@@ -139,11 +156,11 @@ class Anchor:
 
     def state_dict(self) -> dict[str, Any]:
         weights = {name: tensor.clone() for name, tensor in self._weights.items()}
-        return {"weights": weights, "times": [(list(time.batches), time.best) for time in self._times]}
+        return {"weights": weights, "times": [(list(time.batches), time.best, time.level) for time in self._times]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._weights = dict(state["weights"])
-        self._times = [_Time(tuple(batches), best) for batches, best in state["times"]]
+        self._times = [_Time(tuple(batches), best, level) for batches, best, level in state["times"]]
 
 
 def _live(expert: Expert) -> dict[str, Tensor]:

@@ -128,9 +128,9 @@ class LifelongLearner:
         recent = stay.recent
         expert.sync()
         if not anchor.is_down or anchor.kept[0].contract != recent[-1].contract:
-            anchor.drop(expert, recent)
+            anchor.drop(expert, recent, stay.level)
             return []
-        change = anchor.compare(expert, recent, self._pool.room(recent))
+        change = anchor.compare(expert, recent, stay.level, self._pool.room(recent))
         keeps, more = anchor.keeps(change), change.gained > anchor.tolerance
         if keeps and not more:
             # If it followed a drift and has arrived: is somebody at home here already?
@@ -141,7 +141,7 @@ class LifelongLearner:
         if keeps:
             # What it knew it still knows: it serves both worlds.
             events: list[Event] = [fact, *([] if goes_on else stay.widen())]
-            anchor.widen(expert, recent, change)
+            anchor.widen(expert, recent, stay.level, change)
             return events
         stay.settle()
         nearest = self._nearest(recent, besides=expert)
@@ -150,7 +150,7 @@ class LifelongLearner:
             # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
             events = [fact, *expert.consolidate(recent)]
             expert.reguard()
-            anchor.drop(expert, recent)
+            anchor.drop(expert, recent, stay.level)
             return events
         events = [fact]
         # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept,
@@ -168,7 +168,7 @@ class LifelongLearner:
         else:
             events.append(ExpertChosen(chosen.number, best.unexplained))
         stay.begin(chosen, same_world=True, in_transit=best is None, after=expert if best is None else None)
-        anchor.drop(chosen, recent)
+        anchor.drop(chosen, recent, stay.level)
         return events
 
     def _make_room(self) -> list[Event]:
@@ -183,7 +183,7 @@ class LifelongLearner:
         events.append(ExpertChosen(best.expert.number, best.unexplained))
         stay.begin(best.expert, same_world=True)
         assert stay.anchor is not None
-        stay.anchor.drop(best.expert, recent)
+        stay.anchor.drop(best.expert, recent, stay.level)
         return events
 
     def _arrive(self, batch: Batch) -> Sequence[Event]:

@@ -54,6 +54,15 @@ class Stay:
         """The latest batches, oldest first."""
         return self._trail.recent()
 
+    @property
+    def level(self) -> float:
+        """The loss of the latest batches, before they were learned; without any, that of the latest ones now."""
+        losses = list(self._losses)[-NORMAL_WINDOW:] or [
+            float(b.contract.objective.loss(self.active.answer(b.inputs, b.contract, b.task), b.targets))
+            for b in self.recent[-8:]
+        ]
+        return statistics.fmean(losses)
+
     def begin(
         self, expert: Expert, same_world: bool = False, in_transit: bool = False, after: Expert | None = None
     ) -> None:

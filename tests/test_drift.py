@@ -171,3 +171,15 @@ def test_bad_settings_are_refused():
         Anchor(every=0)
     with pytest.raises(ValueError, match="tolerance"):
         Anchor(tolerance=1.5)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_samples_learned_by_heart_and_forgotten_again_are_no_drift(seed):
+    """Labels that nothing explains, gone through again and again: the loss on samples goes with their turn."""
+    random = torch.Generator().manual_seed(seed)
+    inputs, targets = torch.randn(60 * 16, 16, generator=random), torch.randint(6, (60 * 16,), generator=random)
+    once = [Batch(x, y, CONTRACT) for x, y in zip(inputs.split(16), targets.split(16), strict=True)]
+    agent = flagship(Mlp(hidden=(64, 64)), FAST, drift_every=25, seed=seed)
+    events = live(agent, *[once] * 12)
+    assert not kinds(events, DriftDetected)
+    assert agent.size().experts == 1
