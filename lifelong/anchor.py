@@ -24,6 +24,9 @@ KEPT = 256
 LITTLE = 0.1
 """Share of the untrained loss that an expert must have taken off before there is anything to lose."""
 
+LOOKS = 5
+"""Times in a row that a change must be seen: for a moment an expert is worse, or better, than it is by and large."""
+
 TIMES = 3
 """Most times that are remembered beside the first."""
 
@@ -58,7 +61,7 @@ class _Time:
 
 
 class Anchor:
-    """The active expert as it was, and samples of its times; looked at every `every` batches.
+    """The active expert as it was, and samples of its times; looked at every `every` batches, oftener in doubt.
 
     tolerance: gained share above which the world has drifted; with half of that lost, the expert is no more who it was.
     Memory: one copy of the expert's parameters, and a few hundred samples.
@@ -70,6 +73,12 @@ class Anchor:
         self.every, self.tolerance = every, tolerance
         self._weights: dict[str, Tensor] = {}
         self._times: list[_Time] = []
+        self._doubts: list[Change] = []
+
+    @property
+    def gap(self) -> int:
+        """Batches until the next look."""
+        return max(1, self.every // 10) if self._doubts else self.every
 
     @property
     def is_down(self) -> bool:
@@ -82,11 +91,11 @@ class Anchor:
 
     def lift(self) -> None:
         """Another expert, or another world: nothing to compare with any more."""
-        self._weights, self._times = {}, []
+        self._weights, self._times, self._doubts = {}, [], []
 
     def drop(self, expert: Expert, recent: Sequence[Batch], level: float) -> None:
         """From now on compare with what `expert` is, on these batches, its latest; level: its loss before learning."""
-        self._times = []
+        self.lift()
         self.widen(expert, recent, level, Change(0.0, 0.0))
 
     def widen(self, expert: Expert, recent: Sequence[Batch], level: float, change: Change) -> None:
@@ -106,8 +115,8 @@ class Anchor:
         del self._times[1 : max(1, len(self._times) - TIMES)]
 
     @torch.no_grad()
-    def compare(self, expert: Expert, recent: Sequence[Batch], level: float, untrained: float) -> Change:
-        """What changed since; without a sign of that the anchor becomes what the expert is.
+    def compare(self, expert: Expert, recent: Sequence[Batch], level: float, untrained: float) -> Change | None:
+        """What changed since, None as long as it is not certain; without a change the anchor becomes what the expert is.
 
         level: the expert's loss lately, before learning. untrained: that of who knows nothing. `expert` must be synced.
         """
@@ -122,11 +131,25 @@ class Anchor:
             return Change(0.0, 0.0)
         lost = max(loss - time.known() for loss, time in zip(new, self._times, strict=True)) / room
         gained = (old_now - max(*old, *levels, new_now)) / room
-        if lost <= self.tolerance / 4 and gained <= self.tolerance / 4:
+        # Whoever is worse at the present as well has a bad moment, or a step size too large; nothing took its place.
+        moment = max(0.0, new_now - old_now) / room
+        if max(lost, gained, moment) <= self.tolerance / 4:
             self._weights = _copies(expert)
             self._times = [replace(time, level=min(time.level, level)) for time in self._times]
         self._times = [replace(t, best=min(t.best, loss)) for t, loss in zip(self._times, new, strict=True)]
-        return Change(lost, gained)
+        return self._certain(Change(lost - moment, gained))
+
+    def _certain(self, change: Change) -> Change | None:
+        """What was seen `LOOKS` times in a row."""
+        if self.keeps(change) and change.gained <= self.tolerance:
+            self._doubts.clear()
+            return change
+        self._doubts.append(change)
+        if len(self._doubts) < LOOKS:
+            return None
+        seen = Change(min(doubt.lost for doubt in self._doubts), min(doubt.gained for doubt in self._doubts))
+        self._doubts.clear()
+        return seen
 
     def keeps(self, change: Change) -> bool:
         """Whether the expert still is who it was."""
@@ -156,11 +179,13 @@ class Anchor:
 
     def state_dict(self) -> dict[str, Any]:
         weights = {name: tensor.clone() for name, tensor in self._weights.items()}
-        return {"weights": weights, "times": [(list(time.batches), time.best, time.level) for time in self._times]}
+        times = [(list(time.batches), time.best, time.level) for time in self._times]
+        return {"weights": weights, "times": times, "doubts": [(doubt.lost, doubt.gained) for doubt in self._doubts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._weights = dict(state["weights"])
         self._times = [_Time(tuple(batches), best, level) for batches, best, level in state["times"]]
+        self._doubts = [Change(lost, gained) for lost, gained in state["doubts"]]
 
 
 def _live(expert: Expert) -> dict[str, Tensor]:

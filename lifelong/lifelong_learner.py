@@ -131,6 +131,8 @@ class LifelongLearner:
             anchor.drop(expert, recent, stay.level)
             return []
         change = anchor.compare(expert, recent, stay.level, self._pool.room(recent))
+        if change is None:
+            return []
         keeps, more = anchor.keeps(change), change.gained > anchor.tolerance
         if keeps and not more:
             # If it followed a drift and has arrived: is somebody at home here already?

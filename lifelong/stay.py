@@ -36,7 +36,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._at_rest, self._last_sign, self._young, self._follows = 0, 0, False, False
+        self._at_rest, self._last_sign, self._young, self._follows, self._looked = 0, 0, False, False, 0
         self.succeeded: int | None = None
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor]] = []
@@ -71,7 +71,7 @@ class Stay:
         in_transit: it was made for a world that may be drifting. after: whom it succeeded in one that is known to.
         """
         self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
-        self._young, self._follows = in_transit, after is not None
+        self._young, self._follows, self._looked = in_transit, after is not None, 0
         self.succeeded = None if after is None else after.number
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
@@ -211,8 +211,11 @@ class Stay:
         self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
 
     def is_due(self) -> bool:
-        """Whether it is time to look back."""
-        return self.anchor is not None and self._trail.position % self.anchor.every == 0
+        """Whether it is time to look back; the next time is counted from then."""
+        if self.anchor is None or self._trail.position - self._looked < self.anchor.gap:
+            return False
+        self._looked = self._trail.position
+        return True
 
     def portrait(self) -> Portrait | None:
         """How the active expert's inputs look now; kept until it learns again, and no part of the state."""
@@ -233,6 +236,7 @@ class Stay:
                 for loss, b, outputs in self.unread
             ],
             "losses": list(self._losses),
+            "looked": self._looked,
             "transit": (self._at_rest, self._last_sign, self._young, self._follows, self.succeeded),
         }
 
@@ -244,4 +248,5 @@ class Stay:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
         self._at_rest, self._last_sign, self._young, self._follows, self.succeeded = state["transit"]
+        self._looked = state["looked"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None

@@ -183,3 +183,16 @@ def test_samples_learned_by_heart_and_forgotten_again_are_no_drift(seed):
     events = live(agent, *[once] * 12)
     assert not kinds(events, DriftDetected)
     assert agent.size().experts == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_bad_moments_of_a_restless_optimizer_are_no_drift(seed):
+    """Small batches and large steps: what the expert is at one moment says little of what it is by and large."""
+    random = torch.Generator().manual_seed(seed)
+    inputs = torch.rand(3000, 16, generator=random)
+    targets = (inputs @ torch.randn(16, 6, generator=random)).argmax(1)
+    once = [Batch(x, y, CONTRACT) for x, y in zip(inputs.split(6), targets.split(6), strict=True)]
+    agent = flagship(Mlp(hidden=(32, 32)), Optimizer("adam", lr=0.01), drift_every=50, seed=seed)
+    events = live(agent, *[once] * 6)
+    assert not kinds(events, DriftDetected)
+    assert agent.size().experts == 1
