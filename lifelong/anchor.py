@@ -116,7 +116,7 @@ class Anchor:
 
     @torch.no_grad()
     def compare(self, expert: Expert, recent: Sequence[Batch], level: float, untrained: float) -> Change | None:
-        """What changed since, None as long as it is not certain; without a change the anchor becomes what the expert is.
+        """What changed since, None while it is not certain; without one the anchor becomes what the expert is.
 
         level: the expert's loss lately, before learning. untrained: that of who knows nothing. `expert` must be synced.
         """

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lifelong.shift.unlabelled.gathering import LEAST_ROWS, Gathering
+from lifelong.shift.unlabelled.gathering import LEAST_ROWS
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import Standard, flat, random_directions, strangeness
+from lifelong.shift.unlabelled.reference import Reference
+from lifelong.shift.unlabelled.standard import random_directions
 
 
 class _Fitted(NamedTuple):
-    centre: Tensor
-    inverse: Tensor
     directions_DK: Tensor
     learned_mean_K: Tensor
     learned_scatter_KK: Tensor
@@ -54,8 +53,8 @@ class ClassifierTwoSample:
     rows: int = 512
     sight: Sight = "inputs"
     seed: int = 0
-    _gathering: Gathering = field(init=False, repr=False)
-    _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _reference: Reference[_Fitted] = field(init=False, repr=False)
+    _looked: tuple[Tensor, _Fitted] | None = field(default=None, init=False, repr=False)
     _latest: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _since_fit: int = field(default=0, init=False, repr=False)
     _weights_K: Tensor | None = field(default=None, init=False, repr=False)
@@ -67,24 +66,17 @@ class ClassifierTwoSample:
                 f"ClassifierTwoSample needs directions >= 1, window >= {LEAST_ROWS}, every >= 1 and ridge > 0, got "
                 f"directions={self.directions}, window={self.window}, every={self.every}, ridge={self.ridge}."
             )
-        self._gathering = Gathering(self.grace, self.rows)
+        self._reference = Reference(self.grace, self.rows, self._fit, lambda kept: _Fitted(*kept))
 
     def observe(self, rows: Tensor) -> float | None:
-        rows = flat(rows)
-        if self._fitted is None:
-            gathered = self._gathering.take(rows)
-            self._fitted = None if gathered is None else self._fit(gathered)
-            return None
-        fitted = self._fitted
-        if rows.shape[1] != len(fitted.centre):
-            return math.inf
-        projected = Standard(fitted.centre, fitted.inverse)(rows) @ fitted.directions_DK
-        value = strangeness(self._judge(projected), rows)
-        if math.isfinite(value):
-            self._remember(projected)
+        value = self._reference.observe(rows, self._judge)
+        if value is not None and math.isfinite(value):
+            self._remember()
         return value
 
-    def _judge(self, rows_BK: Tensor) -> Tensor:
+    def _judge(self, rows_BD: Tensor, fitted: _Fitted) -> Tensor:
+        rows_BK = rows_BD @ fitted.directions_DK
+        self._looked = rows_BK, fitted
         if self._weights_K is None or self._scores_R is None:
             return rows_BK.new_zeros(())
         scores, count, kept = rows_BK @ self._weights_K, len(rows_BK), len(self._scores_R)
@@ -92,18 +84,20 @@ class ClassifierTwoSample:
         area = below.to(scores).mean() / (2 * kept)
         return (area - 0.5) / math.sqrt((count + kept + 1) / (12 * count * kept))
 
-    def _remember(self, rows_BK: Tensor) -> None:
+    def _remember(self) -> None:
+        """What was judged last, and is fit to be learned from."""
+        assert self._looked is not None
+        rows_BK, fitted = self._looked
         self._latest.append(rows_BK[-self.window :])
         while sum(map(len, self._latest)) - len(self._latest[0]) >= self.window:
             del self._latest[0]
         self._since_fit += 1
         if self._since_fit >= self.every and sum(map(len, self._latest)) >= LEAST_ROWS:
-            self._discriminate(torch.cat(self._latest))
+            self._discriminate(torch.cat(self._latest), fitted)
             self._since_fit = 0
 
-    def _discriminate(self, latest_WK: Tensor) -> None:
-        assert self._fitted is not None
-        fitted, mean = self._fitted, latest_WK.mean(0)
+    def _discriminate(self, latest_WK: Tensor, fitted: _Fitted) -> None:
+        mean = latest_WK.mean(0)
         apart = latest_WK - mean
         pooled = (fitted.learned_scatter_KK + apart.T @ apart) / (fitted.learned_rows + len(latest_WK))
         pooled.diagonal().add_(self.ridge * pooled.diagonal().mean() + 1e-6)
@@ -111,23 +105,21 @@ class ClassifierTwoSample:
         self._scores_R = (fitted.judged_RK @ self._weights_K).sort().values
 
     def _fit(self, rows_RD: Tensor) -> _Fitted:
-        standard = Standard.of(rows_RD)
         axes = random_directions(rows_RD.shape[1], self.directions, self.seed).to(rows_RD.device)
-        values = standard(rows_RD) @ axes
+        values = rows_RD @ axes
         learned, judged = values[0::2], values[1::2].contiguous()
         mean = learned.mean(0)
         scatter = (learned - mean).T @ (learned - mean)
-        return _Fitted(*standard, axes, mean, scatter, len(learned), judged)
+        return _Fitted(axes, mean, scatter, len(learned), judged)
 
     def reset(self) -> None:
-        self._gathering.reset()
-        self._fitted = self._weights_K = self._scores_R = None
+        self._reference.reset()
+        self._looked = self._weights_K = self._scores_R = None
         self._latest, self._since_fit = [], 0
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "gathering": self._gathering.state_dict(),
-            "fitted": None if self._fitted is None else tuple(self._fitted),
+            "reference": self._reference.state_dict(),
             "latest": list(self._latest),
             "since_fit": self._since_fit,
             "weights": self._weights_K,
@@ -135,7 +127,6 @@ class ClassifierTwoSample:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gathering.load_state_dict(state["gathering"])
-        self._fitted = None if state["fitted"] is None else _Fitted(*state["fitted"])
+        self._reference.load_state_dict(state["reference"])
         self._latest, self._since_fit = list(state["latest"]), state["since_fit"]
         self._weights_K, self._scores_R = state["weights"], state["scores"]

@@ -5,7 +5,6 @@ Shapes: B rows of D numbers, R rows of the reference, K directions.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,14 +12,12 @@ import torch
 from torch import Tensor
 
 from lifelong.shift.unlabelled.chance import Chance
-from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import Standard, flat, random_directions, strangeness
+from lifelong.shift.unlabelled.reference import Reference
+from lifelong.shift.unlabelled.standard import random_directions
 
 
 class _Fitted(NamedTuple):
-    centre: Tensor
-    inverse: Tensor
     directions_DK: Tensor
     sorted_KR: Tensor
     sums_KR: Tensor
@@ -47,25 +44,20 @@ class Energy:
     rows: int = 512
     sight: Sight = "inputs"
     seed: int = 0
-    _gathering: Gathering = field(init=False, repr=False)
-    _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _reference: Reference[_Fitted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.directions < 1:
             raise ValueError(f"Energy needs directions >= 1, got directions={self.directions}.")
-        self._gathering = Gathering(self.grace, self.rows)
+        self._reference = Reference(
+            self.grace, self.rows, self._fit, lambda kept: _Fitted._make((*kept[:-1], Chance(*kept[-1])))
+        )
 
     def observe(self, rows: Tensor) -> float | None:
-        rows = flat(rows)
-        if self._fitted is None:
-            gathered = self._gathering.take(rows)
-            self._fitted = None if gathered is None else self._fit(gathered)
-            return None
-        fitted = self._fitted
-        if rows.shape[1] != len(fitted.centre):
-            return math.inf
-        projected = Standard(fitted.centre, fitted.inverse)(rows) @ fitted.directions_DK
-        values = projected.T.contiguous().sort(1).values
+        return self._reference.observe(rows, self._judge)
+
+    def _judge(self, rows_BD: Tensor, fitted: _Fitted) -> Tensor:
+        values = (rows_BD @ fitted.directions_DK).T.contiguous().sort(1).values
         count, kept = values.shape[1], fitted.sorted_KR.shape[1]
         # The distance to all numbers of a sorted sample, from how many are below and what they sum up to.
         below = torch.searchsorted(fitted.sorted_KR, values)
@@ -73,29 +65,22 @@ class Energy:
         across = (values * (2 * below - kept) + fitted.sums_KR[:, -1:] - 2.0 * sums).mean() / kept
         ranks = torch.arange(1 - count, count, 2, device=values.device, dtype=values.dtype)
         within = 2.0 * (values @ ranks).mean() / count**2
-        distance = 2.0 * across - within - fitted.within
-        return strangeness(fitted.chance.standardise(distance, count), rows)
+        return fitted.chance.standardise(2.0 * across - within - fitted.within, count)
 
     def _fit(self, rows_RD: Tensor) -> _Fitted:
-        standard, device = Standard.of(rows_RD), rows_RD.device
-        axes = random_directions(rows_RD.shape[1], self.directions, self.seed)
-        values = (standard(rows_RD) @ axes.to(device)).cpu().double()
+        device, axes = rows_RD.device, random_directions(rows_RD.shape[1], self.directions, self.seed)
+        values = (rows_RD @ axes.to(device)).cpu().double()
         distances = torch.cdist(values, values, p=1.0) / values.shape[1]
         ordered = values.T.sort(1).values
         sums = torch.nn.functional.pad(ordered.cumsum(1), (1, 0))
-        made = (part.float().to(device).contiguous() for part in (axes, ordered, sums))
-        chance = Chance.of(-distances, len(values))
-        return _Fitted._make((*standard, *made, float(distances.mean()), chance))
+        axes, ordered, sums = (part.float().to(device).contiguous() for part in (axes, ordered, sums))
+        return _Fitted(axes, ordered, sums, float(distances.mean()), Chance.of(-distances, len(values)))
 
     def reset(self) -> None:
-        self._gathering.reset()
-        self._fitted = None
+        self._reference.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        fitted = None if self._fitted is None else (*self._fitted[:-1], tuple(self._fitted.chance))
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return self._reference.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gathering.load_state_dict(state["gathering"])
-        fitted = state["fitted"]
-        self._fitted = None if fitted is None else _Fitted._make((*fitted[:-1], Chance(*fitted[-1])))
+        self._reference.load_state_dict(state)

@@ -12,17 +12,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import Standard, flat, random_directions, strangeness
+from lifelong.shift.unlabelled.reference import Reference
+from lifelong.shift.unlabelled.standard import random_directions
 
 BOUND = 20.0
 """The largest value: p = 1e-20, far beyond what asymptotics are good for."""
 
 
 class _Fitted(NamedTuple):
-    centre: Tensor
-    inverse: Tensor
     directions_DK: Tensor
     sorted_KR: Tensor
 
@@ -47,46 +45,34 @@ class KolmogorovSmirnov:
     rows: int = 512
     sight: Sight = "inputs"
     seed: int = 0
-    _gathering: Gathering = field(init=False, repr=False)
-    _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _reference: Reference[_Fitted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.directions < 1:
             raise ValueError(f"KolmogorovSmirnov needs directions >= 1, got directions={self.directions}.")
-        self._gathering = Gathering(self.grace, self.rows)
+        self._reference = Reference(self.grace, self.rows, self._fit, lambda kept: _Fitted(*kept))
 
     def observe(self, rows: Tensor) -> float | None:
-        rows = flat(rows)
-        if self._fitted is None:
-            gathered = self._gathering.take(rows)
-            self._fitted = None if gathered is None else self._fit(gathered)
-            return None
-        fitted = self._fitted
-        if rows.shape[1] != len(fitted.centre):
-            return math.inf
-        projected = Standard(fitted.centre, fitted.inverse)(rows) @ fitted.directions_DK
-        values = projected.T.contiguous().sort(1).values
-        largest = strangeness(_largest_gap(values, fitted.sorted_KR), rows)
+        return self._reference.observe(rows, self._judge)
+
+    def _judge(self, rows_BD: Tensor, fitted: _Fitted) -> Tensor:
+        values = (rows_BD @ fitted.directions_DK).T.contiguous().sort(1).values
+        largest = float(_largest_gap(values, fitted.sorted_KR))
         sizes = values.shape[1], fitted.sorted_KR.shape[1]
-        return largest if math.isinf(largest) else min(corrected(log_p(largest, *sizes), len(values)), BOUND)
+        return torch.tensor(min(corrected(log_p(largest, *sizes), len(values)), BOUND))
 
     def _fit(self, rows_RD: Tensor) -> _Fitted:
-        standard = Standard.of(rows_RD)
         axes = random_directions(rows_RD.shape[1], self.directions, self.seed).to(rows_RD.device)
-        values = standard(rows_RD) @ axes
-        return _Fitted(*standard, axes, values.T.contiguous().sort(1).values)
+        return _Fitted(axes, (rows_RD @ axes).T.contiguous().sort(1).values)
 
     def reset(self) -> None:
-        self._gathering.reset()
-        self._fitted = None
+        self._reference.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        fitted = None if self._fitted is None else tuple(self._fitted)
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return self._reference.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gathering.load_state_dict(state["gathering"])
-        self._fitted = None if state["fitted"] is None else _Fitted(*state["fitted"])
+        self._reference.load_state_dict(state)
 
 
 def _largest_gap(values_KB: Tensor, reference_KR: Tensor) -> Tensor:

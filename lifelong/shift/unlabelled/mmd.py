@@ -5,7 +5,6 @@ Shapes: B rows of D numbers, R rows of the reference, F frequencies, each of the
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,17 +12,14 @@ import torch
 from torch import Tensor
 
 from lifelong.shift.unlabelled.chance import Chance
-from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import Standard, flat, strangeness
+from lifelong.shift.unlabelled.reference import Reference
 
 _FOR_MOMENTS = 512
 """Reference rows that bandwidth and moments are taken from: their kernel is a matrix."""
 
 
 class _Fitted(NamedTuple):
-    centre: Tensor
-    inverse: Tensor
     frequencies_DF: Tensor
     cosines_F: Tensor
     sines_F: Tensor
@@ -50,31 +46,26 @@ class Mmd:
     rows: int = 1024
     sight: Sight = "inputs"
     seed: int = 0
-    _gathering: Gathering = field(init=False, repr=False)
-    _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _reference: Reference[_Fitted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.frequencies < 1:
             raise ValueError(f"Mmd needs frequencies >= 1, got frequencies={self.frequencies}.")
-        self._gathering = Gathering(self.grace, self.rows)
+        self._reference = Reference(
+            self.grace, self.rows, self._fit, lambda kept: _Fitted._make((*kept[:-1], Chance(*kept[-1])))
+        )
 
     def observe(self, rows: Tensor) -> float | None:
-        rows = flat(rows)
-        if self._fitted is None:
-            gathered = self._gathering.take(rows)
-            self._fitted = None if gathered is None else self._fit(gathered)
-            return None
-        fitted = self._fitted
-        if rows.shape[1] != len(fitted.centre):
-            return math.inf
-        angles = Standard(fitted.centre, fitted.inverse)(rows) @ fitted.frequencies_DF
+        return self._reference.observe(rows, self._judge)
+
+    def _judge(self, rows_BD: Tensor, fitted: _Fitted) -> Tensor:
+        angles = rows_BD @ fitted.frequencies_DF
         cosines, sines = angles.cos().mean(0) - fitted.cosines_F, angles.sin().mean(0) - fitted.sines_F
         distance = (cosines.dot(cosines) + sines.dot(sines)) / self.frequencies
-        return strangeness(fitted.chance.standardise(distance, len(rows)), rows)
+        return fitted.chance.standardise(distance, len(rows_BD))
 
     def _fit(self, rows_RD: Tensor) -> _Fitted:
-        standard = Standard.of(rows_RD)
-        rows = standard(rows_RD).cpu().double()
+        rows = rows_RD.cpu().double()
         some = rows[torch.arange(min(len(rows), _FOR_MOMENTS)) * len(rows) // min(len(rows), _FOR_MOMENTS)]
         distances = torch.pdist(some)
         # More than half of the rows may be one and the same, or all.
@@ -85,17 +76,13 @@ class Mmd:
         features = torch.cat([(some @ frequencies).cos(), (some @ frequencies).sin()], dim=1)
         chance = Chance.of(features @ features.T / self.frequencies, len(rows))
         made = (part.float().to(rows_RD.device) for part in (frequencies, cosines.mean(0), sines.mean(0)))
-        return _Fitted._make((*standard, *made, chance))
+        return _Fitted._make((*made, chance))
 
     def reset(self) -> None:
-        self._gathering.reset()
-        self._fitted = None
+        self._reference.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        fitted = None if self._fitted is None else (*self._fitted[:-1], tuple(self._fitted.chance))
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return self._reference.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gathering.load_state_dict(state["gathering"])
-        fitted = state["fitted"]
-        self._fitted = None if fitted is None else _Fitted._make((*fitted[:-1], Chance(*fitted[-1])))
+        self._reference.load_state_dict(state)

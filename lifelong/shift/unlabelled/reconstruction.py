@@ -12,17 +12,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lifelong.shift.unlabelled.gathering import Gathering
 from lifelong.shift.unlabelled.measure import Sight
-from lifelong.shift.unlabelled.standard import Standard, flat, strangeness
+from lifelong.shift.unlabelled.reference import Reference
 
 _LEAST = 1e-3
 """The least deviation of the error, in squared deviations of one number: where nothing is left, rounding is no news."""
 
 
 class _Fitted(NamedTuple):
-    centre: Tensor
-    inverse: Tensor
     directions_DK: Tensor
     rows: int
     mean: float
@@ -50,53 +47,41 @@ class Reconstruction:
     grace: int = 20
     rows: int = 1024
     sight: Sight = "inputs"
-    _gathering: Gathering = field(init=False, repr=False)
-    _fitted: _Fitted | None = field(default=None, init=False, repr=False)
+    _reference: Reference[_Fitted] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.share <= 1.0 or self.most < 1:
             raise ValueError(
                 f"Reconstruction needs 0 < share <= 1 and most >= 1, got share={self.share}, most={self.most}."
             )
-        self._gathering = Gathering(self.grace, self.rows)
+        self._reference = Reference(self.grace, self.rows, self._fit, lambda kept: _Fitted(*kept))
 
     def observe(self, rows: Tensor) -> float | None:
-        rows = flat(rows)
-        if self._fitted is None:
-            gathered = self._gathering.take(rows)
-            self._fitted = None if gathered is None else self._fit(gathered)
-            return None
-        fitted = self._fitted
-        if rows.shape[1] != len(fitted.centre):
-            return math.inf
-        error = _errors(Standard(fitted.centre, fitted.inverse)(rows), fitted.directions_DK).mean() - fitted.mean
-        chance = fitted.deviation * math.sqrt(1.0 / len(rows) + 1.0 / fitted.rows)
-        return strangeness(error / chance, rows)
+        return self._reference.observe(rows, self._judge)
+
+    def _judge(self, rows_BD: Tensor, fitted: _Fitted) -> Tensor:
+        chance = fitted.deviation * math.sqrt(1.0 / len(rows_BD) + 1.0 / fitted.rows)
+        return (_errors(rows_BD, fitted.directions_DK).mean() - fitted.mean) / chance
 
     def _fit(self, rows_RD: Tensor) -> _Fitted:
-        standard = Standard.of(rows_RD)
-        rows = standard(rows_RD)
-        explained, held_out = rows[0::2].cpu().double(), rows[1::2]
+        explained, held_out = rows_RD[0::2].cpu().double(), rows_RD[1::2]
         _, sizes, axes = torch.linalg.svd(explained, full_matrices=False)
         energy = sizes.square().cumsum(0)
         wanted = int((energy < self.share * energy[-1]).sum()) + 1
         # One direction is left to be unexplained: an error that is always zero says nothing.
         count = min(wanted, self.most, len(sizes) - 1)
-        directions = axes[:count].T.to(rows)
+        directions = axes[:count].T.to(rows_RD)
         errors = _errors(held_out, directions).cpu().double()
-        return _Fitted(*standard, directions, len(errors), float(errors.mean()), max(float(errors.std()), _LEAST))
+        return _Fitted(directions, len(errors), float(errors.mean()), max(float(errors.std()), _LEAST))
 
     def reset(self) -> None:
-        self._gathering.reset()
-        self._fitted = None
+        self._reference.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        fitted = None if self._fitted is None else tuple(self._fitted)
-        return {"gathering": self._gathering.state_dict(), "fitted": fitted}
+        return self._reference.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._gathering.load_state_dict(state["gathering"])
-        self._fitted = None if state["fitted"] is None else _Fitted(*state["fitted"])
+        self._reference.load_state_dict(state)
 
 
 def _errors(rows_BD: Tensor, directions_DK: Tensor) -> Tensor:
