@@ -5,6 +5,7 @@ Decides nothing: who stays, who goes and who comes is the `LifelongLearner`'s bu
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ class Stay:
     @property
     def level(self) -> float:
         """The loss of the latest batches, before they were learned; without any, that of the latest ones now."""
-        losses = list(self._losses)[-NORMAL_WINDOW:] or [
+        losses = self._finite() or [
             float(b.contract.objective.loss(self.active.answer(b.inputs, b.contract, b.task), b.targets))
             for b in self.recent[-8:]
         ]
@@ -142,10 +143,14 @@ class Stay:
 
     def settle(self) -> None:
         """Remember what the expert's loss is like in its own world; too short a stay tells nothing new."""
-        losses = list(self._losses)[-NORMAL_WINDOW:]
+        losses = self._finite()
         if len(losses) >= 3 or (losses and self.active.normal is None):
             spread = statistics.stdev(losses) if len(losses) > 1 else abs(losses[0])
             self.active.normal = Normal(statistics.fmean(losses), spread)
+
+    def _finite(self) -> list[float]:
+        """The latest losses; one that is not a number says nothing of what is normal."""
+        return [loss for loss in list(self._losses)[-NORMAL_WINDOW:] if math.isfinite(loss)]
 
     def end(self) -> list[Event]:
         """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from toys import CONTRACT, batches, blobs
+from toys import CONTRACT, batches, blobs, kinds, live
 
 from lifelong.anchor import Anchor
-from lifelong.events import DriftDetected, DriftFollowed, ExpertDissolved, ExpertSpawned, ShiftDetected, Update
+from lifelong.events import DriftDetected, DriftFollowed, ExpertDissolved, ExpertSpawned, ShiftDetected
 from lifelong.experience import Batch, Query
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp
@@ -23,21 +23,6 @@ FAST = Optimizer("adam", lr=0.01)
 
 def learner(**settings) -> LifelongLearner:
     return flagship(network=Mlp(hidden=(16, 16)), optimizer=FAST, **settings)
-
-
-def live(learner: LifelongLearner, *stretches: list) -> list[tuple[int, object]]:
-    events, step = [], 0
-    for stretch in stretches:
-        for batch in stretch:
-            step += 1
-            first, *rest = learner.learn(batch)
-            assert isinstance(first, Update)
-            events += [(step, event) for event in rest]
-    return events
-
-
-def kinds(events: list[tuple[int, object]], kind: type) -> list[tuple[int, object]]:
-    return [(step, event) for step, event in events if isinstance(event, kind)]
 
 
 def accuracy(agent: LifelongLearner, batches: list[Batch]) -> float:

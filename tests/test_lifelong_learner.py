@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toys import CONTRACT, batches, toy_stream
+from toys import CONTRACT, batches, kinds, live, toy_stream
 
 from lifelong.dispatch import Dispatcher
-from lifelong.events import ExpertChosen, ExpertSpawned, RolledBack, ShiftDetected, ShiftDismissed, ShiftSeen, Update
+from lifelong.events import ExpertChosen, ExpertSpawned, RolledBack, ShiftDetected, ShiftDismissed, ShiftSeen
 from lifelong.experience import Batch, Query
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp
@@ -26,22 +26,6 @@ FAST = Optimizer("adam", lr=0.01)
 
 def learner(**settings) -> LifelongLearner:
     return flagship(network=Mlp(hidden=(16, 16)), optimizer=FAST, **settings)
-
-
-def live(learner: LifelongLearner, *stretches: list) -> list[tuple[int, object]]:
-    """Every event but the updates, with the number of batches learned."""
-    events, step = [], 0
-    for stretch in stretches:
-        for batch in stretch:
-            step += 1
-            first, *rest = learner.learn(batch)
-            assert isinstance(first, Update)
-            events += [(step, event) for event in rest]
-    return events
-
-
-def kinds(events: list[tuple[int, object]], kind: type) -> list[tuple[int, object]]:
-    return [(step, event) for step, event in events if isinstance(event, kind)]
 
 
 def weights(of: LifelongLearner, expert: int) -> list[torch.Tensor]:

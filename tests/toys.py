@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from lifelong.events import Update
 from lifelong.experience import Batch
+from lifelong.lifelong_learner import LifelongLearner
 from lifelong.objective import Classification, Contract
 from lifelong_envs.supervised.data import Arrays
 from lifelong_envs.supervised.permuted import permuted
@@ -39,6 +41,22 @@ def toy_stream(
     data = Arrays(inputs[:-200], targets[:-200], inputs[-200:], targets[-200:], name="blobs")
     scenario = Scenario(labels=labels, boundaries=boundaries)  # type: ignore[arg-type]
     return permuted(data, Timetable(order=order, batch_size=16), scenario, seed=seed)
+
+
+def live(learner: LifelongLearner, *stretches: list) -> list[tuple[int, object]]:
+    """Every event but the updates, with the number of batches learned."""
+    events, step = [], 0
+    for stretch in stretches:
+        for batch in stretch:
+            step += 1
+            first, *rest = learner.learn(batch)
+            assert isinstance(first, Update)
+            events += [(step, event) for event in rest]
+    return events
+
+
+def kinds(events: list[tuple[int, object]], kind: type) -> list[tuple[int, object]]:
+    return [(step, event) for step, event in events if isinstance(event, kind)]
 
 
 def walk(value: object) -> Iterator[object]:
