@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detect_streams import Series, recorded, simulated
+from benchmarks.detect_streams import Series, recorded, simulated, strange_inputs
 from benchmarks.harness import Table, data_folder, finish, parser
 from lifelong.evaluation.shifts import match_shifts
 from lifelong.shift.adwin import Adwin
@@ -157,6 +157,8 @@ def scalar_section(own: Sequence[tuple[str, Factory]], quick: bool) -> Section:
 def sections(own: Sequence[tuple[str, Factory]], quick: bool) -> Iterator[Section]:
     """Every table of this bench, in turn: what the next one is made of need not be there while this one runs."""
     yield scalar_section(own, quick)
+    inputs = [one for seed in (SEEDS[:1] if quick else SEEDS) for one in strange_inputs(seed, data_folder(), quick)]
+    yield Section("inputs", [*_there(SCALAR), *own], inputs, alarms)
 
 
 def _there(contenders: Sequence[tuple[str, Factory]]) -> list[tuple[str, Factory]]:

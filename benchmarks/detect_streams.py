@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from lifelong.shift.unlabelled.mmd import Mmd
+from lifelong.shift.unlabelled.watch import LIFT
 from lifelong_agents.finetune import Finetune
 from lifelong_envs.supervised.class_split import class_split
 from lifelong_envs.supervised.data import DataSource, Digits, Idx
@@ -113,6 +115,32 @@ def recorded(seed: int, data: Path | None, quick: bool) -> Iterator[Series]:
             yield _lived_through(f"MNIST {kind}", stream, seed)
 
 
+def strange_inputs(seed: int, data: Path | None, quick: bool) -> Iterator[Series]:
+    """How strange each batch's inputs are to someone who saw the first ones, A B and A alone: no labels, no model."""
+    sources = [("digits", Digits(), Timetable(order="A B", epochs=4))]
+    if data is not None and not quick:
+        sources.append(("MNIST", Idx(data / "mnist"), Timetable(order="A B", batch_size=64, samples=12_800)))
+    for name, source, timetable in sources:
+        classes = replace(timetable, epochs=5 * timetable.epochs)
+        turned = rotated(source, timetable, angles=[0.0, 45.0], seed=seed)
+        yield _strangeness(f"inputs, {name} permuted", permuted(source, timetable, seed=seed))
+        yield _strangeness(f"inputs, {name} by 45 degrees", turned)
+        yield _strangeness(f"inputs, {name} class split", class_split(source, classes, seed=seed))
+        still = replace(timetable, order="A", epochs=10 * timetable.epochs)
+        yield _strangeness(f"inputs, {name}, no shift", permuted(source, still, seed=seed))
+
+
+def _strangeness(family: str, stream: TaskStream) -> Series:
+    """What a detector of `Unlabelled` is shown, from the end of the measure's grace."""
+    measure, values, tasks = Mmd(), [], []
+    for batch, truth in stream.experiences():
+        value = measure.observe(batch.inputs)
+        if value is not None:
+            values.append(LIFT + max(value, 0.0))
+            tasks.append(truth.task)
+    return Series(family, np.array(values), _onsets(tasks))
+
+
 def _streams(
     source: DataSource, timetable: Timetable, classes: Timetable, seed: int
 ) -> Iterator[tuple[str, TaskStream]]:
@@ -131,5 +159,8 @@ def _lived_through(family: str, stream: TaskStream, seed: int) -> Series:
         update = learner.learn(batch)[0]
         losses.append(float(update.loss))
         tasks.append(truth.task)
-    onsets = tuple(at for at, (old, new) in enumerate(pairwise(tasks), 1) if old != new)
-    return Series(family, np.array(losses), onsets)
+    return Series(family, np.array(losses), _onsets(tasks))
+
+
+def _onsets(tasks: Sequence[str]) -> tuple[int, ...]:
+    return tuple(at for at, (old, new) in enumerate(pairwise(tasks), 1) if old != new)
