@@ -30,7 +30,7 @@ ONLY: dict[str, set[str]] = {
     "routing": {"augment", "fit", "network", "optimizer", "selector", "thinning"},
     "updates": set(),
     "subspace": {"updates"},
-    "check": {"events", "experience", "learner", "objective", "shift", "stream"},
+    "check": {"events", "experience", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
     "cli": {"config", "runs"},
     "loop": {"evaluation", "events", "experience", "learner", "record", "stream"},
