@@ -85,8 +85,13 @@ class Anchor:
         return bool(self._weights)
 
     @property
+    def times(self) -> Sequence[Sequence[Batch]]:
+        """Batches of each of the anchor's times."""
+        return [time.batches for time in self._times]
+
+    @property
     def kept(self) -> Sequence[Batch]:
-        """Batches of the anchor's times."""
+        """Batches of all of them."""
         return [batch for time in self._times for batch in time.batches]
 
     def lift(self) -> None:
@@ -141,7 +146,7 @@ class Anchor:
 
     def _certain(self, change: Change) -> Change | None:
         """What was seen `LOOKS` times in a row."""
-        if self.keeps(change) and change.gained <= self.tolerance:
+        if self.keeps(change) and not self.suspects(change):
             self._doubts.clear()
             return change
         self._doubts.append(change)
@@ -154,6 +159,14 @@ class Anchor:
     def keeps(self, change: Change) -> bool:
         """Whether the expert still is who it was."""
         return change.lost <= self.tolerance / 2
+
+    def suspects(self, change: Change) -> bool:
+        """Whether the world may have drifted, if somebody else is at home where it came to."""
+        return change.gained > self.tolerance / 2
+
+    def sees(self, change: Change) -> bool:
+        """Whether the world has drifted."""
+        return change.gained > self.tolerance
 
     @torch.no_grad()
     def restore(self, expert: Expert) -> None:

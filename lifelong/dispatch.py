@@ -33,14 +33,15 @@ Routing = Literal["sample", "batch"]
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """How an expert's latest stretch looks; which of its earlier ones it looks like (None: none), and its rivals.
+    """How an expert's latest stretch looks, which of its earlier ones it looks like (None: none), and whose else.
 
-    With too few inputs to tell, or a router that would have to train for that, it looks like the one before.
+    alike: expert's number and place in its gallery, of all others' stretches that look the same. With too few inputs to
+    tell, or a router that would have to train for that, it looks like the one before.
     """
 
     stretch: Stretch
     replaces: int | None
-    rivals: frozenset[int]
+    alike: tuple[tuple[int, int], ...] = ()
 
     def hang(self, gallery: Sequence[Stretch]) -> list[Stretch]:
         """The expert's stretches with this one among them."""
@@ -73,9 +74,9 @@ class Dispatcher:
         held = len(inputs) // 4
         if held < LEAST or isinstance(self._router, Costly):
             mine = [(0.0, index) for one, index, _ in entries if one is expert][-1:]
-            return Portrait(stretch, mine[0][1] if mine else None, frozenset())
+            return Portrait(stretch, mine[0][1] if mine else None)
         if not entries:
-            return Portrait(stretch, None, frozenset())
+            return Portrait(stretch, None)
         # Judged on inputs that its own description has not seen, as the others' have not.
         own = self._router.describe(inputs[:-held], voice)
         asked = [(voice, own), *((_voice(e, last.contract, last.task), known.description) for e, _, known in entries)]
@@ -83,8 +84,9 @@ class Dispatcher:
         share = (scores[:, :1] > scores[:, 1:]).float().mean(0).tolist()
         alike = [(s, one, index) for s, (one, index, _) in zip(share, entries, strict=True) if s <= SAME]
         mine = [(s, index) for s, one, index in alike if one is expert]
-        rivals = frozenset(one.number for _, one, _ in alike if one is not expert)
-        return Portrait(stretch, min(mine)[1] if mine else None, rivals)
+        others_alike = tuple((one.number, index) for _, one, index in alike if one is not expert)
+        stretch.rivals.update(number for number, _ in others_alike)
+        return Portrait(stretch, min(mine)[1] if mine else None, others_alike)
 
     @torch.no_grad()
     def shortlist(self, batches: Sequence[Batch], experts: Sequence[Expert], count: int = 32) -> Sequence[Expert]:
@@ -137,15 +139,18 @@ class Dispatcher:
     def _entries(
         self, candidates: Sequence[Expert], shape: tuple[int, ...], live: Portrait | None
     ) -> list[tuple[Expert, Description]]:
-        """What the candidates are remembered by, without those that a more recent rival answers for."""
+        """What the candidates are remembered by, without the stretches that a more recent rival answers for."""
         entries: list[tuple[Expert, Description]] = []
-        spoken_for: set[int] = set()
+        spoken_for = set() if live is None else set(live.alike)
+        later: set[int] = set()
         for expert in candidates:
-            latest = live if expert is candidates[0] else None
-            if expert.number not in spoken_for:
-                gallery = expert.stretches if latest is None else latest.hang(expert.stretches)
-                entries += [(expert, known.description) for known in gallery if known.shape == shape]
-                spoken_for |= expert.rivals if latest is None else expert.rivals | latest.rivals
+            gallery = expert.stretches if live is None or expert is not candidates[0] else live.hang(expert.stretches)
+            entries += [
+                (expert, known.description)
+                for place, known in enumerate(gallery)
+                if known.shape == shape and (expert.number, place) not in spoken_for and not known.rivals & later
+            ]
+            later.add(expert.number)
         return entries
 
     def _finder(self, entries: Sequence[tuple[Expert, Description]], query: Query) -> Finder:

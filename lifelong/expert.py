@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,17 +36,20 @@ class Normal:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """How inputs of one shape looked while an expert learned them, as a router describes it."""
+    """How inputs of one shape looked while an expert learned them, as a router describes it.
+
+    rivals: numbers of experts that learned inputs which look the same; of rivals the latest answers.
+    """
 
     shape: tuple[int, ...]
     description: dict[str, Tensor]
+    rivals: set[int] = field(default_factory=set)
 
 
 class Expert:
     """Learns batch by batch in its lane of a foundation; every step obeys the foundation's memory.
 
-    stretches: what its inputs looked like. rivals: experts whose inputs look the same. seated:
-    when it last became the active one (-1: never; larger is later).
+    stretches: what its inputs looked like. seated: when it last became the active one (-1: never; larger is later).
     `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`). prune:
     how it becomes small while it learns, of an expert that is alone on its foundation.
     """
@@ -64,7 +67,6 @@ class Expert:
         self.lane = f"expert-{number}"
         self.normal: Normal | None = None
         self.stretches: list[Stretch] = []
-        self.rivals: set[int] = set()
         self.seated = -1
         self._settings, self._sync_every, self._prune = optimizer, sync_every, prune
         self._pruner: Pruner | None = None
@@ -256,8 +258,7 @@ class Expert:
         return {
             "number": self.number,
             "normal": None if self.normal is None else (self.normal.mean, self.normal.spread),
-            "stretches": [(stretch.shape, stretch.description) for stretch in self.stretches],
-            "rivals": sorted(self.rivals),
+            "stretches": [(one.shape, one.description, sorted(one.rivals)) for one in self.stretches],
             "seated": self.seated,
             "watch": None if self._watch is None else self._watch.state_dict(),
             "updates": self._updates if self._pruner is None else self._pruner.updates,
@@ -269,8 +270,7 @@ class Expert:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave; the foundation must have been restored before."""
         self.normal = None if state["normal"] is None else Normal(*state["normal"])
-        self.stretches = [Stretch(tuple(shape), description) for shape, description in state["stretches"]]
-        self.rivals = set(state["rivals"])
+        self.stretches = [Stretch(tuple(shape), kept, set(rivals)) for shape, kept, rivals in state["stretches"]]
         self.seated = state["seated"]
         if self._watch is not None:
             self._watch.load_state_dict(state["watch"])

@@ -128,26 +128,27 @@ class LifelongLearner:
         recent = stay.recent
         expert.sync()
         if not anchor.is_down or anchor.kept[0].contract != recent[-1].contract:
-            anchor.drop(expert, recent, stay.level)
+            stay.hold_on()
             return []
         change = anchor.compare(expert, recent, stay.level, self._pool.room(recent))
         if change is None:
             return []
-        keeps, more = anchor.keeps(change), change.gained > anchor.tolerance
-        if keeps and not more:
+        keeps, nearest = anchor.keeps(change), None
+        if not keeps or anchor.suspects(change):
+            stay.settle()
+            nearest = self._nearest(recent, besides=expert)
+        best = nearest if nearest is not None and self._pool.knows(nearest) else None
+        if keeps and not anchor.sees(change) and (best is None or not self._pool.is_at_home(best)):
             # If it followed a drift and has arrived: is somebody at home here already?
             return self._make_room() if stay.comes_to_rest() else []
         fact = (DriftFollowed if stay.in_transit else DriftDetected)(expert.number, change.lost, change.gained)
         goes_on = stay.in_transit
         stay.moves_on()
-        if keeps:
+        if keeps and (best is None or not self._pool.is_at_home(best)):
             # What it knew it still knows: it serves both worlds.
             events: list[Event] = [fact, *([] if goes_on else stay.widen())]
             anchor.widen(expert, recent, stay.level, change)
             return events
-        stay.settle()
-        nearest = self._nearest(recent, besides=expert)
-        best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if best is None and (stay.is_nobody or self._pool.is_full):
             # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
             events = [fact, *expert.consolidate(recent)]

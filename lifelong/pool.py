@@ -90,8 +90,8 @@ class Pool:
         self.experts.remove(expert)
         if expert.foundation.lanes == 1:
             self._foundations.remove(expert.foundation)
-        for other in self.experts:
-            other.rivals.discard(expert.number)
+        for stretch in (one for other in self.experts for one in other.stretches):
+            stretch.rivals.discard(expert.number)
 
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1

@@ -28,6 +28,9 @@ from lifelong.watch import Alarm
 TRANSIT = 750
 """Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
 
+SOON = 20
+"""Batches after which an expert that came back is held on to as it is."""
+
 NORMAL_WINDOW = 30
 """Latest batches whose losses tell what is normal for an expert; few, so that no learning curve is in them."""
 
@@ -74,6 +77,8 @@ class Stay:
         self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
         self._young, self._follows, self._looked = in_transit, after is not None, 0
         self.succeeded = None if after is None else after.number
+        # What it was suspicious of when it left is no evidence against the world that it comes to.
+        expert.watch.rearm()
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
         self.unread.clear()
         self._losses.clear()
@@ -154,32 +159,55 @@ class Stay:
 
     def end(self) -> list[Event]:
         """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
-        return self.keep(self.active, self.recent)
+        return self.keep(self.active, self.recent, () if self.anchor is None else self.anchor.times)
 
-    def keep(self, expert: Expert, batches: Sequence[Batch]) -> list[Event]:
-        """The same for any expert, by batches of its world; dissolves it into one that knows that world as well."""
+    def keep(self, expert: Expert, batches: Sequence[Batch], older: Sequence[Sequence[Batch]] = ()) -> list[Event]:
+        """The same for any expert, by batches of its world; dissolves it into one that knows that world as well.
+
+        older: batches of its earlier times, if they are there; what they need is spared too where they looked different.
+        """
         events: list[Event] = []
         if batches:
-            portrait = self._dispatcher.portray(expert, batches, self._pool.experts)
-            expert.stretches = portrait.hang(expert.stretches)
-            rivals = [self._pool.expert(number) for number in sorted(portrait.rivals)]
-            for rival in rivals:
-                expert.rivals.add(rival.number)
-                rival.rivals.add(expert.number)
-            twin = next(iter(self._pool.judge(batches, rivals)), None) if batches[-1].task is None else None
-            if twin is not None and self._pool.is_at_home(twin):
-                events += self.dissolve(expert, twin.expert)
+            rivals = self._hang(expert, batches)
+            if batches[-1].task is None and (twin := self._twin(expert, batches, rivals)) is not None:
+                events += self.dissolve(expert, twin)
         if not events:
-            events += expert.consolidate(batches)
+            for world in (*(older if len(expert.stretches) > 1 else ()), batches):
+                events += expert.consolidate(world)
             expert.rest()
         return events
+
+    def _hang(self, expert: Expert, batches: Sequence[Batch]) -> list[Expert]:
+        """Remember how these batches of the expert's world look; whose else look the same."""
+        portrait = self._dispatcher.portray(expert, batches, self._pool.experts)
+        expert.stretches = portrait.hang(expert.stretches)
+        for number, place in portrait.alike:
+            self._pool.expert(number).stretches[place].rivals.add(expert.number)
+        return [self._pool.expert(number) for number in sorted(portrait.stretch.rivals)]
+
+    def _twin(self, expert: Expert, batches: Sequence[Batch], rivals: Sequence[Expert]) -> Expert | None:
+        """Who of the rivals is at home in every world that `expert` knows, as far as samples of them are there."""
+        if not rivals or len(expert.stretches) > 1:
+            return None
+        twin = next(iter(self._pool.judge(batches, rivals)), None)
+        if twin is None or not self._pool.is_at_home(twin):
+            return None
+        times = () if self.anchor is None or expert is not self.expert else self.anchor.times
+        older = [verdict for time in times for verdict in self._pool.judge(time, [twin.expert])]
+        return twin.expert if all(self._pool.is_at_home(verdict) for verdict in older) else None
+
+    def hold_on(self) -> None:
+        """From now on the active expert is held against what it is now, and its world of now is one that it knows."""
+        assert self.anchor is not None
+        self.anchor.drop(self.active, self.recent, self.level)
+        if not self._follows:
+            self._hang(self.active, self.recent)
 
     def widen(self) -> list[Event]:
         """The active expert's world has come to hold more than its anchor's: keep what it knows of that, and go on."""
         expert, anchor = self.active, self.anchor
         assert anchor is not None
-        portrait = self._dispatcher.portray(expert, anchor.kept, ())
-        expert.stretches = portrait.hang(expert.stretches)
+        self._hang(expert, anchor.kept)
         grown: list[Event] = list(expert.consolidate(anchor.kept))
         expert.reguard()
         return grown
@@ -189,6 +217,8 @@ class Stay:
         expert.rest()
         self._pool.dissolve(expert)
         into.stretches = [*expert.stretches, *into.stretches][-STRETCHES:]
+        for stretch in into.stretches:
+            stretch.rivals.discard(into.number)
         return [ExpertDissolved(expert.number, into.number)]
 
     @property
@@ -217,7 +247,11 @@ class Stay:
 
     def is_due(self) -> bool:
         """Whether it is time to look back; the next time is counted from then."""
-        if self.anchor is None or self._trail.position - self._looked < self.anchor.gap:
+        if self.anchor is None:
+            return False
+        # Who comes back has somebody to lose from the first batch on.
+        gap = self.anchor.gap if self.anchor.is_down or self.active.normal is None else min(SOON, self.anchor.gap)
+        if self._trail.position - self._looked < gap:
             return False
         self._looked = self._trail.position
         return True

@@ -105,7 +105,7 @@ def test_labels_alone_that_change_make_rivals_of_whom_the_latest_answers():
     assert accuracy(agent, batches(1, 5)) > 0.95
     # A world with other inputs is nobody's rival.
     live(agent, batches(2, 120))
-    assert agent._pool.experts[2].rivals == set()
+    assert not any(stretch.rivals for stretch in agent._pool.experts[2].stretches)
     assert accuracy(agent, batches(1, 5)) > 0.95
 
 
@@ -125,7 +125,7 @@ def test_an_easier_world_is_noticed_by_its_inputs_and_its_expert_goes_on():
     assert shift.by == "inputs"
     # It knew those classes already.
     assert agent.size().experts == 1
-    assert len(agent._pool.experts[0].stretches) == 1
+    assert len(agent._pool.experts[0].stretches) == 2
 
 
 def test_one_network_protects_what_came_and_went_without_a_rise_of_the_loss():
@@ -136,7 +136,7 @@ def test_one_network_protects_what_came_and_went_without_a_rise_of_the_loss():
     for agent in (blind, sighted):
         live(agent, batches(1, 200), half(1, 100, (0, 1)), batches(3, 200))
     tasks = [agent._pool.experts[0].foundation.memory.tasks for agent in (blind, sighted)]
-    assert tasks == [1, 2]
+    assert tasks[0] < tasks[1]
 
 
 def test_a_learner_with_an_anchor_is_restored_exactly():
