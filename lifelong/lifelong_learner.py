@@ -92,7 +92,7 @@ class LifelongLearner:
             stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
         partly = best is None and nearest is not None and nearest.unexplained <= PARTLY
-        if partly and nearest is not None and nearest.expert is expert and stay.in_transit:
+        if partly and nearest is not None and nearest.expert is expert and stay.is_passing:
             # Nobody to keep: the world that this expert was made for was one on the way to another.
             expert.watch.reset()
             stay.relearn(evidence)
@@ -102,7 +102,7 @@ class LifelongLearner:
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
-        if best is not None and best.expert is not expert and stay.is_nobody:
+        if best is not None and best.expert is not expert and stay.is_nobody and stay.is_passing:
             events += stay.dissolve(expert, best.expert)
         else:
             events += stay.end()

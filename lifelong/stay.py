@@ -28,6 +28,9 @@ from lifelong.watch import Alarm
 TRANSIT = 750
 """Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
 
+STILL = 100
+"""Batches without a further sign after which a world that had just changed was one of its own, if the next one jumps."""
+
 SOON = 20
 """Batches after which an expert that came back is held on to as it is."""
 
@@ -164,7 +167,7 @@ class Stay:
     def keep(self, expert: Expert, batches: Sequence[Batch], older: Sequence[Sequence[Batch]] = ()) -> list[Event]:
         """The same for any expert, by batches of its world; dissolves it into one that knows that world as well.
 
-        older: batches of its earlier times, if they are there; what they need is spared too where they looked different.
+        older: batches of its earlier times, if they are there: what they need is spared too where they looked otherwise.
         """
         events: list[Event] = []
         if batches:
@@ -230,6 +233,11 @@ class Stay:
     def is_nobody(self) -> bool:
         """Whether the active expert never was at rest in a world: it has only followed one that drifts."""
         return self.in_transit and self._follows
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the world has not stood still for any time: a further sign is one of the same way."""
+        return self.in_transit and self._trail.position - self._last_sign < STILL
 
     def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
