@@ -71,7 +71,7 @@ class Expert:
         self._settings, self._sync_every, self._prune = optimizer, sync_every, prune
         self._pruner: Pruner | None = None
         self._pruning: PruningHandle | None = None
-        self._updates = 0
+        self._updates, self._cut = 0, 0
         self._optimizer: torch.optim.Optimizer | None = None
         self._groups: list[list[str]] = []
         self._handle: Handle | None = None
@@ -186,6 +186,11 @@ class Expert:
             self._pruner.updates -= updates
             self._pruner.follow()
 
+    def was_cut(self, updates: int) -> bool:
+        """Whether some of it was pruned in its last so many updates, and it may be at a loss for that alone."""
+        pruner = self._pruner
+        return pruner is not None and pruner.cut > 0 and pruner.updates - pruner.cut < updates
+
     def forget_moments(self) -> None:
         """Start the optimizer anew: moments of one task say nothing about the next."""
         if self._optimizer is not None:
@@ -223,7 +228,7 @@ class Expert:
             return
         self._let_grow()
         self._pruner = Pruner(self.foundation.assembly)
-        self._pruner.updates = self._updates
+        self._pruner.updates, self._pruner.cut = self._updates, self._cut
         if self._updates > self._prune.begin:
             self._pruner.follow()
         self._pruning = self._pruner.attach(self._optimizer, self._prune)
@@ -231,7 +236,7 @@ class Expert:
     def _let_grow(self) -> None:
         if self._pruning is not None and self._pruner is not None:
             self._pruning.detach()
-            self._updates = self._pruner.updates
+            self._updates, self._cut = self._pruner.updates, self._pruner.cut
         self._pruner, self._pruning = None, None
 
     def _add_group(self, parameters: list[torch.nn.Parameter]) -> None:
@@ -262,6 +267,7 @@ class Expert:
             "seated": self.seated,
             "watch": None if self._watch is None else self._watch.state_dict(),
             "updates": self._updates if self._pruner is None else self._pruner.updates,
+            "cut": self._cut if self._pruner is None else self._pruner.cut,
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
             "handle": None if self._handle is None else self._handle.state_dict(),
@@ -275,7 +281,7 @@ class Expert:
         if self._watch is not None:
             self._watch.load_state_dict(state["watch"])
         self._let_grow()
-        self._updates = state["updates"]
+        self._updates, self._cut = state["updates"], state["cut"]
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
             named = dict(self.foundation.assembly.named_parameters())

@@ -36,6 +36,10 @@ from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
 
+RECOVERY = 20
+"""Batches after a pruning within which a rise of the loss is its doing."""
+
+
 class LifelongLearner:
     """Learns a stream whose tasks change without notice, with a pool of experts.
 
@@ -81,6 +85,10 @@ class LifelongLearner:
     def _turn(self, alarm: Alarm) -> list[Event]:
         """There was an alarm: undo, judge, and hand the evidence to whoever shall learn it."""
         stay, expert, shift = self._stay, self._stay.active, alarm.shift
+        if alarm.by == "loss" and expert.was_cut(shift.onset + RECOVERY):
+            # Its own loss is higher than it was, in its own world: what is normal is learned anew.
+            expert.watch.reset()
+            return [ShiftDismissed(expert.number, shift.onset, shift.statistic, shift.threshold)]
         evidence = stay.rewind(shift.onset)
         stay.settle()
         if alarm.by == "loss":

@@ -71,7 +71,7 @@ class Pruner:
         self._kept = {name: torch.ones_like(p, dtype=torch.bool) for name, p in self._weights.items()}
         # With the layers compared each by itself, what belongs to no pruned one weighs on all alike.
         self._spared = self._total - sum(p.numel() for p in self._weights.values())
-        self.updates = 0
+        self.updates, self.cut = 0, 0
 
     def prune(self, share: float) -> int:
         """Zero the smallest numbers until `share` of the module's parameters is pruned; how many that are, in all.
@@ -122,6 +122,7 @@ class Pruner:
             self.updates += 1
             if schedule is not None and self._due(schedule):
                 self.prune(schedule.share_at(self.updates))
+                self.cut = self.updates
             else:
                 self.apply()
 

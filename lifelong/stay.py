@@ -29,7 +29,7 @@ TRANSIT = 750
 """Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
 
 STILL = 100
-"""Batches without a further sign after which a world that had just changed was one of its own, if the next one jumps."""
+"""Batches without a further sign after which a world that had just changed was one of its own."""
 
 SOON = 20
 """Batches after which an expert that came back is held on to as it is."""
