@@ -103,7 +103,7 @@ def _row(study: Study, agent: str, seed: int, epochs: int) -> tuple[object, ...]
     means = [round(100 * sum(column) / len(scores), 2) for column in zip(*scores, strict=True)]
     took, size, shifts = round(time.process_time() - began), learner.size(), lived.shifts
     found = f"{shifts.hits} of {shifts.true}"
-    numbers = size.parameters if not isinstance(learner, LifelongLearner) else _numbers(learner)
+    numbers = size.nonzero if not isinstance(learner, LifelongLearner) else _numbers(learner)
     return (epochs, *means, size.experts, numbers, found, shifts.missed, shifts.false_alarms, took)
 
 

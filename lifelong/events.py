@@ -156,10 +156,14 @@ class ExpertDissolved:
 
 @dataclass(frozen=True, slots=True)
 class ExpertChosen:
-    """The expert that will learn from now on; `unexplained` is the share (0..1) of the evidence it leaves open."""
+    """The expert that will learn from now on; `unexplained` is the share (0..1) of the evidence it leaves open.
+
+    full: it does not know this world, and learns it because there is no room for another expert.
+    """
 
     expert: int
     unexplained: float
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from lifelong.experience import Batch
 from lifelong.foundation import Foundation
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
-from lifelong.pruning import Gradual, Pruner, PruningHandle
+from lifelong.pruning import Gradual
+from lifelong.shrinking import Shrinking
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.report import Growth
 from lifelong.updates.attach import Handle
@@ -68,10 +69,8 @@ class Expert:
         self.normal: Normal | None = None
         self.stretches: list[Stretch] = []
         self.seated = -1
-        self._settings, self._sync_every, self._prune = optimizer, sync_every, prune
-        self._pruner: Pruner | None = None
-        self._pruning: PruningHandle | None = None
-        self._updates, self._cut = 0, 0
+        self._settings, self._sync_every = optimizer, sync_every
+        self.shrinking = None if prune is None else Shrinking(prune)
         self._optimizer: torch.optim.Optimizer | None = None
         self._groups: list[list[str]] = []
         self._handle: Handle | None = None
@@ -97,10 +96,15 @@ class Expert:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if self.shrinking is not None:
+            self.shrinking.stepped(loss, lambda: self._loss(batch))
         statistic = self._watch.loss.statistic if self._watch is not None else 0.0
         return Update(
             self.number, loss.detach(), outputs.detach(), batch.targets, objective.metric.per_sample, statistic
         )
+
+    def _loss(self, batch: Batch) -> Tensor:
+        return batch.contract.objective.loss(self.answer(batch.inputs, batch.contract, batch.task), batch.targets)
 
     @torch.no_grad()
     def answer(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
@@ -182,14 +186,8 @@ class Expert:
         """The parameters were put back to an earlier, permitted state, so many updates ago."""
         if self._handle is not None:
             self._handle.rewound()
-        if self._pruner is not None:
-            self._pruner.updates -= updates
-            self._pruner.follow()
-
-    def was_cut(self, updates: int) -> bool:
-        """Whether some of it was pruned in its last so many updates, and it may be at a loss for that alone."""
-        pruner = self._pruner
-        return pruner is not None and pruner.cut > 0 and pruner.updates - pruner.cut < updates
+        if self.shrinking is not None:
+            self.shrinking.rewound(updates)
 
     def forget_moments(self) -> None:
         """Start the optimizer anew: moments of one task say nothing about the next."""
@@ -223,21 +221,12 @@ class Expert:
         self._ready = (contract, task)
 
     def _keep_small(self) -> None:
-        """Go on pruning where it was left; what it has by now is what is not zero."""
-        if self._prune is None or self._optimizer is None:
-            return
-        self._let_grow()
-        self._pruner = Pruner(self.foundation.assembly)
-        self._pruner.updates, self._pruner.cut = self._updates, self._cut
-        if self._updates > self._prune.begin:
-            self._pruner.follow()
-        self._pruning = self._pruner.attach(self._optimizer, self._prune)
+        if self.shrinking is not None and self._optimizer is not None:
+            self.shrinking.attach(self.foundation.assembly, self._optimizer)
 
     def _let_grow(self) -> None:
-        if self._pruning is not None and self._pruner is not None:
-            self._pruning.detach()
-            self._updates, self._cut = self._pruner.updates, self._pruner.cut
-        self._pruner, self._pruning = None, None
+        if self.shrinking is not None:
+            self.shrinking.detach()
 
     def _add_group(self, parameters: list[torch.nn.Parameter]) -> None:
         if self._optimizer is None:
@@ -266,8 +255,7 @@ class Expert:
             "stretches": [(one.shape, one.description, sorted(one.rivals)) for one in self.stretches],
             "seated": self.seated,
             "watch": None if self._watch is None else self._watch.state_dict(),
-            "updates": self._updates if self._pruner is None else self._pruner.updates,
-            "cut": self._cut if self._pruner is None else self._pruner.cut,
+            "shrinking": None if self.shrinking is None else self.shrinking.state_dict(),
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
             "handle": None if self._handle is None else self._handle.state_dict(),
@@ -281,7 +269,8 @@ class Expert:
         if self._watch is not None:
             self._watch.load_state_dict(state["watch"])
         self._let_grow()
-        self._updates, self._cut = state["updates"], state["cut"]
+        if self.shrinking is not None:
+            self.shrinking.load_state_dict(state["shrinking"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
         if state["optimizer"] is not None:
             named = dict(self.foundation.assembly.named_parameters())

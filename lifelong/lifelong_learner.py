@@ -35,7 +35,6 @@ from lifelong.stay import Stay
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
-
 RECOVERY = 20
 """Batches after a pruning within which a rise of the loss is its doing."""
 
@@ -85,10 +84,7 @@ class LifelongLearner:
     def _turn(self, alarm: Alarm) -> list[Event]:
         """There was an alarm: undo, judge, and hand the evidence to whoever shall learn it."""
         stay, expert, shift = self._stay, self._stay.active, alarm.shift
-        if alarm.by == "loss" and expert.was_cut(shift.onset + RECOVERY):
-            # Its own loss is higher than it was, in its own world: what is normal is learned anew.
-            expert.watch.reset()
-            return [ShiftDismissed(expert.number, shift.onset, shift.statistic, shift.threshold)]
+        was_cut = expert.shrinking is not None and expert.shrinking.was_cut(shift.onset + RECOVERY)
         evidence = stay.rewind(shift.onset)
         stay.settle()
         if alarm.by == "loss":
@@ -100,6 +96,11 @@ class LifelongLearner:
             stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
         partly = best is None and nearest is not None and nearest.unexplained <= PARTLY
+        if partly and was_cut and nearest is not None and nearest.expert is expert and alarm.by == "loss":
+            # It is at a loss in its own world, for it has just lost a part of itself: what is normal is learned anew.
+            expert.watch.reset()
+            stay.relearn(evidence)
+            return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
         if partly and nearest is not None and nearest.expert is expert and stay.is_passing:
             # Nobody to keep: the world that this expert was made for was one on the way to another.
             expert.watch.reset()
@@ -114,11 +115,12 @@ class LifelongLearner:
             events += stay.dissolve(expert, best.expert)
         else:
             events += stay.end()
-        if best is None and self._pool.is_full:
+        forced = best is None and self._pool.is_full(evidence[-1])
+        if forced:
             best = nearest
         if best is not None:
             chosen = best.expert
-            events.append(ExpertChosen(chosen.number, best.unexplained))
+            events.append(ExpertChosen(chosen.number, best.unexplained, forced))
             if chosen is expert:
                 # The one that there is goes on, in a new world; or another world that it serves as well as its own.
                 chosen.watch.reset()
@@ -157,7 +159,7 @@ class LifelongLearner:
             events: list[Event] = [fact, *([] if goes_on else stay.widen())]
             anchor.widen(expert, recent, stay.level, change)
             return events
-        if best is None and (stay.is_nobody or self._pool.is_full):
+        if best is None and (stay.is_nobody or self._pool.is_full(recent[-1])):
             # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
             events = [fact, *expert.consolidate(recent)]
             expert.reguard()
@@ -216,9 +218,9 @@ class LifelongLearner:
         elif best is not None:
             chosen = best.expert
             events.append(ExpertChosen(chosen.number, best.unexplained))
-        elif self._pool.is_full:
+        elif self._pool.is_full(batch):
             chosen = self._pool.experts[0] if nearest is None else nearest.expert
-            events.append(ExpertChosen(chosen.number, 1.0 if nearest is None else nearest.unexplained))
+            events.append(ExpertChosen(chosen.number, 1.0 if nearest is None else nearest.unexplained, full=True))
         else:
             chosen = self._pool.spawn([batch])
             events += [self._spawned(chosen, active, batch), *chosen.joined()]
@@ -234,6 +236,7 @@ class LifelongLearner:
 
     def _spawned(self, chosen: Expert, parent: Expert | None, batch: Batch) -> ExpertSpawned:
         chosen.foundation.assembly.grow(batch.contract, chosen.lane, batch.task)
+        self._pool.check_budget()
         parameters = sum(p.numel() for p in chosen.foundation.assembly.lane_parameters(chosen.lane))
         return ExpertSpawned(chosen.number, parameters, None if parent is None else parent.number)
 

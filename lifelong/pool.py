@@ -50,18 +50,41 @@ class Pool:
         """The threshold of the loss's detector that every expert is given."""
         return None if self._up.watch is None else self._up.watch.loss.threshold
 
-    @property
-    def is_full(self) -> bool:
-        """Whether another expert would be one too many, or would have too many parameters."""
+    def is_full(self, batch: Batch) -> bool:
+        """Whether another expert, for such batches, would be one too many or have too many parameters."""
         if self._up.limit is not None and len(self.experts) >= self._up.limit:
             return True
         if self._up.budget is None or not self.experts:
             return False
-        # What the largest of them takes: nobody knows how large the next one will be.
-        counts = [sum(f.parameters() for f in self._foundations)]
-        shared = self._up.share in ("always", "adapters")
-        largest = 0 if shared else max(f.parameters() for f in self._foundations)
-        return counts[0] + largest > self._up.budget
+        return self._taken() + self._price(batch) > self._up.budget
+
+    def _taken(self) -> int:
+        """Parameters that count for the budget: of experts that become small, what will be left."""
+        return sum(self._left(f.parameters()) for f in self._foundations)
+
+    def _left(self, parameters: int) -> int:
+        return parameters if self._up.prune is None else parameters - round(self._up.prune.share * parameters)
+
+    def _price(self, batch: Batch) -> int:
+        """What another expert adds at the most: found by making one, and throwing it away."""
+        if self._up.share not in ("always", "adapters"):
+            alone = Assembly(self._up.network, self._seed, self._device)
+            alone.grow(batch.contract, "trial", batch.task)
+            return self._left(sum(p.numel() for p in alone.parameters()))
+        shared = copy.deepcopy(self._foundations[0].wake())
+        before = sum(p.numel() for p in shared.parameters())
+        # Who is alone on a body that is to stand still gets adapters of its own once another one comes.
+        for lane in ("trial", *(e.lane for e in self.experts)):
+            shared.grow(batch.contract, lane, batch.task)
+        return sum(p.numel() for p in shared.parameters()) - before
+
+    def check_budget(self) -> None:
+        """Raises ValueError where the first expert alone is larger than all may be together."""
+        if self._up.budget is not None and len(self.experts) == 1 and self._taken() > self._up.budget:
+            raise ValueError(
+                f"max_parameters is {self._up.budget:,}, but one expert alone has {self._taken():,}: raise it, take a "
+                "smaller network, or let experts become small (prune)."
+            )
 
     def expert(self, number: int) -> Expert:
         return next(expert for expert in self.experts if expert.number == number)
@@ -205,7 +228,7 @@ class Pool:
             parameters,
             sum(f.bytes() for f in self._foundations) + remembered,
             sum(f.archived() for f in self._foundations),
-            sum(f.nonzero for f in self._foundations),
+            None if self._up.prune is None else sum(f.nonzero for f in self._foundations),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,14 +22,10 @@ from lifelong.expert import Expert, Normal
 from lifelong.pool import Pool
 from lifelong.shift.detector import Shift
 from lifelong.shift.onset import since_rise
+from lifelong.shrinking import shown
 from lifelong.trail import Trail
+from lifelong.transit import Transit
 from lifelong.watch import Alarm
-
-TRANSIT = 750
-"""Batches without a further sign after which a world that drifted has come to rest; more where signs are rarer."""
-
-STILL = 100
-"""Batches without a further sign after which a world that had just changed was one of its own."""
 
 SOON = 20
 """Batches after which an expert that came back is held on to as it is."""
@@ -43,10 +39,9 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._at_rest, self._last_sign, self._young, self._follows, self._looked = 0, 0, False, False, 0
-        self.succeeded: int | None = None
+        self._transit, self._looked = Transit(), 0
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
-        self.unread: list[tuple[Tensor, Batch, Tensor]] = []
+        self.unread: list[tuple[Tensor, Batch, Tensor, float]] = []
         # As many as can be taken back, and beyond those what is normal.
         self._losses: deque[float] = deque(maxlen=NORMAL_WINDOW + trail.reach)
         self._live: tuple[int, int, Portrait] | None = None
@@ -77,9 +72,8 @@ class Stay:
 
         in_transit: it was made for a world that may be drifting. after: whom it succeeded in one that is known to.
         """
-        self.expert, self._at_rest, self._last_sign = expert, TRANSIT if in_transit else 0, 0
-        self._young, self._follows, self._looked = in_transit, after is not None, 0
-        self.succeeded = None if after is None else after.number
+        self.expert, self._looked = expert, 0
+        self._transit.begin(in_transit, None if after is None else after.number)
         # What it was suspicious of when it left is no evidence against the world that it comes to.
         expert.watch.rearm()
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
@@ -95,22 +89,24 @@ class Stay:
 
     def learn(self, batch: Batch) -> Update:
         self._trail.note(self.active, batch)
+        shrinking = self.active.shrinking
+        excess = 0.0 if shrinking is None else shrinking.excess
         update = self.active.update(batch)
-        self.unread.append((update.loss, batch, update.outputs))
+        self.unread.append((update.loss, batch, update.outputs, excess))
         return update
 
     def read(self) -> Alarm | None:
         """Show the watch what happened since the last look; an alarm's onset is counted back from the newest batch."""
         unread = self.unread
-        losses = torch.stack([loss for loss, _, _ in unread]).tolist() if len(unread) > 1 else [unread[0][0].item()]
+        losses = torch.stack([loss for loss, *_ in unread]).tolist() if len(unread) > 1 else [unread[0][0].item()]
         alarm, watch = None, self.active.watch
-        for loss, (_, batch, outputs) in zip(losses, unread, strict=True):
+        for loss, (_, batch, outputs, excess) in zip(losses, unread, strict=True):
             self._losses.append(loss)
             if alarm is not None:
                 shift = alarm.shift
                 alarm = Alarm(Shift(shift.onset + 1, shift.statistic, shift.threshold), alarm.by)
             else:
-                alarm = watch.update(loss, batch.inputs, outputs)
+                alarm = watch.update(shown(loss, excess, self._losses), batch.inputs, outputs)
         unread.clear()
         return alarm
 
@@ -167,7 +163,7 @@ class Stay:
     def keep(self, expert: Expert, batches: Sequence[Batch], older: Sequence[Sequence[Batch]] = ()) -> list[Event]:
         """The same for any expert, by batches of its world; dissolves it into one that knows that world as well.
 
-        older: batches of its earlier times, if they are there: what they need is spared too where they looked otherwise.
+        older: batches of its earlier times, if they are there: it spares what they need, where they looked otherwise.
         """
         events: list[Event] = []
         if batches:
@@ -203,7 +199,7 @@ class Stay:
         """From now on the active expert is held against what it is now, and its world of now is one that it knows."""
         assert self.anchor is not None
         self.anchor.drop(self.active, self.recent, self.level)
-        if not self._follows:
+        if not self._transit.follows:
             self._hang(self.active, self.recent)
 
     def widen(self) -> list[Event]:
@@ -226,32 +222,31 @@ class Stay:
 
     @property
     def in_transit(self) -> bool:
-        """Whether the world drifted a short while ago: an expert on its way is nobody whom to come back to."""
-        return self._trail.position < self._at_rest
-
-    @property
-    def is_nobody(self) -> bool:
-        """Whether the active expert never was at rest in a world: it has only followed one that drifts."""
-        return self.in_transit and self._follows
+        """Whether the world drifted a short while ago."""
+        return self._transit.goes_on(self._trail.position)
 
     @property
     def is_passing(self) -> bool:
-        """Whether the world has not stood still for any time: a further sign is one of the same way."""
-        return self.in_transit and self._trail.position - self._last_sign < STILL
+        """Whether the world has not stood still for any time."""
+        return self._transit.is_passing(self._trail.position)
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether the active expert never was at rest in a world."""
+        return self._transit.is_nobody(self._trail.position)
+
+    @property
+    def succeeded(self) -> int | None:
+        """Whom the active expert took over from in a drift."""
+        return self._transit.succeeded
 
     def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
-        if self.in_transit:
-            return False
-        rests, self._young, self._follows = self._follows, False, False
-        return rests
+        return self._transit.comes_to_rest(self._trail.position)
 
     def moves_on(self) -> None:
         """The world goes on drifting, and the expert with it."""
-        position = self._trail.position
-        self._follows = self._follows or (self._young and self.in_transit)
-        # Slow drift gives rare signs: twice the time since the last one must pass without another.
-        self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
+        self._transit.moves_on(self._trail.position)
 
     def is_due(self) -> bool:
         """Whether it is time to look back; the next time is counted from then."""
@@ -279,12 +274,12 @@ class Stay:
             "trail": self._trail.state_dict(),
             "anchor": None if self.anchor is None else self.anchor.state_dict(),
             "unread": [
-                (loss, Batch(b.inputs.clone(), b.targets.clone(), b.contract, b.task, b.boundary), outputs)
-                for loss, b, outputs in self.unread
+                (loss, Batch(b.inputs.clone(), b.targets.clone(), b.contract, b.task, b.boundary), outputs, excess)
+                for loss, b, outputs, excess in self.unread
             ],
             "losses": list(self._losses),
             "looked": self._looked,
-            "transit": (self._at_rest, self._last_sign, self._young, self._follows, self.succeeded),
+            "transit": self._transit.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -293,7 +288,7 @@ class Stay:
         self._trail.load_state_dict(state["trail"])
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
-        self.unread = [(loss, batch, outputs) for loss, batch, outputs in state["unread"]]
-        self._at_rest, self._last_sign, self._young, self._follows, self.succeeded = state["transit"]
+        self.unread = [(loss, batch, outputs, excess) for loss, batch, outputs, excess in state["unread"]]
+        self._transit.load_state_dict(state["transit"])
         self._looked = state["looked"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None

@@ -112,9 +112,9 @@ def test_auto_shares_where_features_serve_and_founds_where_they_do_not():
 
 def test_a_full_pool_says_so():
     pool = Pool(Upbringing(Mlp(hidden=(4,)), FAST, limit=1), seed=0, device="cpu")
-    assert not pool.is_full
+    assert not pool.is_full(batches(1, 1)[0])
     pool.spawn(batches(1, 1))
-    assert pool.is_full
+    assert pool.is_full(batches(1, 1)[0])
     with pytest.raises(ValueError, match="at least 1 expert"):
         Upbringing(Mlp(), FAST, limit=0)
 

@@ -66,7 +66,7 @@ def test_what_is_taken_back_is_not_counted_as_learned():
     # The old expert is, to the bit, the one that stopped at the change, as far as it had been pruned by then.
     ours, theirs = (a._pool.experts[0].foundation.assembly.state_dict() for a in (agent, oracle))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    assert agent._pool.experts[0]._updates == 45
+    assert agent._pool.experts[0].shrinking.updates == 45
 
 
 def test_it_goes_on_pruning_exactly_where_a_checkpoint_left_it():

@@ -46,7 +46,7 @@ class Tame:
     thinning, selector_thinning: how experts are made small once another takes over, and the selector (null: not at
     all). selector_fit: how the selector is trained. capacity: samples kept for it; thinning_capacity: latest world's
     samples kept to retrain an expert on. What answers is made when it is asked for, from the state, and kept until
-    something is learned. `parameters` in its size are those that answer: nonzero, selector included.
+    something is learned. `nonzero` in its size are the numbers that answer, selector included.
     """
 
     threshold = 1.0
@@ -224,17 +224,15 @@ class Tame:
         return expert.restrict(module(inputs))
 
     def size(self) -> Size:
-        parameters = 0
-        for expert in self._experts:
-            full = sum(p.numel() for p in expert.module.parameters())
-            parameters += full if self._thinning is None else self._thinning.left(full)
+        full = [sum(p.numel() for p in expert.module.parameters()) for expert in self._experts]
+        left = [n if self._thinning is None else self._thinning.left(n) for n in full]
         if len(self._experts) > 1:
             assert self._contract is not None
             shape = self._contract.input_shape
             router = whole(self._selector_network, shape, len(self._experts), self._seed)
-            full = sum(p.numel() for p in router.parameters())
-            parameters += full if self._selector_thinning is None else self._selector_thinning.left(full)
-        return Size(len(self._experts), parameters)
+            full.append(sum(p.numel() for p in router.parameters()))
+            left.append(full[-1] if self._selector_thinning is None else self._selector_thinning.left(full[-1]))
+        return Size(len(self._experts), sum(full), nonzero=sum(left))
 
     def state_dict(self) -> dict[str, Any]:
         return {

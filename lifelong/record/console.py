@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lifelong.events import (
     DriftDetected,
+    DriftFollowed,
     Event,
     ExpertChosen,
     ExpertDissolved,
@@ -56,6 +57,8 @@ class ConsoleView:
                 self._say(step, f"shift found, began at step {count(step - event.delay)}", "yellow")
             case DriftDetected():
                 self._say(step, f"slow drift found: {score(event.gained, True)} is new", "yellow")
+            case DriftFollowed():
+                self._say(step, f"the drift goes on, and expert {event.expert} with it", "dim")
             case ExpertDissolved():
                 self._experts.discard(event.expert)
                 self._say(step, f"expert {event.expert} is gone: expert {event.into} knows its world as well", "cyan")
@@ -68,6 +71,9 @@ class ConsoleView:
                 self._experts.add(event.expert)
                 if len(self._experts) > 1:
                     self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
+            case ExpertChosen(full=True):
+                self._say(step, f"no room for another expert: {event.expert} learns a world that is not its own", "red")
+                self._current = event.expert
             case ExpertChosen():
                 if event.expert != self._current and step != self._spawned_at:
                     left = score(event.unexplained, True)

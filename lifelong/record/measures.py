@@ -78,6 +78,10 @@ def _minus(text: str) -> str:
     return text.replace("-", MINUS)
 
 
+def _parameters(summary: Summary) -> int | None:
+    return summary.parameters if summary.nonzero is None else summary.nonzero
+
+
 def _shifts(summary: Summary) -> str:
     if _was_told(summary):
         return "told"
@@ -139,9 +143,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "Parameters",
         -1,
-        "Trainable numbers in all experts together.",
-        lambda s: s.parameters,
-        lambda s: NONE if s.parameters is None else count(s.parameters),
+        "Trainable numbers in all experts together; those that pruning has put to zero do not count.",
+        _parameters,
+        lambda s: NONE if (parameters := _parameters(s)) is None else count(parameters),
     ),
     Measure(
         "Shifts found",

@@ -107,6 +107,8 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case ExpertSpawned():
             parent = "" if event.parent is None else f", from expert {event.parent}"
             return f"Expert {event.expert} is spawned{parent}: {count(event.parameters)} parameters."
+        case ExpertChosen(full=True):
+            return f"No room for another expert: expert {event.expert} learns a world that is not its own."
         case ExpertChosen():
             left = score(event.unexplained, True)
             return f"Expert {event.expert} learns from here on, {left} of the evidence unexplained."
