@@ -24,8 +24,11 @@ KEPT = 256
 LITTLE = 0.1
 """Share of the untrained loss that an expert must have taken off before there is anything to lose."""
 
-LOOKS = 5
-"""Times in a row that a change must be seen: for a moment an expert is worse, or better, than it is by and large."""
+CERTAIN = 5.0
+"""What looks in a row must sum up to, in shares of what is tolerated, before a change is believed."""
+
+AT_MOST = 2.0
+"""What one look counts for at most: for a moment an expert is worse, or better, than it is by and large."""
 
 TIMES = 3
 """Most times that are remembered beside the first."""
@@ -90,6 +93,11 @@ class Anchor:
         return [time.batches for time in self._times]
 
     @property
+    def known(self) -> Sequence[float]:
+        """How well each of them was known: the loss that is normal there."""
+        return [time.known() for time in self._times]
+
+    @property
     def kept(self) -> Sequence[Batch]:
         """Batches of all of them."""
         return [batch for time in self._times for batch in time.batches]
@@ -145,16 +153,19 @@ class Anchor:
         return self._certain(Change(lost - moment, gained))
 
     def _certain(self, change: Change) -> Change | None:
-        """What was seen `LOOKS` times in a row."""
+        """What was seen in several looks in a row; the clearer, the fewer."""
         if self.keeps(change) and not self.suspects(change):
             self._doubts.clear()
             return change
         self._doubts.append(change)
-        if len(self._doubts) < LOOKS:
+        if sum(min(self._weight(doubt), AT_MOST) for doubt in self._doubts) < CERTAIN:
             return None
         seen = Change(min(doubt.lost for doubt in self._doubts), min(doubt.gained for doubt in self._doubts))
         self._doubts.clear()
         return seen
+
+    def _weight(self, change: Change) -> float:
+        return max(change.lost, change.gained) / (self.tolerance / 2)
 
     def keeps(self, change: Change) -> bool:
         """Whether the expert still is who it was."""
@@ -163,6 +174,10 @@ class Anchor:
     def suspects(self, change: Change) -> bool:
         """Whether the world may have drifted, if somebody else is at home where it came to."""
         return change.gained > self.tolerance / 2
+
+    def is_quiet(self, change: Change) -> bool:
+        """Whether there is no sign of drift at all."""
+        return max(change.lost, change.gained) <= self.tolerance / 4
 
     def sees(self, change: Change) -> bool:
         """Whether the world has drifted."""

@@ -143,6 +143,8 @@ class LifelongLearner:
         change = anchor.compare(expert, recent, stay.level, self._pool.room(recent))
         if change is None:
             return []
+        if anchor.is_quiet(change):
+            stay.stands_still()
         keeps, nearest = anchor.keeps(change), None
         if not keeps or anchor.suspects(change):
             stay.settle()
@@ -159,7 +161,7 @@ class LifelongLearner:
             events: list[Event] = [fact, *([] if goes_on else stay.widen())]
             anchor.widen(expert, recent, stay.level, change)
             return events
-        if best is None and (stay.is_nobody or self._pool.is_full(recent[-1])):
+        if best is None and (stay.is_covered(itself=True) or self._pool.is_full(recent[-1])):
             # There is nobody to keep, or nowhere to keep it: it goes on as it has become.
             events = [fact, *expert.consolidate(recent)]
             expert.reguard()
@@ -169,13 +171,13 @@ class LifelongLearner:
         # Who it has become goes on, as a new expert or as one that knows this world; who it was is put back and kept,
         # if it ever was somebody.
         chosen = best.expert if best is not None else self._pool.succeed(expert)
-        if best is not None and stay.is_nobody:
+        if best is not None and stay.is_covered(itself=False):
             events += stay.dissolve(expert, chosen)
         else:
             anchor.restore(expert)
             expert.normal = anchor.normal(expert)
             expert.watch.rearm()
-            events += stay.keep(expert, anchor.kept)
+            events += stay.keep(expert, anchor.times)
         if best is None:
             events.append(self._spawned(chosen, expert, recent[-1]))
         else:
@@ -191,6 +193,8 @@ class LifelongLearner:
         best = self._nearest(recent, besides=expert)
         # Whom it succeeded may serve this world as well, and has another to keep, which it would unlearn here.
         if best is None or best.expert.number == stay.succeeded or not self._pool.is_at_home(best):
+            return []
+        if not stay.is_covered(itself=False):
             return []
         events = stay.dissolve(expert, best.expert)
         events.append(ExpertChosen(best.expert.number, best.unexplained))

@@ -189,6 +189,20 @@ class Pool:
                 verdicts.append(Verdict(expert, max(0.0, loss - normal.mean - noise) / room if room > least else 1.0))
         return sorted(verdicts, key=lambda v: v.unexplained)
 
+    @torch.no_grad()
+    def covers(self, experts: Sequence[Expert], batches: Sequence[Batch], known: float) -> bool:
+        """Whether these together, each where it fits best, do as well as `known`, the loss of who knew this world."""
+        inputs, targets, contract = _joined(batches)
+        loss = contract.objective.loss
+        each = [
+            torch.stack([loss(o[None], t[None]) for o, t in zip(outputs, targets, strict=True)])
+            for outputs in (expert.answer(inputs, contract, batches[0].task) for expert in experts)
+        ]
+        if not each:
+            return False
+        best = float(torch.stack(each).amin(0).mean())
+        return best - known <= self._up.tolerance * (self.room(batches) - known)
+
     def room(self, evidence: Sequence[Batch]) -> float:
         """The loss of who knows nothing."""
         inputs, targets, contract = _joined(evidence)

@@ -158,22 +158,20 @@ class Stay:
 
     def end(self) -> list[Event]:
         """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
-        return self.keep(self.active, self.recent, () if self.anchor is None else self.anchor.times)
+        return self.keep(self.active, [*(() if self.anchor is None else self.anchor.times), self.recent])
 
-    def keep(self, expert: Expert, batches: Sequence[Batch], older: Sequence[Sequence[Batch]] = ()) -> list[Event]:
-        """The same for any expert, by batches of its world; dissolves it into one that knows that world as well.
-
-        older: batches of its earlier times, if they are there: it spares what they need, where they looked otherwise.
-        """
-        events: list[Event] = []
-        if batches:
+    def keep(self, expert: Expert, worlds: Sequence[Sequence[Batch]]) -> list[Event]:
+        """The same for any expert, by batches of its worlds, the latest last; dissolves it into one that knows them."""
+        worlds = [batches for batches in worlds if batches]
+        rivals: list[Expert] = []
+        for batches in worlds:
             rivals = self._hang(expert, batches)
-            if batches[-1].task is None and (twin := self._twin(expert, batches, rivals)) is not None:
-                events += self.dissolve(expert, twin)
-        if not events:
-            for world in (*(older if len(expert.stretches) > 1 else ()), batches):
-                events += expert.consolidate(world)
-            expert.rest()
+        if worlds and worlds[-1][-1].task is None and (twin := self._twin(expert, worlds, rivals)) is not None:
+            return self.dissolve(expert, twin)
+        events: list[Event] = []
+        for batches in worlds if len(expert.stretches) > 1 else worlds[-1:]:
+            events += expert.consolidate(batches)
+        expert.rest()
         return events
 
     def _hang(self, expert: Expert, batches: Sequence[Batch]) -> list[Expert]:
@@ -184,16 +182,15 @@ class Stay:
             self._pool.expert(number).stretches[place].rivals.add(expert.number)
         return [self._pool.expert(number) for number in sorted(portrait.stretch.rivals)]
 
-    def _twin(self, expert: Expert, batches: Sequence[Batch], rivals: Sequence[Expert]) -> Expert | None:
+    def _twin(self, expert: Expert, worlds: Sequence[Sequence[Batch]], rivals: Sequence[Expert]) -> Expert | None:
         """Who of the rivals is at home in every world that `expert` knows, as far as samples of them are there."""
         if not rivals or len(expert.stretches) > 1:
             return None
-        twin = next(iter(self._pool.judge(batches, rivals)), None)
-        if twin is None or not self._pool.is_at_home(twin):
+        twin = next(iter(self._pool.judge(worlds[-1], rivals)), None)
+        if twin is None:
             return None
-        times = () if self.anchor is None or expert is not self.expert else self.anchor.times
-        older = [verdict for time in times for verdict in self._pool.judge(time, [twin.expert])]
-        return twin.expert if all(self._pool.is_at_home(verdict) for verdict in older) else None
+        verdicts = [verdict for batches in worlds for verdict in self._pool.judge(batches, [twin.expert])]
+        return twin.expert if all(self._pool.is_at_home(verdict) for verdict in verdicts) else None
 
     def hold_on(self) -> None:
         """From now on the active expert is held against what it is now, and its world of now is one that it knows."""
@@ -201,6 +198,17 @@ class Stay:
         self.anchor.drop(self.active, self.recent, self.level)
         if not self._transit.follows:
             self._hang(self.active, self.recent)
+
+    def is_covered(self, itself: bool) -> bool:
+        """Whether what the active expert was is no loss: others know it, or `itself` as it has become does, together."""
+        assert self.anchor is not None
+        others = [expert for expert in self._pool.experts if expert is not self.expert]
+        for batches, known in zip(self.anchor.times, self.anchor.known, strict=True):
+            # Of many, somebody is right about anything.
+            likely = [verdict.expert for verdict in self._pool.judge(batches, others)[:2]]
+            if not self._pool.covers([*likely, *([self.active] if itself else ())], batches, known):
+                return False
+        return True
 
     def widen(self) -> list[Event]:
         """The active expert's world has come to hold more than its anchor's: keep what it knows of that, and go on."""
@@ -243,6 +251,10 @@ class Stay:
     def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
         return self._transit.comes_to_rest(self._trail.position)
+
+    def stands_still(self) -> None:
+        """No sign of drift at all since the last look."""
+        self._transit.stands_still(self._trail.position)
 
     def moves_on(self) -> None:
         """The world goes on drifting, and the expert with it."""

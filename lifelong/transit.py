@@ -50,6 +50,10 @@ class Transit:
         rests, self._young, self._follows = self._follows, False, False
         return rests
 
+    def stands_still(self, position: int) -> None:
+        """No sign at all since the last look: the world does not drift, or not any more."""
+        self._at_rest = min(self._at_rest, position)
+
     def moves_on(self, position: int) -> None:
         """A sign: the world goes on drifting, and the expert with it."""
         self._follows = self._follows or (self._young and self.goes_on(position))
