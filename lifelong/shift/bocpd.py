@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lifelong.shift.detector import Shift, Sides
+from lifelong.shift.detector import Shift, Sides, must_be_sides
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Posterior: TypeAlias = tuple[Array, Array, Array, Array]
@@ -65,6 +65,7 @@ class Bocpd:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_be_sides(self.sides)
         if not (0 < self.threshold < 1 and self.expected > 1 and self.cap > 0):
             raise ValueError(
                 f"Bocpd needs 0 < threshold < 1, expected > 1 and cap > 0, got threshold={self.threshold}, "
