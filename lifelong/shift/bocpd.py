@@ -79,6 +79,8 @@ class Bocpd:
         self.reset()
 
     def update(self, value: float) -> Shift | None:
+        # A tensor of one number would not go into the table.
+        value = float(value)
         finite = abs(value) < 1e100
         silent, self._silent = self._silent > 0, max(0, self._silent - 1)
         if self._news:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+import torch
 
 from lifelong.shift.bocpd import ALPHA, FLOOR, KAPPA, LEAST_EVIDENCE, Bocpd
 
@@ -132,3 +133,11 @@ def test_the_first_world_is_made_of_numbers_however_late_they_come(strange: floa
     assert all(ours == theirs for ours, theirs in found)
     assert late.state_dict() == plain.state_dict()
     assert next(at for at, (shift, _) in enumerate(found) if shift is not None) in range(200, 210)
+
+
+def test_a_number_may_be_a_tensor() -> None:
+    plain, given = Bocpd(), Bocpd()
+    loss: Any
+    for loss in torch.from_numpy(world()):
+        assert given.update(loss) == plain.update(float(loss))
+    assert given.state_dict() == plain.state_dict()
