@@ -28,8 +28,32 @@ if TYPE_CHECKING:
     from lifelong.objective import Regression as Regression
     from lifelong.pool import Pool as Pool
     from lifelong.record.journal import Journal as Journal
+    from lifelong.routing.all_lanes import AllLanes as AllLanes
+    from lifelong.routing.bernoulli import BernoulliRouter as BernoulliRouter
+    from lifelong.routing.confidence import Confidence as Confidence
+    from lifelong.routing.gaussian import GaussianRouter as GaussianRouter
+    from lifelong.routing.latest import Latest as Latest
+    from lifelong.routing.mahalanobis import Mahalanobis as Mahalanobis
+    from lifelong.routing.nearest_mean import NearestMean as NearestMean
+    from lifelong.routing.trained import Trained as Trained
+    from lifelong.shift.adwin import Adwin as Adwin
+    from lifelong.shift.bocpd import Bocpd as Bocpd
+    from lifelong.shift.confirmed import Confirmed as Confirmed
     from lifelong.shift.cusum import Cusum as Cusum
+    from lifelong.shift.ewma import Ewma as Ewma
+    from lifelong.shift.falling import Falling as Falling
+    from lifelong.shift.frozen_cusum import FrozenCusum as FrozenCusum
+    from lifelong.shift.page_hinkley import PageHinkley as PageHinkley
+    from lifelong.shift.river_adapter import River as River
+    from lifelong.shift.tame_band import TameBand as TameBand
+    from lifelong.shift.unlabelled.classifier import ClassifierTwoSample as ClassifierTwoSample
+    from lifelong.shift.unlabelled.energy import Energy as Energy
+    from lifelong.shift.unlabelled.entropy import Entropy as Entropy
+    from lifelong.shift.unlabelled.kolmogorov_smirnov import KolmogorovSmirnov as KolmogorovSmirnov
+    from lifelong.shift.unlabelled.mmd import Mmd as Mmd
+    from lifelong.shift.unlabelled.reconstruction import Reconstruction as Reconstruction
     from lifelong.shift.unlabelled.watch import Unlabelled as Unlabelled
+    from lifelong.shift.vote import Vote as Vote
     from lifelong.stream import Segment as Segment
     from lifelong.stream import Stream as Stream
     from lifelong.stream import Task as Task
@@ -59,8 +83,32 @@ _HOMES = {
     "objective": ("Classification", "Contract", "MultiLabel", "Regression"),
     "pool": ("Pool",),
     "record.journal": ("Journal",),
+    "routing.all_lanes": ("AllLanes",),
+    "routing.bernoulli": ("BernoulliRouter",),
+    "routing.confidence": ("Confidence",),
+    "routing.gaussian": ("GaussianRouter",),
+    "routing.latest": ("Latest",),
+    "routing.mahalanobis": ("Mahalanobis",),
+    "routing.nearest_mean": ("NearestMean",),
+    "routing.trained": ("Trained",),
+    "shift.adwin": ("Adwin",),
+    "shift.bocpd": ("Bocpd",),
+    "shift.confirmed": ("Confirmed",),
     "shift.cusum": ("Cusum",),
+    "shift.ewma": ("Ewma",),
+    "shift.falling": ("Falling",),
+    "shift.frozen_cusum": ("FrozenCusum",),
+    "shift.page_hinkley": ("PageHinkley",),
+    "shift.river_adapter": ("River",),
+    "shift.tame_band": ("TameBand",),
+    "shift.unlabelled.classifier": ("ClassifierTwoSample",),
+    "shift.unlabelled.energy": ("Energy",),
+    "shift.unlabelled.entropy": ("Entropy",),
+    "shift.unlabelled.kolmogorov_smirnov": ("KolmogorovSmirnov",),
+    "shift.unlabelled.mmd": ("Mmd",),
+    "shift.unlabelled.reconstruction": ("Reconstruction",),
     "shift.unlabelled.watch": ("Unlabelled",),
+    "shift.vote": ("Vote",),
     "stream": ("Segment", "Stream", "Task"),
     "subspace.coso": ("Coso",),
     "subspace.gpm": ("Gpm",),

@@ -18,7 +18,8 @@ class Batch:
     """One labelled mini-batch, already on the training device.
 
     `task` is the task's name only where the scenario shows labels in training, else None. `boundary` is True on the
-    first batch of a segment only where the scenario shows boundaries.
+    first batch of a segment only where the scenario shows boundaries. Raises ValueError for a batch without samples, or
+    without a target for each.
     """
 
     inputs: Tensor
@@ -26,6 +27,14 @@ class Batch:
     contract: Contract
     task: str | None = None
     boundary: bool = False
+
+    def __post_init__(self) -> None:
+        count = len(self.inputs)
+        if not count or count != len(self.targets):
+            raise ValueError(
+                f"A batch needs at least one sample and a target for each, got {count} inputs and {len(self.targets)} "
+                "targets. Leave out a batch that has none."
+            )
 
 
 @dataclass(frozen=True, slots=True)

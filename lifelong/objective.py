@@ -73,6 +73,7 @@ class LabelAccuracy:
     high: float = 1.0
 
     def per_sample(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _must_fit(outputs, targets)
         return ((outputs > 0) == (targets > 0.5)).float().mean(-1)
 
 
@@ -87,6 +88,7 @@ class Explained:
     high: float = 1.0
 
     def per_sample(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _must_fit(outputs, targets)
         return 1.0 - (outputs - targets).square().mean(-1) / self.variance
 
 
@@ -100,6 +102,7 @@ class AbsoluteError:
     high: float = float("inf")
 
     def per_sample(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _must_fit(outputs, targets)
         return (outputs - targets).abs().mean(-1)
 
 
@@ -122,6 +125,7 @@ class MultiLabel:
     name: str = "multi_label"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _must_fit(outputs, targets)
         return F.binary_cross_entropy_with_logits(outputs, targets)
 
 
@@ -133,6 +137,7 @@ class Regression:
     name: str = "regression"
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _must_fit(outputs, targets)
         return F.mse_loss(outputs, targets)
 
 
@@ -164,3 +169,14 @@ class Contract:
         forbidden = torch.ones(self.outputs, dtype=torch.bool, device=outputs.device)
         forbidden[list(self.mask)] = False
         return outputs.masked_fill(forbidden, torch.finfo(outputs.dtype).min)
+
+
+def _must_fit(outputs: Tensor, targets: Tensor) -> None:
+    """Raises ValueError unless each output has a target of its own: (B, 1) and (B,) would be spread to (B, B)."""
+    if outputs.shape[-2:] == targets.shape[-2:] and targets.dim() >= 2:
+        return
+    cure = " Write targets[:, None]." if targets.dim() == 1 and outputs.shape[-1:] == (1,) else ""
+    raise ValueError(
+        f"Targets must have the shape of the outputs, (B, C): got outputs {tuple(outputs.shape)} and targets "
+        f"{tuple(targets.shape)}.{cure}"
+    )

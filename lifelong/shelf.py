@@ -15,20 +15,31 @@ from torch import Tensor
 
 
 class Shelf:
-    """Tensors by name, in files of a folder that is made when the first one comes."""
+    """Tensors by name, in files of a folder that is made when the first one comes.
+
+    folder: ~ is the home; a relative one is meant from where the process is now. Raises ValueError where no such folder
+    can be made or written to.
+    """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser().absolute()
+        there = self._nearest()
+        if not there.is_dir():
+            raise ValueError(
+                f"archive: {self.folder} cannot be a folder for experts, {there} is a file. Set archive to a folder, "
+                "which need not exist yet."
+            )
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ValueError(
+                f"archive: nothing can be written to {self.folder}, for {there} may not be changed. Set archive to a "
+                "folder of your own, or give yourself the right to write there."
+            )
 
     def put(self, tensors: dict[str, Tensor]) -> str:
         """Write the tensors, whole or not at all; returns the name to `take` them by."""
         buffer = io.BytesIO()
         torch.save({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, buffer)
-        digest = hashlib.sha256()
-        for name, tensor in sorted(tensors.items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        ticket = digest.hexdigest()[:32]
+        ticket = _ticket(tensors)
         path = self._path(ticket)
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -41,20 +52,53 @@ class Shelf:
         return ticket
 
     def take(self, ticket: str, device: torch.device) -> dict[str, Tensor]:
-        """What was put under this name. Raises ValueError where it is not there any more."""
+        """What was put under this name. Raises ValueError where it is not there any more, or not what it was."""
         path = self._path(ticket)
         try:
-            tensors: dict[str, Tensor] = torch.load(path, map_location=device, weights_only=True)
-        except (OSError, RuntimeError, EOFError) as error:
+            written = path.read_bytes()
+        except OSError as error:
             raise ValueError(
                 f"An expert was put away in {path}, which cannot be read ({error}). Put the file back where it was, or "
                 "set archive to the folder that it is in now."
             ) from error
-        return tensors
+        try:
+            tensors: dict[str, Tensor] = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
+            whole = _ticket(tensors) == ticket
+        except Exception as error:
+            # Bytes that are none of torch's make it fail in any way that there is.
+            raise _damaged(path) from error
+        if not whole:
+            raise _damaged(path)
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
 
     def bytes(self, ticket: str) -> int:
         """What a file takes on the disk."""
         return self._path(ticket).stat().st_size
 
+    def _nearest(self) -> Path:
+        """The folder, or what there is of the way to it."""
+        try:
+            return next(place for place in (self.folder, *self.folder.parents) if place.exists())
+        except OSError as error:
+            raise ValueError(
+                f"archive: {self.folder} cannot be a folder for experts ({error}). Set archive to another one."
+            ) from error
+
     def _path(self, ticket: str) -> Path:
         return self.folder / f"{ticket}.pt"
+
+
+def _ticket(tensors: dict[str, Tensor]) -> str:
+    """A name that only the same tensors have."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(
+        f"An expert was put away in {path}, and the file is damaged: it does not hold what was written. Put back a "
+        "copy of it, or begin anew with an empty archive."
+    )

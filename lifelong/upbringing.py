@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from lifelong.network import Network
 from lifelong.optimizer import Optimizer
@@ -52,6 +52,13 @@ class Upbringing:
     hot: int = 8
 
     def __post_init__(self) -> None:
+        for what, given, known in (("share", self.share, get_args(Sharing)), ("start", self.start, get_args(Start))):
+            if given not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, got {given!r}.")
+        if self.limit is not None and not isinstance(self.limit, int):
+            raise ValueError(
+                f"There can only be a whole number of experts (max_experts), or null for no limit, got {self.limit!r}."
+            )
         if self.limit is not None and self.limit < 1:
             raise ValueError(
                 f"There must be room for at least 1 expert (max_experts), or null for no limit, got {self.limit}."

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.detector import Detector, Shift, must_detect
+from lifelong.shift.sees_falls import sees_falls
 from lifelong.shift.unlabelled.watch import Unlabelled
 
 Sign = Literal["loss", "fall", "inputs", "drift"]
@@ -24,11 +25,28 @@ class Alarm:
 
 @dataclass(slots=True)
 class Watch:
-    """Up to three detectors of one expert. `falls` is given the same losses, and fires where they drop all at once."""
+    """Up to three detectors of one expert. `falls` is given the same losses, and fires where they drop all at once:
+    one that does not is refused."""
 
     loss: Detector
     falls: Detector | None = None
     inputs: Unlabelled | None = None
+
+    def __post_init__(self) -> None:
+        must_detect("what watches the loss (detector)", self.loss)
+        if self.inputs is not None and not isinstance(self.inputs, Unlabelled):
+            raise ValueError(
+                "inputs must be an Unlabelled, which holds a measure and a detector, such as Unlabelled(Mmd()), or "
+                f"null for none, got {self.inputs!r}."
+            )
+        if self.falls is None:
+            return
+        must_detect("falls", self.falls)
+        if not sees_falls(self.falls):
+            raise ValueError(
+                f"falls needs a detector that alarms when values fall, such as falling; "
+                f"{type(self.falls).__name__}(...) did not where they fell from 1 to 0.1."
+            )
 
     def update(self, loss: float, inputs: Tensor, outputs: Tensor) -> Alarm | None:
         """Take in what one batch showed. Every detector sees every batch; a rising loss speaks first."""

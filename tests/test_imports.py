@@ -18,6 +18,7 @@ ABOVE = {
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
 ONLY: dict[str, set[str]] = {
+    "__main__": {"cli"},
     "events": set(),
     "objective": set(),
     "optimizer": set(),

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from lifelong.experience import Batch
 from lifelong.objective import (
     AbsoluteError,
     Accuracy,
@@ -132,3 +133,28 @@ def test_a_mask_outside_the_outputs_is_refused(mask: tuple[int, ...]) -> None:
 def test_a_contract_without_outputs_is_refused() -> None:
     with pytest.raises(ValueError, match="outputs=0"):
         Contract((4,), 0, Classification())
+
+
+@pytest.mark.parametrize("objective", [Regression(), MultiLabel(), Regression(AbsoluteError())], ids=repr)
+def test_targets_that_would_be_spread_over_the_outputs_are_refused(objective: Objective) -> None:
+    outputs, flat = torch.tensor([[1.0], [2.0], [-1.0]]), torch.tensor([0.0, 1.0, 1.0])
+    shapes = r"outputs \(3, 1\) and targets \(3,\)\. Write targets\[:, None\]\."
+    with pytest.raises(ValueError, match=shapes):
+        objective.loss(outputs, flat)
+    with pytest.raises(ValueError, match=shapes):
+        objective.metric.per_sample(outputs, flat)
+    for wrong in (flat[None], flat[:, None].expand(3, 2), flat[:2, None], torch.tensor(0.0)):
+        with pytest.raises(ValueError, match="must have the shape of the outputs"):
+            objective.loss(outputs, wrong)
+        with pytest.raises(ValueError, match="must have the shape of the outputs"):
+            objective.metric.per_sample(outputs, wrong)
+    # The cure is one: each sample is judged by its own target.
+    alone = [objective.loss(outputs[i : i + 1], flat[i : i + 1, None]) for i in range(3)]
+    assert float(objective.loss(outputs, flat[:, None])) == pytest.approx(float(torch.stack(alone).mean()))
+
+
+@pytest.mark.parametrize(("inputs", "targets"), [(0, 0), (3, 2), (0, 2), (2, 0)])
+def test_a_batch_has_samples_and_a_target_for_each(inputs: int, targets: int) -> None:
+    contract = Contract((4,), 2, Classification())
+    with pytest.raises(ValueError, match=f"at least one sample .* got {inputs} inputs and {targets} targets"):
+        Batch(torch.zeros(inputs, 4), torch.zeros(targets, dtype=torch.int64), contract)

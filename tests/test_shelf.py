@@ -49,6 +49,58 @@ def test_what_is_put_on_a_shelf_comes_back_and_the_same_thing_is_kept_once(tmp_p
         shelf.take(ticket, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("place", [0, 40, 300, 1500, 3000, -20])
+def test_a_damaged_file_is_no_expert(tmp_path, place):
+    shelf, tensors = Shelf(tmp_path), {"a": torch.arange(1000.0)}
+    ticket = shelf.put(tensors)
+    path = tmp_path / f"{ticket}.pt"
+    whole = path.read_bytes()
+    place %= len(whole)
+    cut, blank, junk = whole[:place], whole[:place] + bytes(64) + whole[place + 64 :], whole[:place] + b"junk" * 9
+    # What another one holds is not what this one was.
+    other = (tmp_path / f"{shelf.put({'a': torch.arange(999.0)})}.pt").read_bytes()
+    for damaged in (cut, blank, junk, other, bytes(100), b"\x80\x02K\x01."):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"{path}, and the file is damaged"):
+            shelf.take(ticket, torch.device("cpu"))
+    path.write_bytes(whole)
+    assert torch.equal(shelf.take(ticket, torch.device("cpu"))["a"], tensors["a"])
+
+
+def test_an_archive_is_a_folder_that_can_be_made_wherever_the_run_goes_later(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    shelves = Shelf("here/and/there"), Shelf("~/kept"), Shelf(tmp_path / "new")
+    assert [s.folder for s in shelves] == [
+        tmp_path / "here" / "and" / "there",
+        tmp_path / "home" / "kept",
+        tmp_path / "new",
+    ]
+    # Nothing is made before there is something to put.
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for shelf in shelves:
+        ticket = shelf.put({"a": torch.ones(1)})
+        assert (shelf.folder / f"{ticket}.pt").exists()
+
+
+def test_a_place_that_can_be_no_archive_is_refused_at_once(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(ValueError, match=f"archive: .*{place} cannot be a folder .*file is a file. Set archive to"):
+            learner(tmp_path / place)
+    with pytest.raises(ValueError, match=r"archive: .* cannot be a folder for experts .* Set archive to another one"):
+        learner(tmp_path / ("x" * 5000))
+    (tmp_path / "locked").mkdir()
+    # Who may do everything is refused nothing: the answer is made up.
+    monkeypatch.setattr("os.access", lambda place, mode: place != tmp_path / "locked")
+    for place in ("locked", "locked/below"):
+        with pytest.raises(ValueError, match=f"archive: nothing can be written to .*{place}, for .*locked may not be"):
+            learner(tmp_path / place)
+    learner(tmp_path / "open")
+
+
 def test_experts_that_nobody_asks_for_have_no_weights_in_memory_and_answer_the_same(tmp_path):
     plain, away = lived(learner(None)), lived(learner(tmp_path))
     assert [f.is_away for f in away._pool._foundations] == [True, True, False]

@@ -51,8 +51,9 @@ def flagship(
 ) -> LifelongLearner:
     """Lifelong agent without task labels: shift detection, reuse or spawn of experts, protected shared trunks, routing.
 
-    detector: alarms where the loss rises. falls: where it falls all at once, in a world that is easier. inputs: where
-    the inputs change, labels or not. drift_every: batches between two looks for drift that gives no alarm.
+    detector: alarms where the loss rises. falls: where it falls all at once, in a world that is easier; one that
+    does not alarm when values fall is refused. inputs: where the inputs change, labels or not. drift_every: batches
+    between two looks for drift that gives no alarm.
     share: whether new experts build on an old trunk (never, always, auto: where its features serve the new task;
     adapters: all do, the trunk stands still once there are two, and each trains adapters of this `rank` on it).
     start: the first weights of an expert that builds on no old trunk: those of the common ancestor; of the nearest

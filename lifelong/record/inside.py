@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -74,11 +75,18 @@ def envelope(
     return steps[places], values[places]
 
 
-def _statistic(axes: Axes, run: RecordedRun) -> None:
+def finite_threshold(run: RecordedRun) -> float | None:
+    """What the statistic must pass to be a shift; None where nothing can, as when the inputs alone are watched."""
     threshold = run.summary.threshold
+    return threshold if threshold is not None and math.isfinite(threshold) else None
+
+
+def _statistic(axes: Axes, run: RecordedRun) -> None:
+    threshold = finite_threshold(run)
     bands(axes, run)
     axes.plot(*envelope(run.trace.steps, run.trace.statistics, 700), color=INK, linewidth=0.8)
-    highest = float(np.max(run.trace.statistics[np.isfinite(run.trace.statistics)], initial=0.0))
+    finite = run.trace.statistics[np.isfinite(run.trace.statistics)]
+    highest = float(np.max(finite, initial=0.0))
     top = 1.15 * max(highest, threshold or 0.0) or 1.0
     if threshold is not None:
         # One huge jump must not flatten everything that the detector weighed before it.
@@ -88,7 +96,7 @@ def _statistic(axes: Axes, run: RecordedRun) -> None:
             f"threshold {threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), xytext=(6, 0),
             textcoords="offset points", va="center", size=8.5, color=ALARM, annotation_clip=False,
         )  # fmt: skip
-    axes.set_ylim(min(0.0, float(np.min(run.trace.statistics, initial=0.0))), top)
+    axes.set_ylim(float(np.min(finite, initial=0.0)), top)
     shifts = shifts_of(run.trace)
     dismissed = [step for step, _ in run.trace.all(ShiftDismissed)]
     marks = (

@@ -11,7 +11,7 @@ from lifelong.events import ExpertSpawned, SubspaceGrown, TaskScored
 from lifelong.record import html
 from lifelong.record.curves import comparison_figure, prequential_figure, score_figure
 from lifelong.record.heatmap import heatmap_figure
-from lifelong.record.inside import detector_figure, rank_figure
+from lifelong.record.inside import detector_figure, finite_threshold, rank_figure
 from lifelong.record.measures import detects
 from lifelong.record.palette import ALARM, INK, REFERENCE, VARIABLES
 from lifelong.record.runs import RecordedRun
@@ -76,9 +76,11 @@ def detector_section(run: RecordedRun) -> str:
     if not len(run.trace.steps):
         return html.section("Shifts and experts", "Nothing was learned yet.", "")
     svg = to_svg(detector_figure(run), "detector", "Shift detector and active expert over the stream")
-    key = html.legend([(_css(INK), "statistic"), (_css(ALARM), "threshold")])
+    bounded = finite_threshold(run) is not None
+    key = html.legend([(_css(INK), "statistic"), *([(_css(ALARM), "threshold")] if bounded else [])])
     note = (
-        "Above the threshold the learner takes the world for changed: ▼ rightly, ▽ in red a false alarm, "
+        ("Above the threshold" if bounded else "By other signs than this one")
+        + " the learner takes the world for changed: ▼ rightly, ▽ in red a false alarm, "
         "▽ in grey an alarm that it dismissed itself. Below: which expert learned when, in the colour of "
         "the true task; one colour to an expert is right."
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lifelong.shift.detector import Shift, Sides
+from lifelong.shift.detector import Shift, Sides, must_be_sides
 
 CLIP = 4.0
 """Deviations of the window that a value counts for at most, where no range is known."""
@@ -66,6 +66,7 @@ class Adwin:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_be_sides(self.sides)
         if not 0 < self.delta < 1 or (self.span is not None and not self.span > 0):
             raise ValueError(
                 f"Adwin needs 0 < delta < 1 and span > 0 or null, got delta={self.delta}, span={self.span}."

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lifelong.shift.detector import Shift, Sides
+from lifelong.shift.detector import Shift, Sides, must_be_sides
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Posterior: TypeAlias = tuple[Array, Array, Array, Array]
@@ -42,7 +42,7 @@ class Bocpd:
     """Bayesian online change-point detection: fires when new runs of a higher mean hold `threshold` of the posterior.
 
     threshold: probability (0..1). expected: values that a world is expected to last, the inverse of the hazard. cap:
-    deviations that one value counts for at most. runs: most run lengths kept. warmup: values that only make the first
+    deviations that one value counts for at most. runs: most run lengths kept. warmup: numbers that only make the first
     world known. sides: rises alone fire (the mean of the new run is higher; a fall becomes the known world silently),
     or both do. cooldown: silent values after a rearm, in which no rise becomes the known world.
 
@@ -65,6 +65,7 @@ class Bocpd:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_be_sides(self.sides)
         if not (0 < self.threshold < 1 and self.expected > 1 and self.cap > 0):
             raise ValueError(
                 f"Bocpd needs 0 < threshold < 1, expected > 1 and cap > 0, got threshold={self.threshold}, "
@@ -78,15 +79,19 @@ class Bocpd:
         self.reset()
 
     def update(self, value: float) -> Shift | None:
-        self._seen += 1
+        # A tensor of one number would not go into the table.
+        value = float(value)
+        finite = abs(value) < 1e100
         silent, self._silent = self._silent > 0, max(0, self._silent - 1)
         if self._news:
             self._settle(self._news)
             self._news = 0
-        finite = abs(value) < 1e100
+        if self._seen < self.warmup and not finite:
+            # Nothing is known yet that it could be held against: the first world is made of numbers.
+            return None
+        self._seen += 1
         if self._seen <= self.warmup:
-            if finite:
-                _take(self._table, value)
+            _take(self._table, value)
             if self._seen == self.warmup:
                 self._table[:, :1] = self._born(self._table[COUNT, 0], self._table[MEAN, 0], self._table[SQUARES, 0])
             return None

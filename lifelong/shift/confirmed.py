@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifelong.shift.cusum import Cusum
-from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.detector import Detector, Shift, must_detect
 from lifelong.shift.onset import LONGEST_RUN
 from lifelong.shift.rank_sum import rank_sum
 
@@ -40,6 +40,7 @@ class Confirmed:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_detect("trigger of Confirmed", self.trigger)
         if not 0 < self.significance < 0.5:
             raise ValueError(f"Confirmed needs 0 < significance < 0.5, got significance={self.significance}.")
         if not (1 <= self.least <= LONGEST_RUN and self.memory >= self.least and self.cooldown >= 0):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 Sides = Literal["rises", "both"]
 """Which changes count, of detectors that can tell: those for the worse alone, or any."""
@@ -53,3 +53,17 @@ class Detector(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def must_detect(what: str, given: object) -> None:
+    """Raises a ValueError that names `what` was given where it is no detector, such as the class of one."""
+    if isinstance(given, type):
+        raise ValueError(f"{what} must be a detector, got the class {given.__name__}: write {given.__name__}().")
+    if not isinstance(given, Detector):
+        raise ValueError(f"{what} must be a detector, such as Cusum(), got {given!r}.")
+
+
+def must_be_sides(sides: object) -> None:
+    """Raises a ValueError where no such sides are known."""
+    if sides not in get_args(Sides):
+        raise ValueError(f"sides must be one of {', '.join(get_args(Sides))}, got {sides!r}.")

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from lifelong.shift.detector import Shift, Sides
+from lifelong.shift.detector import Shift, Sides, must_be_sides
 from lifelong.shift.onset import LONGEST_RUN, since_rise
 
 LEAST_EVIDENCE = 3
@@ -49,6 +49,7 @@ class Ewma:
     _variance: float = field(default=0.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_be_sides(self.sides)
         if not (self.threshold > 0 and 0 < self.weight <= 1 and self.cap > 0 and self.floor >= 0):
             raise ValueError(
                 f"Ewma needs threshold > 0, 0 < weight <= 1, cap > 0 and floor >= 0, got threshold={self.threshold}, "

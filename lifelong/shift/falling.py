@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifelong.shift.cusum import Cusum
-from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.detector import Detector, Shift, must_detect
 from lifelong.shift.onset import LONGEST_RUN
 
 UNSURE = 2
@@ -38,6 +38,7 @@ class Falling:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_detect("detector of Falling", self.detector)
         if not (4 <= self.least <= self.memory and self.flatness > 0 and self.drop >= 0 and self.cooldown >= 0):
             raise ValueError(
                 f"Falling needs 4 <= least <= memory, flatness > 0, drop >= 0 and cooldown >= 0, got "

@@ -18,6 +18,9 @@ from lifelong.shift.onset import LONGEST_RUN, since_rise
 FLAT = 3.0
 """Standard errors by which the halves of a reference may differ in mean; beyond them it is not mature."""
 
+RARE = 50
+"""One value in so many, and one more, may be clipped where most of a reference are the same."""
+
 
 @dataclass(slots=True)
 class FrozenCusum:
@@ -146,7 +149,14 @@ class FrozenCusum:
 
 
 def _clipped(row: list[float], least: float) -> list[float]:
-    """Values at most five robust deviations from the median: one that is far off must not make the spread."""
+    """Values at most five robust deviations from the median: one that is far off must not make the spread.
+
+    Where most values are the same, as errors of 0 and 1, that deviation is none. There only what is rare is far off.
+    """
     middle = statistics.median(row)
-    away = 5.0 * max(1.4826 * statistics.median(abs(v - middle) for v in row), least)
+    apart = sorted(abs(v - middle) for v in row)
+    typical = 1.4826 * statistics.median(apart)
+    away = 5.0 * max(typical, least)
+    if typical < least:
+        away = max(away, apart[-2 - len(row) // RARE])
     return [min(max(v, middle - away), middle + away) for v in row]

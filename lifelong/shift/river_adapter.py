@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lifelong.shift.detector import Shift, Sides
+from lifelong.shift.detector import Shift, Sides, must_be_sides
 
 Setting = float | int | str | bool | None
 
@@ -43,6 +43,7 @@ class River:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        must_be_sides(self.sides)
         if self.memory < 2 or self.warmup < 0 or self.cooldown < 0:
             raise ValueError(
                 f"River needs memory >= 2, warmup >= 0 and cooldown >= 0, got memory={self.memory}, "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifelong.shift.cusum import Cusum
-from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.detector import Detector, Shift, must_detect
 from lifelong.shift.ewma import Ewma
 from lifelong.shift.page_hinkley import PageHinkley
 
@@ -36,6 +36,10 @@ class Vote:
     _silent: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.detectors, str) or not isinstance(self.detectors, Sequence):
+            raise ValueError(f"detectors of Vote must be a list of detectors, got {self.detectors!r}.")
+        for detector in self.detectors:
+            must_detect("each of the detectors of Vote", detector)
         if not 1 <= self.needed <= len(self.detectors):
             raise ValueError(
                 f"Vote needs 1 <= needed <= {len(self.detectors)}, the number of its detectors, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,20 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "run a configuration" in done.stdout
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], cli.OK), (["run", "missing.yaml"], cli.USER_ERROR)])
+def test_the_package_is_the_command_line_too(
+    arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Path(cli.__file__).parents[1]
+    command = [sys.executable, "-m", "lifelong", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert done.returncode == code
+    with contextlib.suppress(SystemExit):
+        cli.main(arguments)
+    said = capsys.readouterr()
+    assert (done.stdout, done.stderr) == (said.out, said.err)
 
 
 def test_a_config_error_lists_its_problems_on_lines_of_their_own(folder: Path) -> None:

@@ -189,6 +189,25 @@ def test_a_metric_without_bounds_and_better_when_lower_is_drawn(tmp_path: Path, 
     assert "0.953" in text
 
 
+def test_a_threshold_that_nothing_passes_is_not_drawn(tmp_path: Path, make_run: MakeRun) -> None:
+    texts = []
+    for bound in (15.0, float("inf")):
+        started = [
+            (step, replace(event, threshold=bound) if isinstance(event, RunStarted) else event)
+            for step, event in make_run()
+        ]
+        write_report(recorded(tmp_path / f"run {bound}", started), tmp_path / "report.html")
+        texts.append(" ".join("".join(Page((tmp_path / "report.html").read_text(encoding="utf-8")).text).split()))
+    with_it, without = texts
+    assert "threshold 15" in with_it
+    assert "Above the threshold the learner" in with_it
+    assert "By other signs than this one the learner" in without
+    assert "threshold inf" not in without
+    # All of the statistic is shown: nothing stands above a line that is not there.
+    assert "Detector statistic (peaks are cut off)" not in without
+    assert "Detector statistic" in without
+
+
 def test_sixty_thousand_steps_are_drawn_fast_and_small(tmp_path: Path, make_run: MakeRun) -> None:
     run = recorded(tmp_path / "run", make_run(segments="ABCDEFGHIJABCDEFGHIJ", steps=3000))
     start = time.perf_counter()

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+import torch
 
 from lifelong.shift.bocpd import ALPHA, FLOOR, KAPPA, LEAST_EVIDENCE, Bocpd
 
@@ -114,3 +115,29 @@ def test_a_fall_becomes_the_known_world_and_the_way_back_is_a_shift() -> None:
     both = Bocpd(sides="both")
     found = [at for at, s in enumerate(map(both.update, map(float, values))) if s is not None]
     assert {at // 50 for at in found} == {4, 8}
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 30, 100])
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
+def test_the_first_world_is_made_of_numbers_however_late_they_come(strange: float, count: int) -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(1.0, 0.1, 200), rng.normal(3.0, 0.1, 10)])
+    plain, late = Bocpd(), Bocpd()
+    # Some before the first number, and one among the first.
+    assert not any(late.update(strange) for _ in range(count))
+    found = []
+    for at, value in enumerate(map(float, values)):
+        found.append((plain.update(value), late.update(value)))
+        if at == 5:
+            assert late.update(strange) is None
+    assert all(ours == theirs for ours, theirs in found)
+    assert late.state_dict() == plain.state_dict()
+    assert next(at for at, (shift, _) in enumerate(found) if shift is not None) in range(200, 210)
+
+
+def test_a_number_may_be_a_tensor() -> None:
+    plain, given = Bocpd(), Bocpd()
+    loss: Any
+    for loss in torch.from_numpy(world()):
+        assert given.update(loss) == plain.update(float(loss))
+    assert given.state_dict() == plain.state_dict()

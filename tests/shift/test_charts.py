@@ -167,3 +167,42 @@ def test_the_reference_is_widened_for_autocorrelation() -> None:
     shown(detector, 100.0 + values)
     # Of unit innovations, a mean of many varies as one of independent values of spread 1 / (1 - 0.8).
     assert detector.state_dict()["spread"] == pytest.approx(5.0, rel=0.15)
+
+
+def errors(seed: int, *parts: tuple[float, int]) -> Values:
+    """Errors, 0 or 1, of these rates for so many values each."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([(rng.random(count) < rate).astype(float) for rate, count in parts])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.45, 0.55, 0.9])
+def test_a_reference_of_errors_is_their_rate_and_its_spread(rate: float) -> None:
+    values = errors(0, (rate, 200))
+    detector = FrozenCusum()
+    shown(detector, values)
+    state, share = detector.state_dict(), float(values.mean())
+    assert state["level"] == pytest.approx(share)
+    # A flip of a coin; wider by what 200 of them seem to hang together by chance.
+    assert math.sqrt(share * (1 - share)) * 0.98 <= state["spread"] <= 1.25 * math.sqrt(share * (1 - share))
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.06, 0.1, 0.5, 0.95])
+def test_errors_of_one_world_do_not_move_the_frozen_sum(rate: float) -> None:
+    # One in a thousand at most, of three times 20,000.
+    assert sum(len(shown(FrozenCusum(), errors(seed, (rate, 20_000)))) for seed in range(3)) <= 60
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.05, 0.1])
+def test_the_frozen_sum_finds_that_half_of_the_answers_are_wrong(rate: float) -> None:
+    for seed in (0, 2, 3):
+        at, shift = shown(FrozenCusum(), errors(seed, (rate, 1000), (0.5, 100)))[0]
+        assert 1000 <= at < 1060
+        assert 1 <= shift.onset <= 100
+
+
+def test_one_value_that_is_far_off_does_not_make_the_spread_of_equal_ones() -> None:
+    values = [1.0] * 200
+    values[50] = 1e9
+    detector = FrozenCusum(floor=0.02)
+    shown(detector, values)
+    assert detector.state_dict()["spread"] == pytest.approx(0.02)

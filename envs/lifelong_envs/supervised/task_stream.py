@@ -50,7 +50,7 @@ class TaskStream:
     Batches are views of a gathered chunk of some 64 batches: one that is kept for long should be cloned, or
     it keeps its chunk in memory. `lessons` are named differently; those that the timetable does not visit
     are left out. Raises ValueError where the order names an unknown task, or a task has fewer training
-    samples than the timetable asks for.
+    samples than the timetable asks for, or too few for its ramp.
     """
 
     def __init__(
@@ -74,6 +74,13 @@ class TaskStream:
                 "do not ask the same question of the same kind of input. Set ramp to 0."
             )
         self._segments = tuple(Segment(name, timetable.epochs * self._batches(name)) for name in self._visits)
+        for segment in self._segments[1:]:
+            if timetable.ramp > segment.steps:
+                raise ValueError(
+                    f"timetable: ramp={timetable.ramp} batches, but a visit to task {segment.task!r} has "
+                    f"{segment.steps}: the ramp would never get there. Set ramp to {segment.steps} at most, or raise "
+                    "epochs or samples."
+                )
 
     @property
     def name(self) -> str:

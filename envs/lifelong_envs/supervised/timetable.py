@@ -14,8 +14,8 @@ class Timetable:
     `epochs` passes in batches of `batch_size`, shuffled anew each pass; the last batch of a pass may be
     smaller, down to one sample, so that nothing is left out. `samples` draws so many training samples for
     each task, the same ones at each visit; null takes all. `ramp` is the number of batches over which a visit
-    takes over from the one before: sample by sample, fewer and fewer are still the previous task's. Raises
-    ValueError for numbers below 1 and an order without names.
+    takes over from the one before: sample by sample, fewer and fewer are still the previous task's; it is no longer
+    than the visit. Raises ValueError for numbers below 1 and an order without names.
     """
 
     order: str | list[str] | None = None

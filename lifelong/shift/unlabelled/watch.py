@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lifelong.shift.cusum import Cusum
-from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.detector import Detector, Shift, must_detect
 from lifelong.shift.unlabelled.measure import Measure
 from lifelong.shift.unlabelled.mmd import Mmd
 
@@ -38,6 +38,11 @@ class Unlabelled:
     measure: Measure = field(default_factory=Mmd)
     detector: Detector = field(default_factory=_patient)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.measure, type) or not isinstance(self.measure, Measure):
+            raise ValueError(f"measure of Unlabelled must be a measure, such as Mmd(), got {self.measure!r}.")
+        must_detect("detector of Unlabelled", self.detector)
+
     @property
     def statistic(self) -> float:
         """What the detector holds against the last batch; above `threshold` it is a shift."""
@@ -50,12 +55,16 @@ class Unlabelled:
     def update(self, inputs: Tensor, outputs: Tensor | None = None) -> Shift | None:
         """Take in one batch, (B, ...) inputs and (B, ...) outputs of the model; `Shift.onset` counts batches.
 
-        Raises: ValueError where the measure looks at outputs and there are none.
+        Raises: ValueError where the measure looks at outputs and there are none; TypeError for what is no tensor.
         """
         seen = inputs if self.measure.sight == "inputs" else outputs
         if seen is None:
             raise ValueError(
                 f"{type(self.measure).__name__} looks at the model's outputs, got none: call update(inputs, outputs)."
+            )
+        if not isinstance(seen, Tensor):
+            raise TypeError(
+                f"A batch must be a torch.Tensor, got {type(seen).__name__}: convert an array with torch.from_numpy."
             )
         if not len(seen):
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -59,3 +61,19 @@ def test_tasks_that_ask_different_questions_cannot_fade_into_each_other() -> Non
         class_split(data(), Timetable(ramp=10), Scenario(labels="judging"), groups=[[0, 1], [2, 3]])
     with pytest.raises(ValueError, match="ramp must be 0"):
         Timetable(ramp=-1)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_ramp_is_no_longer_than_the_visit(epochs: int) -> None:
+    # 2,000 samples are 40 batches of 50.
+    table = Timetable(order="A B", batch_size=50, epochs=epochs, ramp=40 * epochs)
+    *_, (last, _) = permuted(data(), table).experiences()
+    assert not of_the_first(last.inputs).all()
+    for ramp in (40 * epochs + 1, 1000):
+        said = (
+            rf"ramp={ramp} batches, but a visit to task 'B' has {40 * epochs}: .* Set ramp to {40 * epochs} at most, or"
+        )
+        with pytest.raises(ValueError, match=said):
+            permuted(data(), replace(table, ramp=ramp))
+    # The first visit takes over from nobody.
+    assert len(permuted(data(), Timetable(order="A", batch_size=50, ramp=1000)).segments) == 1
