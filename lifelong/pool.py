@@ -201,7 +201,7 @@ class Pool:
         if not each:
             return False
         best = float(torch.stack(each).amin(0).mean())
-        return best - known <= self._up.tolerance * (self.room(batches) - known)
+        return best - known <= self._up.tolerance / 4 * (self.room(batches) - known)
 
     def room(self, evidence: Sequence[Batch]) -> float:
         """The loss of who knows nothing."""

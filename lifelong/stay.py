@@ -200,7 +200,7 @@ class Stay:
             self._hang(self.active, self.recent)
 
     def is_covered(self, itself: bool) -> bool:
-        """Whether what the active expert was is no loss: others know it, or `itself` as it has become does, together."""
+        """Whether what the active expert was is no loss: others, and `itself` as it has become, know it together."""
         assert self.anchor is not None
         others = [expert for expert in self._pool.experts if expert is not self.expert]
         for batches, known in zip(self.anchor.times, self.anchor.known, strict=True):
