@@ -190,8 +190,11 @@ class Pool:
         return sorted(verdicts, key=lambda v: v.unexplained)
 
     @torch.no_grad()
-    def covers(self, experts: Sequence[Expert], batches: Sequence[Batch], known: float) -> bool:
-        """Whether these together, each where it fits best, do as well as `known`, the loss of who knew this world."""
+    def covers(self, experts: Sequence[Expert], batches: Sequence[Batch], known: float, short: float = 0.25) -> bool:
+        """Whether these together, each where it fits best, do as well as `known`, the loss of who knew this world.
+
+        short: the share of the tolerance that they may fall short of it.
+        """
         inputs, targets, contract = _joined(batches)
         loss = contract.objective.loss
         each = [
@@ -201,7 +204,12 @@ class Pool:
         if not each:
             return False
         best = float(torch.stack(each).amin(0).mean())
-        return best - known <= self._up.tolerance / 4 * (self.room(batches) - known)
+        return best - known <= short * self._up.tolerance * (self.room(batches) - known)
+
+    def loss(self, expert: Expert, batches: Sequence[Batch]) -> float:
+        """An expert's mean loss on these batches."""
+        inputs, targets, contract = _joined(batches)
+        return float(contract.objective.loss(expert.answer(inputs, contract, batches[0].task), targets))
 
     def room(self, evidence: Sequence[Batch]) -> float:
         """The loss of who knows nothing."""

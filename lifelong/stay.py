@@ -189,8 +189,12 @@ class Stay:
         twin = next(iter(self._pool.judge(worlds[-1], rivals)), None)
         if twin is None:
             return None
-        verdicts = [verdict for batches in worlds for verdict in self._pool.judge(batches, [twin.expert])]
-        return twin.expert if all(self._pool.is_at_home(verdict) for verdict in verdicts) else None
+        for batches in worlds:
+            at_home = all(self._pool.is_at_home(verdict) for verdict in self._pool.judge(batches, [twin.expert]))
+            # Who has done badly of late is at home anywhere: a twin is not much worse than who leaves, too.
+            if not at_home or not self._pool.covers([twin.expert], batches, self._pool.loss(expert, batches), 1.0):
+                return None
+        return twin.expert
 
     def hold_on(self) -> None:
         """From now on the active expert is held against what it is now, and its world of now is one that it knows."""
