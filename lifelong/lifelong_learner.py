@@ -101,17 +101,17 @@ class LifelongLearner:
             expert.watch.reset()
             stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
-        if partly and nearest is not None and nearest.expert is expert and stay.is_passing:
+        if partly and nearest is not None and nearest.expert is expert and stay.transit.is_passing:
             # Nobody to keep: the world that this expert was made for was one on the way to another.
             expert.watch.reset()
             stay.relearn(evidence)
-            stay.moves_on()
+            stay.transit.moves_on()
             return [DriftFollowed(expert.number, 0.0, nearest.unexplained)]
         events: list[Event] = [
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
-        if best is not None and best.expert is not expert and stay.is_nobody and stay.is_passing:
+        if best is not None and best.expert is not expert and stay.transit.follows and stay.transit.is_passing:
             events += stay.dissolve(expert, best.expert)
         else:
             events += stay.end()
@@ -144,7 +144,7 @@ class LifelongLearner:
         if change is None:
             return []
         if anchor.is_quiet(change):
-            stay.stands_still()
+            stay.transit.stands_still()
         keeps, nearest = anchor.keeps(change), None
         if not keeps or anchor.suspects(change):
             stay.settle()
@@ -152,10 +152,10 @@ class LifelongLearner:
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if keeps and not anchor.sees(change) and (best is None or not self._pool.is_at_home(best)):
             # If it followed a drift and has arrived: is somebody at home here already?
-            return self._make_room() if stay.comes_to_rest() else []
-        fact = (DriftFollowed if stay.in_transit else DriftDetected)(expert.number, change.lost, change.gained)
-        goes_on = stay.in_transit
-        stay.moves_on()
+            return self._make_room() if stay.transit.comes_to_rest() else []
+        fact = (DriftFollowed if stay.transit.goes_on else DriftDetected)(expert.number, change.lost, change.gained)
+        goes_on = stay.transit.goes_on
+        stay.transit.moves_on()
         if keeps and (best is None or not self._pool.is_at_home(best)):
             # What it knew it still knows: it serves both worlds.
             events: list[Event] = [fact, *([] if goes_on else stay.widen())]
@@ -192,7 +192,7 @@ class LifelongLearner:
         stay.settle()
         best = self._nearest(recent, besides=expert)
         # Whom it succeeded may serve this world as well, and has another to keep, which it would unlearn here.
-        if best is None or best.expert.number == stay.succeeded or not self._pool.is_at_home(best):
+        if best is None or best.expert.number == stay.transit.succeeded or not self._pool.is_at_home(best):
             return []
         if not stay.is_covered(itself=False):
             return []

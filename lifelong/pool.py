@@ -15,6 +15,7 @@ import torch
 
 from lifelong.adapters import Bending
 from lifelong.assembly import Assembly
+from lifelong.budget import Budget
 from lifelong.events import ParameterHeld
 from lifelong.experience import Batch
 from lifelong.expert import Expert
@@ -41,6 +42,7 @@ class Pool:
     def __init__(self, upbringing: Upbringing, seed: int, device: torch.device | str) -> None:
         self._up, self._seed, self._device = upbringing, seed, device
         self._ancestor = Assembly(upbringing.network, seed, device)
+        self._budget = Budget(upbringing, seed, device)
         self._foundations: list[Foundation] = []
         self.experts: list[Expert] = []
         self._born = 0
@@ -54,37 +56,12 @@ class Pool:
         """Whether another expert, for such batches, would be one too many or have too many parameters."""
         if self._up.limit is not None and len(self.experts) >= self._up.limit:
             return True
-        if self._up.budget is None or not self.experts:
-            return False
-        return self._taken() + self._price(batch) > self._up.budget
-
-    def _taken(self) -> int:
-        """Parameters that count for the budget: of experts that become small, what will be left."""
-        return sum(self._left(f.parameters()) for f in self._foundations)
-
-    def _left(self, parameters: int) -> int:
-        return parameters if self._up.prune is None else parameters - round(self._up.prune.share * parameters)
-
-    def _price(self, batch: Batch) -> int:
-        """What another expert adds at the most: found by making one, and throwing it away."""
-        if self._up.share not in ("always", "adapters"):
-            alone = Assembly(self._up.network, self._seed, self._device)
-            alone.grow(batch.contract, "trial", batch.task)
-            return self._left(sum(p.numel() for p in alone.parameters()))
-        shared = copy.deepcopy(self._foundations[0].wake())
-        before = sum(p.numel() for p in shared.parameters())
-        # Who is alone on a body that is to stand still gets adapters of its own once another one comes.
-        for lane in ("trial", *(e.lane for e in self.experts)):
-            shared.grow(batch.contract, lane, batch.task)
-        return sum(p.numel() for p in shared.parameters()) - before
+        return bool(self.experts) and not self._budget.has_room(self._foundations, self.experts, batch)
 
     def check_budget(self) -> None:
         """Raises ValueError where the first expert alone is larger than all may be together."""
-        if self._up.budget is not None and len(self.experts) == 1 and self._taken() > self._up.budget:
-            raise ValueError(
-                f"max_parameters is {self._up.budget:,}, but one expert alone has {self._taken():,}: raise it, take a "
-                "smaller network, or let experts become small (prune)."
-            )
+        if len(self.experts) == 1:
+            self._budget.check(self._foundations)
 
     def expert(self, number: int) -> Expert:
         return next(expert for expert in self.experts if expert.number == number)

@@ -39,7 +39,7 @@ class Stay:
 
     def __init__(self, pool: Pool, dispatcher: Dispatcher, trail: Trail, anchor: Anchor | None) -> None:
         self.expert: Expert | None = None
-        self._transit, self._looked = Transit(), 0
+        self.transit, self._looked = Transit(lambda: trail.position), 0
         self._pool, self._dispatcher, self._trail, self.anchor = pool, dispatcher, trail, anchor
         self.unread: list[tuple[Tensor, Batch, Tensor, float]] = []
         # As many as can be taken back, and beyond those what is normal.
@@ -73,7 +73,7 @@ class Stay:
         in_transit: it was made for a world that may be drifting. after: whom it succeeded in one that is known to.
         """
         self.expert, self._looked = expert, 0
-        self._transit.begin(in_transit, None if after is None else after.number)
+        self.transit.begin(in_transit, None if after is None else after.number)
         # What it was suspicious of when it left is no evidence against the world that it comes to.
         expert.watch.rearm()
         expert.seated = 1 + max(one.seated for one in self._pool.experts)
@@ -200,7 +200,7 @@ class Stay:
         """From now on the active expert is held against what it is now, and its world of now is one that it knows."""
         assert self.anchor is not None
         self.anchor.drop(self.active, self.recent, self.level)
-        if not self._transit.follows:
+        if not self.transit.follows:
             self._hang(self.active, self.recent)
 
     def is_covered(self, itself: bool) -> bool:
@@ -231,38 +231,6 @@ class Stay:
         for stretch in into.stretches:
             stretch.rivals.discard(into.number)
         return [ExpertDissolved(expert.number, into.number)]
-
-    @property
-    def in_transit(self) -> bool:
-        """Whether the world drifted a short while ago."""
-        return self._transit.goes_on(self._trail.position)
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether the world has not stood still for any time."""
-        return self._transit.is_passing(self._trail.position)
-
-    @property
-    def is_nobody(self) -> bool:
-        """Whether the active expert never was at rest in a world."""
-        return self._transit.is_nobody(self._trail.position)
-
-    @property
-    def succeeded(self) -> int | None:
-        """Whom the active expert took over from in a drift."""
-        return self._transit.succeeded
-
-    def comes_to_rest(self) -> bool:
-        """Whether a world that drifted has stopped to, since this was asked last."""
-        return self._transit.comes_to_rest(self._trail.position)
-
-    def stands_still(self) -> None:
-        """No sign of drift at all since the last look."""
-        self._transit.stands_still(self._trail.position)
-
-    def moves_on(self) -> None:
-        """The world goes on drifting, and the expert with it."""
-        self._transit.moves_on(self._trail.position)
 
     def is_due(self) -> bool:
         """Whether it is time to look back; the next time is counted from then."""
@@ -295,7 +263,7 @@ class Stay:
             ],
             "losses": list(self._losses),
             "looked": self._looked,
-            "transit": self._transit.state_dict(),
+            "transit": self.transit.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -305,6 +273,6 @@ class Stay:
         if self.anchor is not None and state["anchor"] is not None:
             self.anchor.load_state_dict(state["anchor"])
         self.unread = [(loss, batch, outputs, excess) for loss, batch, outputs, excess in state["unread"]]
-        self._transit.load_state_dict(state["transit"])
+        self.transit.load_state_dict(state["transit"])
         self._looked = state["looked"]
         self._losses, self._live = deque(state["losses"], maxlen=self._losses.maxlen), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 TRANSIT = 750
@@ -14,10 +15,12 @@ STILL = 100
 class Transit:
     """What is known of the world's way, in batches since the active expert began.
 
-    succeeded: number of the expert whom the active one took over from in a drift (None: nobody).
+    position: how many those are by now. succeeded: number of the expert whom the active one took over from in a drift
+    (None: nobody).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, position: Callable[[], int]) -> None:
+        self._position = position
         self._at_rest, self._last_sign, self._young, self._follows = 0, 0, False, False
         self.succeeded: int | None = None
 
@@ -26,37 +29,36 @@ class Transit:
         self._at_rest, self._last_sign = TRANSIT if on_its_way else 0, 0
         self._young, self._follows, self.succeeded = on_its_way, after is not None, after
 
-    def goes_on(self, position: int) -> bool:
+    @property
+    def goes_on(self) -> bool:
         """Whether the world drifted a short while ago: an expert on its way is nobody whom to come back to."""
-        return position < self._at_rest
+        return self._position() < self._at_rest
 
-    def is_passing(self, position: int) -> bool:
+    @property
+    def is_passing(self) -> bool:
         """Whether the world has not stood still for any time: a further sign is one of the same way."""
-        return self.goes_on(position) and position - self._last_sign < STILL
-
-    def is_nobody(self, position: int) -> bool:
-        """Whether the active expert never was at rest in a world: it has only followed one that drifts."""
-        return self.goes_on(position) and self._follows
+        return self.goes_on and self._position() - self._last_sign < STILL
 
     @property
     def follows(self) -> bool:
         """Whether the active expert came with a drift, or has followed one."""
         return self._follows
 
-    def comes_to_rest(self, position: int) -> bool:
+    def comes_to_rest(self) -> bool:
         """Whether a world that drifted has stopped to, since this was asked last."""
-        if self.goes_on(position):
+        if self.goes_on:
             return False
         rests, self._young, self._follows = self._follows, False, False
         return rests
 
-    def stands_still(self, position: int) -> None:
+    def stands_still(self) -> None:
         """No sign at all since the last look: the world does not drift, or not any more."""
-        self._at_rest = min(self._at_rest, position)
+        self._at_rest = min(self._at_rest, self._position())
 
-    def moves_on(self, position: int) -> None:
+    def moves_on(self) -> None:
         """A sign: the world goes on drifting, and the expert with it."""
-        self._follows = self._follows or (self._young and self.goes_on(position))
+        position = self._position()
+        self._follows = self._follows or (self._young and self.goes_on)
         # Slow drift gives rare signs: twice the time since the last one must pass without another.
         self._at_rest, self._last_sign = position + max(TRANSIT, 2 * (position - self._last_sign)), position
 
