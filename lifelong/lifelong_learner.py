@@ -101,7 +101,7 @@ class LifelongLearner:
             expert.watch.reset()
             stay.relearn(evidence)
             return [ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold)]
-        if partly and nearest is not None and nearest.expert is expert and stay.transit.is_passing:
+        if partly and nearest is not None and nearest.expert is expert and stay.is_nobody():
             # Nobody to keep: the world that this expert was made for was one on the way to another.
             expert.watch.reset()
             stay.relearn(evidence)
@@ -111,7 +111,7 @@ class LifelongLearner:
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold, alarm.by),
             RolledBack(expert.number, delay),
         ]
-        if best is not None and best.expert is not expert and stay.transit.follows and stay.transit.is_passing:
+        if best is not None and best.expert is not expert and stay.transit.follows and stay.is_nobody():
             events += stay.dissolve(expert, best.expert)
         else:
             events += stay.end()

@@ -65,7 +65,7 @@ class Shrinking:
         """After a step. before: the loss that it went down. again: the loss on the same batch now."""
         self.excess *= RECOVERS
         if self.cut == self.updates > 0:
-            self.excess += max(0.0, float(again() - before))
+            self.excess += max(0.0, again().item() - before.item())
 
     def rewound(self, updates: int) -> None:
         """The module was put back to what it was so many updates ago: what is zero is pruned."""

@@ -214,6 +214,13 @@ class Stay:
                 return False
         return True
 
+    def is_nobody(self) -> bool:
+        """Whether nothing is lost with the active expert, which was made in a world that is still on its way."""
+        if not self.transit.follows:
+            return self.transit.is_passing
+        # A successor took over what another had become: that may be a world that nobody else knows.
+        return self.anchor is not None and self.anchor.is_down and self.is_covered(itself=False)
+
     def widen(self) -> list[Event]:
         """The active expert's world has come to hold more than its anchor's: keep what it knows of that, and go on."""
         expert, anchor = self.active, self.anchor
