@@ -53,6 +53,14 @@ class Sizes:
     ramp: int
 
 
+def images() -> dict[str, DataSource]:
+    """Digits, and MNIST where there is the data folder."""
+    if (folder := data_folder()) is None:
+        print("The data folder is not there: digits alone.")
+        return {"digits": Digits()}
+    return {"digits": Digits(), "mnist": Idx(str(folder / "mnist"))}
+
+
 def table_of(source: DataSource, batches: int, order: str, group: int, ramp: int = 0) -> Timetable:
     """Visits of at least so many batches; small data sets are gone through several times."""
     rows = len(source.load(torch.device("cpu")).train_inputs) // group
@@ -111,11 +119,7 @@ def main() -> None:
     options_parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = options_parser.parse_args()
     torch.set_num_threads(1)
-    sources: dict[str, DataSource] = {"digits": Digits()}
-    if (folder := data_folder()) is not None:
-        sources["mnist"] = Idx(str(folder / "mnist"))
-    else:
-        print("The data folder is not there: digits alone.")
+    sources = images()
     sizes = Sizes(100, 300, 400) if options.quick else Sizes(300, 3000, 2000)
     seeds = options.seeds[:1] if options.quick else options.seeds
     table = Table("data", "stream", "seed", "found", "delay", "false", "still", "back", "experts", "ramp", "kept")

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.agnostic import table_of
-from benchmarks.harness import Table, data_folder, finish, parser
+from benchmarks.agnostic import images, table_of
+from benchmarks.harness import Table, finish, parser
 from lifelong.evaluation.schedule import Schedule
 from lifelong.evaluation.summary import Summary
 from lifelong.learner import Learner
@@ -25,7 +25,7 @@ from lifelong.optimizer import Optimizer
 from lifelong.stream import Stream
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
-from lifelong_envs.supervised.data import DataSource, Digits, Idx
+from lifelong_envs.supervised.data import DataSource, Digits
 from lifelong_envs.supervised.permuted import permuted
 from lifelong_envs.supervised.rotated import rotated
 
@@ -54,11 +54,7 @@ def main() -> None:
     options_parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = options_parser.parse_args()
     torch.set_num_threads(1)
-    sources: dict[str, DataSource] = {"digits": Digits()}
-    if options.quick or (folder := data_folder()) is None:
-        print("Digits alone.")
-    else:
-        sources["mnist"] = Idx(str(folder / "mnist"))
+    sources: dict[str, DataSource] = {"digits": Digits()} if options.quick else images()
     table = Table(
         "data", "stream", "seed", "ACC", "least", "forgetting", "experts", "missed", "false", "fine-tuned ACC"
     )

@@ -181,3 +181,18 @@ def test_the_bad_moments_of_a_restless_optimizer_are_no_drift(seed):
     events = live(agent, *[once] * 6)
     assert not kinds(events, DriftDetected)
     assert agent.size().experts == 1
+
+
+def test_a_rival_in_one_world_answers_for_that_world_alone():
+    agent = learner()
+    live(agent, batches(1, 120), conflicting(1, 120))
+    first, second = agent._pool.experts
+    # The second one knows another world, too.
+    portrait = agent._dispatcher.portray(second, batches(3, 60), agent._pool.experts)
+    second.stretches = portrait.hang(second.stretches)
+    live(agent, batches(1, 60))
+    assert agent._stay.expert is first
+    found = agent.predict(Query(batches(3, 1)[0].inputs, CONTRACT)).experts
+    assert found.tolist() == [second.number] * 16
+    old = agent.predict(Query(batches(1, 1)[0].inputs, CONTRACT)).experts
+    assert old.tolist() == [first.number] * 16

@@ -222,3 +222,18 @@ def test_a_memory_that_was_given_up_stays_given_up():
     first.consolidate(batches(1, 20))
     other.load_state_dict(pool.state_dict())
     assert other.experts[0].foundation.memory is None
+
+
+def test_a_mixture_is_covered_by_those_who_know_its_parts_together():
+    pool = Pool(Upbringing(Mlp(hidden=(16, 16)), FAST), seed=0, device="cpu")
+    experts = [pool.spawn(batches(seed, 1)) for seed in (1, 2)]
+    for expert, seed in zip(experts, (1, 2), strict=True):
+        for batch in batches(seed, 150):
+            expert.update(batch)
+    mixture = [*batches(1, 200)[190:], *batches(2, 200)[190:]]
+    known = sum(pool.loss(e, batches(s, 200)[190:]) for e, s in zip(experts, (1, 2), strict=True)) / 2
+    assert pool.covers(experts, mixture, known)
+    assert not any(pool.covers([expert], mixture, known) for expert in experts)
+    # Nobody covers nothing, and a world that neither knows is covered by none of them.
+    assert not pool.covers([], mixture, known)
+    assert not pool.covers(experts, batches(3, 10), known)
