@@ -10,7 +10,16 @@ import pytest
 from rich.console import Console
 
 from lifelong.evaluation.summary import Summary, summarize
-from lifelong.events import Event, ExpertChosen, ExpertSpawned, RunStarted, ShiftDetected
+from lifelong.events import (
+    DriftDetected,
+    DriftFollowed,
+    Event,
+    ExpertChosen,
+    ExpertDissolved,
+    ExpertSpawned,
+    RunStarted,
+    ShiftDetected,
+)
 from lifelong.record.console import ConsoleView
 from lifelong.record.measures import MEASURES, best, change, duration, names_of, score, verdict
 from lifelong.record.table import show, table
@@ -146,3 +155,29 @@ def test_the_first_expert_is_no_news_and_a_return_to_it_is_one_without_a_choice_
         "step         5  expert 1 is new, 10 parameters",
         "step         9  expert 0 takes over again (10.0 % unexplained)",
     ]
+
+
+def test_drift_and_a_pool_without_room_are_said() -> None:
+    told = watched(
+        [
+            (1, ExpertSpawned(0, 10)),
+            (5, DriftDetected(0, 0.01, 0.12)),
+            (7, DriftFollowed(0, 0.0, 0.3)),
+            (8, ExpertChosen(0, 2.8, full=True)),
+            (9, ExpertDissolved(1, 0)),
+        ],
+        terminal=False,
+    )
+    assert told.splitlines() == [
+        "step         5  slow drift found: 12.0 % is new",
+        "step         7  the drift goes on, and expert 0 with it",
+        "step         8  no room for another expert: 0 learns a world that is not its own",
+        "step         9  expert 1 is gone: expert 0 knows its world as well",
+    ]
+
+
+def test_parameters_that_pruning_put_to_zero_do_not_count(make_run: MakeRun) -> None:
+    parameters = next(measure for measure in MEASURES if measure.name == "Parameters")
+    whole = pair(make_run)[1]
+    assert parameters.value(replace(whole, nonzero=None)) == whole.parameters
+    assert parameters.value(replace(whole, nonzero=7)) == 7
