@@ -85,13 +85,15 @@ class Pool:
         successor.foundation.assembly.inherit(expert.foundation.wake(), expert.lane, successor.lane)
         return successor
 
-    def dissolve(self, expert: Expert) -> None:
-        """Let an expert go, and its foundation too, unless others stand on that."""
+    def dissolve(self, expert: Expert, into: Expert) -> None:
+        """Let an expert go, and its foundation too, unless others stand on that; `into` is its rivals' rival now."""
         self.experts.remove(expert)
         if expert.foundation.lanes == 1:
             self._foundations.remove(expert.foundation)
         for stretch in (one for other in self.experts for one in other.stretches):
-            stretch.rivals.discard(expert.number)
+            if expert.number in stretch.rivals:
+                stretch.rivals.remove(expert.number)
+                stretch.rivals.add(into.number)
 
     def _raise_on(self, foundation: Foundation) -> Expert:
         foundation.lanes += 1

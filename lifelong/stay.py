@@ -233,7 +233,7 @@ class Stay:
     def dissolve(self, expert: Expert, into: Expert) -> list[Event]:
         """`into` takes the place of `expert`."""
         expert.rest()
-        self._pool.dissolve(expert)
+        self._pool.dissolve(expert, into)
         into.stretches = [*expert.stretches, *into.stretches][-STRETCHES:]
         for stretch in into.stretches:
             stretch.rivals.discard(into.number)
