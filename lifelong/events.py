@@ -20,7 +20,8 @@ class Update:
     """A learner took in one experience: the pre-update loss () and outputs (B, C), still on the device.
 
     `per_sample(outputs, targets)` gives the prequential score of each sample. `statistic` is what the shift detector
-    said of this or the latest value that it has seen (0 where there is no detector).
+    said of this or the latest value that it has seen (0 where there is no detector). samples: how many there were,
+    where that is not the number of outputs.
     """
 
     expert: int
@@ -29,6 +30,7 @@ class Update:
     targets: Tensor
     per_sample: Callable[[Tensor, Tensor], Tensor]
     statistic: float = 0.0
+    samples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What the record keeps of a task: its name and the metric that its scores are given in."""
+    """What the record keeps of a task: its name and the metric that its scores are given in.
+
+    test_samples: or episodes, of a world to act in. random, expert: the returns that its scores are normalised by.
+    """
 
     name: str
     metric: str
@@ -52,11 +57,16 @@ class TaskFacts:
     low: float
     high: float
     test_samples: int
+    random: float | None = None
+    expert: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """What is about to be lived through. `oracle`: the learner is told which task it is in."""
+    """What is about to be lived through. `oracle`: the learner is told which task it is in.
+
+    env_steps: how many steps in a world an experience is (None: experiences are batches, or differ).
+    """
 
     stream: str
     agent: str
@@ -68,6 +78,7 @@ class RunStarted:
     steps: int
     threshold: float | None = None
     oracle: bool = False
+    env_steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +226,37 @@ class TaskScored:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertFound:
+    """While it was judged in a task, without learning, the learner found out who knows this world.
+
+    In `episodes` of its episodes `expert` took over from `instead_of`, after `steps` steps on the average.
+    """
+
+    task: str
+    expert: int
+    instead_of: int
+    episodes: int
+    steps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What an expert's own algorithm had to say of itself: names and values, such as ("train/loss", 0.1)."""
+
+    expert: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FramesDrawn:
+    """Pictures of one episode of a task lie in the run's folder, at `path`; the episode's return was `value`."""
+
+    task: str
+    path: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved:
     path: str
 
@@ -246,6 +288,9 @@ Event = (
     | SubspaceGrown
     | ParameterHeld
     | TaskScored
+    | ExpertFound
+    | Logged
+    | FramesDrawn
     | CheckpointSaved
     | RunFinished
 )

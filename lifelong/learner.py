@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lifelong.events import Event, Update
 from lifelong.experience import Batch, Prediction, Query
+from lifelong.interaction import Actor, Interaction, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,21 @@ class Size:
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """Anything that can live through a stream.
+class Agent(Protocol):
+    """Anything that can live through a stream: a `Learner` of batches, an `ActingLearner`, or both in one."""
+
+    def size(self) -> Size: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on as if nothing had happened: tensors, plain data, batches and contracts."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Learner(Agent, Protocol):
+    """Learns from labelled batches.
 
     `learn` returns what happened, in order; the `Update` of the experience comes first. It returns a sequence, never
     a generator: an unread generator would not learn. `predict` must not change what is learned.
@@ -37,13 +51,19 @@ class Learner(Protocol):
 
     def predict(self, query: Query) -> Prediction: ...
 
-    def size(self) -> Size: ...
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on as if nothing had happened: tensors, plain data, batches and contracts."""
-        ...
+@runtime_checkable
+class ActingLearner(Agent, Protocol):
+    """Learns by acting in worlds.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    `live` takes exactly the steps that it is given, and returns what happened as `Learner.learn` does: one `Update`, of
+    the expert that acts in the end, first. `actor` gives one that acts as the learner would now; what it is shown
+    changes nothing in the learner.
+    """
+
+    def live(self, interaction: Interaction) -> Sequence[Update | Event]: ...
+
+    def actor(self, stage: Stage) -> Actor: ...
 
 
 @runtime_checkable

@@ -19,7 +19,8 @@ from lifelong.evaluation.schedule import Schedule
 from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import CheckpointSaved, Event, RunStarted, TaskFacts
-from lifelong.learner import Learner, Watchful
+from lifelong.interaction import Interaction
+from lifelong.learner import Agent, Watchful
 from lifelong.loop import live
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
@@ -28,7 +29,7 @@ from lifelong.record.memory import Memory
 from lifelong.record.report import write_report
 from lifelong.record.scores import ScoresCsv
 from lifelong.record.subscriber import Subscriber
-from lifelong.stream import Stream
+from lifelong.stream import EnvTask, Stream, Task
 
 KEPT_CHECKPOINTS = 2
 EVALUATION = Schedule()
@@ -46,7 +47,7 @@ class Result:
 
 def run(
     stream: Stream,
-    learner: Learner,
+    learner: Agent,
     *,
     out: Path | str | None = None,
     seed: int = 0,
@@ -88,7 +89,7 @@ def run(
     try:
         if mark.step == 0:
             journal.note(0, _started(stream, learner, name or type(learner).__name__, seed))
-        save = None if folder is None else _saver(folder, learner, journal, began)
+        save = None if folder is None else _saver(folder, stream, learner, journal, began)
         live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
     finally:
         journal.close()
@@ -109,34 +110,49 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _started(stream: Stream, learner: Learner, name: str, seed: int) -> RunStarted:
-    def facts(task_name: str) -> TaskFacts:
-        task = next(task for task in stream.tasks if task.name == task_name)
-        metric = task.contract.objective.metric
-        return TaskFacts(
-            task.name, metric.name, metric.higher_is_better, metric.low, metric.high, len(task.test_inputs)
-        )
-
+def _started(stream: Stream, learner: Agent, name: str, seed: int) -> RunStarted:
     steps = [segment.steps for segment in stream.segments]
     first, _ = next(iter(stream.experiences()))
     return RunStarted(
         stream=stream.name,
         agent=name,
         seed=seed,
-        device=str(stream.tasks[0].test_inputs.device),
-        tasks=tuple(facts(task.name) for task in stream.tasks),
+        device=device_of(stream),
+        tasks=tuple(_facts(task) for task in stream.tasks),
         segments=tuple(segment.task for segment in stream.segments),
         segment_starts=tuple(accumulate(steps[:-1], initial=0)),
         steps=sum(steps),
         threshold=learner.threshold if isinstance(learner, Watchful) else None,
         oracle=first.task is not None or any(task.label is not None for task in stream.tasks),
+        env_steps=first.steps if isinstance(first, Interaction) else None,
     )
 
 
-def _saver(folder: RunFolder, learner: Learner, journal: Journal, began: float) -> Callable[[int], None]:
+def device_of(stream: Stream) -> str:
+    """Where the stream's tensors lie; worlds to act in are on the CPU."""
+    return next((str(task.test_inputs.device) for task in stream.tasks if isinstance(task, Task)), "cpu")
+
+
+def _facts(task: Task | EnvTask) -> TaskFacts:
+    if isinstance(task, Task):
+        metric = task.contract.objective.metric
+        return TaskFacts(
+            task.name, metric.name, metric.higher_is_better, metric.low, metric.high, len(task.test_inputs)
+        )
+    if task.measure == "success":
+        return TaskFacts(task.name, "success", True, 0.0, 1.0, task.episodes)
+    scale = task.references
+    if scale is None:
+        return TaskFacts(task.name, "return", True, float("-inf"), float("inf"), task.episodes)
+    return TaskFacts(
+        task.name, "normalised_return", True, float("-inf"), 1.0, task.episodes, scale.random, scale.expert
+    )
+
+
+def _saver(folder: RunFolder, stream: Stream, learner: Agent, journal: Journal, began: float) -> Callable[[int], None]:
     def save(step: int) -> None:
         path = folder.checkpoints / f"step-{step:012d}.pt"
-        save_checkpoint(path, Mark(step, time.perf_counter() - began), learner)
+        save_checkpoint(path, Mark(step, time.perf_counter() - began), learner, stream)
         journal.note(step, CheckpointSaved(path.name))
         for old in sorted(folder.checkpoints.glob("step-*.pt"))[:-KEPT_CHECKPOINTS]:
             old.unlink()
@@ -144,7 +160,7 @@ def _saver(folder: RunFolder, learner: Learner, journal: Journal, began: float) 
     return save
 
 
-def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mark, list[tuple[int, Event]]]:
+def _return_to(folder: RunFolder, stream: Stream, learner: Agent) -> tuple[Mark, list[tuple[int, Event]]]:
     """Restore the learner from the newest checkpoint that can be read, and cut the record back to it."""
     saved = {e.path: step for step, e in read_events(folder.events) if isinstance(e, CheckpointSaved)}
     left = sorted(path.name for path in folder.checkpoints.glob("step-*.pt"))
@@ -157,7 +173,7 @@ def _return_to(folder: RunFolder, stream: Stream, learner: Learner) -> tuple[Mar
         # Stopped before its first checkpoint: nothing that lasts was learned, so it starts over.
         folder.events.write_bytes(b"")
         return Mark(0, 0.0), []
-    device = str(stream.tasks[0].test_inputs.device)
+    device = device_of(stream)
     refused = []
     for name, step in sorted(saved.items(), reverse=True):
         path = folder.checkpoints / name

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from lifelong.episodes import Judgement, play
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import RunFinished, TaskEntered, TaskScored, Update
-from lifelong.experience import Prediction, Query
-from lifelong.learner import Accountable, Learner
+from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskScored, Update
+from lifelong.experience import Batch, Prediction, Query
+from lifelong.interaction import Interaction
+from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.record.journal import Journal
-from lifelong.stream import Stream, Task
+from lifelong.stream import EnvTask, Stream, Task
 
 Save = Callable[[int], None]
 """Called with the number of experiences learned when a checkpoint is due; it notes what it saved."""
@@ -19,7 +21,7 @@ Save = Callable[[int], None]
 
 def live(
     stream: Stream,
-    learner: Learner,
+    learner: Agent,
     schedule: Schedule,
     journal: Journal,
     save: Save | None = None,
@@ -41,7 +43,7 @@ def live(
             if step == _start_of(stream, segment):
                 journal.note(step, TaskEntered(truth.task, segment))
         step += 1
-        happened = learner.learn(experience)
+        happened = take_in(learner, experience)
         if step == start + 1:
             _check_answer(learner, happened)
         for item in happened:
@@ -61,15 +63,29 @@ def live(
     journal.flush()
 
 
+def take_in(learner: Agent, experience: Batch | Interaction) -> Sequence[Update | Event]:
+    """Let the learner have one experience, of either kind."""
+    if isinstance(experience, Interaction):
+        return acting(learner).live(experience)
+    return learning(learner).learn(experience)
+
+
 def judge(
-    stream: Stream, learner: Learner, schedule: Schedule, journal: Journal, step: int, finished: int, at_end: bool
+    stream: Stream, learner: Agent, schedule: Schedule, journal: Journal, step: int, finished: int, at_end: bool
 ) -> None:
     """Score every task of the stream, met or not, on its held-out samples: all at a segment's end, some within."""
     limit = None if at_end else schedule.within_samples
     entered = finished if at_end else finished + 1
     met = {segment.task for segment in stream.segments[:entered]}
     for task in stream.tasks:
-        value, samples, routed, foreign = score(learner, task, schedule.batch_size, limit)
+        if isinstance(task, EnvTask):
+            played = play(acting(learner), task, None if at_end else schedule.within_episodes)
+            scored = task.score(played.value), played.episodes, finished, at_end, task.name in met, played.routed
+            journal.note(step, TaskScored(task.name, played.value, *scored))
+            for fact in _found(task.name, played):
+                journal.note(step, fact)
+            continue
+        value, samples, routed, foreign = score(learning(learner), task, schedule.batch_size, limit)
         oriented = value if task.contract.objective.metric.higher_is_better else -value
         seen = task.name in met
         journal.note(step, TaskScored(task.name, value, oriented, samples, finished, at_end, seen, routed, foreign))
@@ -103,12 +119,42 @@ def score(
     return round(float(torch.cat(values).double().mean()), 9), len(inputs), routed, foreign
 
 
-def _check_answer(learner: Learner, happened: object) -> None:
+def learning(learner: Agent) -> Learner:
+    """The learner as one that can be taught batches; raises ValueError where it is none."""
+    if isinstance(learner, Learner):
+        return learner
+    raise ValueError(
+        f"{type(learner).__name__} cannot learn from batches: it has no learn and predict. Give it a stream of worlds "
+        "to act in, or take an agent that learns from batches."
+    )
+
+
+def acting(learner: Agent) -> ActingLearner:
+    """The learner as one that can act; raises ValueError where it is none."""
+    if isinstance(learner, ActingLearner):
+        return learner
+    raise ValueError(
+        f"{type(learner).__name__} cannot act: it has no live and actor. Give it a stream of batches, or take an agent "
+        "that acts, such as lifelong_rl."
+    )
+
+
+def _found(task: str, played: Judgement) -> list[ExpertFound]:
+    """Changes of mind while judged, summed up by who took over from whom."""
+    pairs = sorted({(found.expert, found.instead_of) for found in played.found})
+    facts = []
+    for expert, instead_of in pairs:
+        steps = [f.steps for f in played.found if (f.expert, f.instead_of) == (expert, instead_of)]
+        facts.append(ExpertFound(task, expert, instead_of, len(steps), round(sum(steps) / len(steps), 3)))
+    return facts
+
+
+def _check_answer(learner: Agent, happened: object) -> None:
     """Said at the first batch, not found in a record without a single score."""
     if not isinstance(happened, Sequence) or sum(isinstance(item, Update) for item in happened) != 1:
         raise ValueError(
-            f"{type(learner).__name__}.learn must return a list or tuple of what happened, with exactly one Update in "
-            f"it (no generator: an unread one would not learn), got {happened!r:.200}."
+            f"{type(learner).__name__}.learn (or live) must return a list or tuple of what happened, with exactly one "
+            f"Update in it (no generator: an unread one would not learn), got {happened!r:.200}."
         )
 
 

@@ -6,14 +6,18 @@ before were walked through or skipped, which is what makes a resumed run equal t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from lifelong.experience import Batch, Truth
+from lifelong.interaction import Interaction
 from lifelong.objective import Contract
+
+if TYPE_CHECKING:
+    from lifelong.interaction import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,59 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class References:
+    """What a task's returns are measured by: those of a random policy, and of an expert trained on this task alone.
+
+    Raises ValueError unless the expert's is above the random one's.
+    """
+
+    random: float
+    expert: float
+
+    def __post_init__(self) -> None:
+        if not self.expert > self.random:
+            raise ValueError(
+                f"The return of a single-task expert must be above a random policy's, got {self.expert} and "
+                f"{self.random}: with these, a normalised return would say nothing."
+            )
+
+    def normalised(self, value: float) -> float:
+        """0 for the random policy, 1 for the expert; below and above are possible."""
+        return (value - self.random) / (self.expert - self.random)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvTask:
+    """A world to be lived in, and how it is judged: by whole episodes, without learning.
+
+    lanes: gives N environments of this world and of no other, apart from those that are learned in. Episode k of a
+    judging starts from `reset(seed=seed + k)`, every time. measure: the mean "return" of an episode, or the share
+    (0..1) of episodes with "success" (`info["success"]` or `info["is_success"]` true at any of their steps).
+    references: score returns by these (None: as they are). `longest`: steps after which an episode is cut.
+    """
+
+    name: str
+    lanes: Callable[[int], Sequence[Lane]]
+    episodes: int = 10
+    seed: int = 0
+    measure: Literal["return", "success"] = "return"
+    references: References | None = None
+    label: str | None = None
+    longest: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.longest < 1:
+            raise ValueError(
+                f"Task {self.name!r} needs at least one episode of at least one step to be judged by, "
+                f"got episodes={self.episodes}, longest={self.longest}."
+            )
+
+    def score(self, value: float) -> float:
+        """A return or success rate as it stands in the score matrix."""
+        return value if self.references is None else self.references.normalised(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of the stream that serves one task: its name, and how many experiences it lasts."""
 
@@ -53,7 +110,7 @@ class Stream(Protocol):
     def name(self) -> str: ...
 
     @property
-    def tasks(self) -> Sequence[Task]:
+    def tasks(self) -> Sequence[Task | EnvTask]:
         """The distinct tasks in order of their first appearance."""
         ...
 
@@ -62,6 +119,20 @@ class Stream(Protocol):
         """The truth: which task is served when. For the loop, the evaluation and the record, never for a learner."""
         ...
 
-    def experiences(self, start: int = 0) -> Iterator[tuple[Batch, Truth]]:
+    def experiences(self, start: int = 0) -> Iterator[tuple[Batch | Interaction, Truth]]:
         """Experiences from step `start` (0-based) to the end, each with the truth beside it."""
         ...
+
+
+@runtime_checkable
+class Lived(Protocol):
+    """A stream that depends on what was done in it: where its worlds stand is part of a checkpoint.
+
+    After `load_state_dict`, `experiences(start)` goes on as it would have from the step at which the state was taken.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...

@@ -10,10 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"lifelong": ROOT, "lifelong_envs": ROOT / "envs", "lifelong_agents": ROOT / "agents"}
+MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
 HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
 
 ABOVE = {
-    "check", "checkpoint", "cli", "config", "evaluation", "lifetime", "loop", "record", "runs", "stream",
+    "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record", "runs", "stream",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -23,8 +24,10 @@ ONLY: dict[str, set[str]] = {
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
-    "stream": {"experience", "objective"},
-    "learner": {"events", "experience"},
+    "interaction": set(),
+    "stream": {"experience", "interaction", "objective"},
+    "learner": {"events", "experience", "interaction"},
+    "episodes": {"interaction", "learner", "stream"},
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
@@ -34,8 +37,8 @@ ONLY: dict[str, set[str]] = {
     "check": {"events", "experience", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
     "cli": {"config", "runs"},
-    "loop": {"evaluation", "events", "experience", "learner", "record", "stream"},
-    "lifelong_envs": {"experience", "objective", "stream"},
+    "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
+    "lifelong_envs": {"experience", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
@@ -131,12 +134,21 @@ def cycle(found: list[Arrow]) -> list[str]:
 
 
 def heavy(found: list[Arrow]) -> list[str]:
-    """Heavy packages that load with one of our modules."""
+    """Heavy packages that load with one of our modules, and modules that load one which is made of them."""
+
+    def weighs(module: str) -> bool:
+        return module.split(".")[0] in HEAVY or _is_heavy(module)
+
     return sorted(
         f"{arrow.source} -> {arrow.target}"
         for arrow in found
-        if arrow.top and arrow.real and arrow.target.split(".")[0] in HEAVY
+        if arrow.top and arrow.real and weighs(arrow.target) and not _is_heavy(arrow.source)
     )
+
+
+def _is_heavy(module: str) -> bool:
+    """Modules that subclass what a heavy package gives; they are loaded where one of them is named."""
+    return any(module == package or module.startswith(f"{package}.") for package in MADE_OF_HEAVY)
 
 
 def ours() -> list[Arrow]:

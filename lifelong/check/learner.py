@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lifelong.check.law import LawBroken, equal, global_seed, holds, same, saved
+from lifelong.check.taught import batches, tasks
 from lifelong.events import Event, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.learner import Learner
@@ -23,7 +24,7 @@ def check_learner(factory: Callable[[], Learner], stream: Stream, steps: int = 4
     Half of them come from the first segment, half from the second where there is one. Raises: LawBroken.
     """
     batches = _some_of(stream, steps)
-    queries = [Query(t.test_inputs[:64].clone(), t.contract, t.label) for t in stream.tasks]
+    queries = [Query(t.test_inputs[:64].clone(), t.contract, t.label) for t in tasks(stream)]
     learner = factory()
     with global_seed(0):
         _predicts(learner, queries[:1], "before any learning")
@@ -56,7 +57,7 @@ def _some_of(stream: Stream, steps: int) -> list[Batch]:
     return [
         batch
         for start, segment in zip(starts, segments, strict=False)
-        for batch, _ in islice(stream.experiences(start), min(share, segment.steps))
+        for batch, _ in islice(batches(stream, start), min(share, segment.steps))
     ]
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from lifelong.check.law import LawBroken, equal, global_seed, holds
+from lifelong.check.taught import batches
+from lifelong.check.taught import tasks as taught
 from lifelong.experience import Batch, Truth
 from lifelong.objective import Classification, Contract
 from lifelong.stream import Stream
@@ -28,20 +30,20 @@ def check_stream(stream: Stream) -> None:
         prints = _walk(stream)
     _hiding(stream, prints)
     with global_seed(2):
-        again = [_print(*item) for item in stream.experiences()]
+        again = [_print(*item) for item in batches(stream)]
     equal("a second walk gives the same, whatever the global seeds", "the same", _difference(prints, again))
     for start in _interesting(stream, len(prints)):
-        tail = [_print(*item) for item in islice(stream.experiences(start), 5)]
+        tail = [_print(*item) for item in islice(batches(stream, start), 5)]
         name = f"experiences({start}) is the tail of experiences()"
         equal(name, "the same", _difference(prints[start : start + 5], tail))
-    one, other = stream.experiences(), stream.experiences()
+    one, other = batches(stream), batches(stream)
     turns = [_print(*item) for pair in islice(zip(one, other, strict=True), 50) for item in pair]
     wanted = [each for each in prints[:50] for _ in range(2)]
     equal("two walks at once do not disturb each other", "the same", _difference(wanted, turns))
 
 
 def _names(stream: Stream) -> None:
-    tasks = list(stream.tasks)
+    tasks = taught(stream)
     equal("tasks have names of their own", len(tasks), len({task.name for task in tasks}))
     seen = list(dict.fromkeys(segment.task for segment in stream.segments))
     equal("tasks stand in order of their first appearance", seen, [task.name for task in tasks])
@@ -54,10 +56,10 @@ def _names(stream: Stream) -> None:
 
 def _walk(stream: Stream) -> list[Print]:
     """One walk from the start, each experience held against the segment and the task that it belongs to."""
-    contracts = {task.name: task.contract for task in stream.tasks}
+    contracts = {task.name: task.contract for task in taught(stream)}
     truths = [Truth(s.task, i) for i, s in enumerate(stream.segments) for _ in range(s.steps)]
     prints: list[Print] = []
-    for step, (batch, truth) in enumerate(stream.experiences()):
+    for step, (batch, truth) in enumerate(batches(stream)):
         wanted = truths[step] if step < len(truths) else "the end"
         equal(f"step {step}: the truth beside an experience is its segment", wanted, truth)
         contract = contracts[truth.task]
@@ -74,15 +76,15 @@ def _hiding(stream: Stream, prints: Sequence[Print]) -> None:
     for step, (_, _, label, boundary, truth) in enumerate(prints):
         holds(f"step {step}: a label is the true task's name", truth.task, label, label in (None, truth.task))
         holds(f"step {step}: a boundary begins a segment", False, True, not boundary or step in starts)
-    for task in stream.tasks:
+    for task in taught(stream):
         holds("a label in judging is the task's name", task.name, task.label, task.label in (None, task.name))
         told = task.label is not None or task.contract.mask is None
         holds("a mask tells the task, so it needs a label", "no mask", task.contract.mask, told)
     _all_or_none("labels in training", [label is not None for _, _, label, _, _ in prints])
-    _all_or_none("labels in judging", [task.label is not None for task in stream.tasks])
+    _all_or_none("labels in judging", [task.label is not None for task in taught(stream)])
     _all_or_none("boundaries", [prints[step][3] for step in starts[1:]])
     if prints[0][2] is None:
-        equal("who hides labels in training hides them in judging", None, stream.tasks[0].label)
+        equal("who hides labels in training hides them in judging", None, taught(stream)[0].label)
 
 
 def _all_or_none(what: str, shown: Sequence[bool]) -> None:

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from lifelong.config.errors import Report
+from lifelong.config.errors import Report, an
 from lifelong.config.resolve import Call, Items, Node, Plain
 
 
@@ -56,7 +56,7 @@ def _call(call: Call, run: RunWide, report: Report) -> Any:
     if call.protocol and lacking:
         report.add(
             (*call.key, "name"),
-            f"{call.name} made a {type(made).__name__}, expected a {call.protocol.__name__}: "
+            f"{call.name} made {an(type(made).__name__)}, expected {an(call.protocol.__name__)}: "
             f"it has no {', '.join(lacking)}.",
         )
         raise _Failed

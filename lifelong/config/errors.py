@@ -85,3 +85,8 @@ class Report:
         """Raises: ConfigError with every problem so far."""
         if self.problems:
             raise ConfigError(self.problems)
+
+
+def an(name: str) -> str:
+    """A name with its article: "a Stream", "an Agent"."""
+    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"

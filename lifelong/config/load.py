@@ -18,7 +18,7 @@ from lifelong.config.settings import AgentPlan, Layout, RecordSettings, Study
 from lifelong.config.source import read_file
 from lifelong.config.yaml12 import dump
 from lifelong.evaluation.schedule import Schedule
-from lifelong.learner import Learner
+from lifelong.learner import ActingLearner, Agent, Learner
 from lifelong.stream import Stream
 
 
@@ -64,7 +64,13 @@ class Resolved:
         made = {name: build(nodes[name], run, report) for name in ("stream", "evaluation", "record")}
         for name in ("agent", "reference"):
             # An agent's own checks must speak up now, not when the reference has run for an hour.
-            build(nodes[name], run, report)
+            agent = build(nodes[name], run, report)
+            if isinstance(agent, Agent) and not isinstance(agent, Learner | ActingLearner):
+                report.add(
+                    (name, "name"),
+                    f"{type(agent).__name__} can neither learn from batches (learn, predict) nor act in worlds "
+                    "(live, actor).",
+                )
         report.stop_if_any()
         return Study(
             stream=cast(Stream, made["stream"]),
@@ -79,7 +85,7 @@ class Resolved:
 
     def _plan(self, which: str, run: RunWide) -> AgentPlan:
         node = self._tree.arguments[which]
-        make = cast(Callable[[], Learner], partial(_build_again, node, run, self._report.file))
+        make = cast(Callable[[], Agent], partial(_build_again, node, run, self._report.file))
         return AgentPlan(_short_name(node), make)
 
 

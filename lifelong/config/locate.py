@@ -16,7 +16,9 @@ from lifelong.config.errors import nearest
 GROUPS = {
     "DataSource": "lifelong.data",
     "Stream": "lifelong.streams",
+    "Agent": "lifelong.agents",
     "Learner": "lifelong.agents",
+    "ActingLearner": "lifelong.agents",
     "Detector": "lifelong.detectors",
     "Measure": "lifelong.measures",
     "Router": "lifelong.routers",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifelong.config.describe import RUN_WIDE, describe_default
-from lifelong.config.errors import COMMAND_LINE, Key, Report, dotted, nearest
+from lifelong.config.errors import COMMAND_LINE, Key, Report, an, dotted, nearest
 from lifelong.config.locate import Factory, NotFound, locate, points
 from lifelong.config.parameters import (
     MISSING,
@@ -174,7 +174,7 @@ def _component(key: Key, kind: Component, given: Any, base: Any, report: Report)
         report.add(key, f"'name' is missing: it must say which {kind.protocol.__name__} to use.", there)
         return None
     if not isinstance(name, str):
-        report.refuse((*key, RESERVED), name, f"the name of a {kind.protocol.__name__}, or module:Class")
+        report.refuse((*key, RESERVED), name, f"the name of {an(kind.protocol.__name__)}, or module:Class")
         return None
     try:
         target = locate(name, kind.group)
@@ -192,7 +192,7 @@ def _expected(parameter: Parameter) -> str:
 def _spell_structure(structure: Structure) -> str:
     match structure:
         case Component(protocol=protocol):
-            return f"a section with the name of a {protocol.__name__} and its settings"
+            return f"a section with the name of {an(protocol.__name__)} and its settings"
         case Section(target=target):
             return f"a section with settings of {target.__name__}"
         case Many(item=item):

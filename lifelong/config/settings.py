@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lifelong.evaluation.schedule import Schedule
-from lifelong.learner import Learner
+from lifelong.learner import Agent
 from lifelong.stream import Stream
 
 
@@ -45,8 +45,8 @@ class Layout:
     """
 
     stream: Stream
-    agent: Learner
-    reference: Learner | None = None
+    agent: Agent
+    reference: Agent | None = None
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -60,7 +60,7 @@ class AgentPlan:
     """An agent that can be made anew any number of times, each as untouched as the first."""
 
     name: str
-    build: Callable[[], Learner]
+    build: Callable[[], Agent]
 
 
 @dataclass(frozen=True, slots=True)

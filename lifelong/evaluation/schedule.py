@@ -11,12 +11,13 @@ class Schedule:
     """How often to judge: at the end of every segment on all test samples, and a few times within it on some.
 
     `within`: evenly spaced looks inside each segment, beside the one at its end. `within_samples`: test
-    samples of each task that those looks use (None: all). `batch_size`: samples answered at once while
-    judging. Raises ValueError for numbers out of range.
+    samples of each task that those looks use (None: all), `within_episodes`: episodes, of tasks that are worlds to act
+    in. `batch_size`: samples answered at once while judging. Raises ValueError for numbers out of range.
     """
 
     within: int = 4
     within_samples: int | None = 500
+    within_episodes: int | None = 5
     batch_size: int = 2048
 
     def __post_init__(self) -> None:
@@ -24,6 +25,8 @@ class Schedule:
             raise ValueError(f"within counts the looks inside a segment: give 0 or more, got {self.within}.")
         if self.within_samples is not None and self.within_samples < 1:
             raise ValueError(f"within_samples must be at least 1, or None for all, got {self.within_samples}.")
+        if self.within_episodes is not None and self.within_episodes < 1:
+            raise ValueError(f"within_episodes must be at least 1, or None for all, got {self.within_episodes}.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
 

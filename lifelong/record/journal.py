@@ -103,7 +103,7 @@ def _settle(updates: list[tuple[int, Update]]) -> list[tuple[int, Learned]]:
         step, update = run[-1]
         learned = Learned(
             expert=update.expert,
-            samples=len(run) * len(update.outputs),
+            samples=sum(len(u.outputs) if u.samples is None else u.samples for _, u in run),
             losses=tuple(numbers[first:last]),
             scores=tuple(numbers[len(updates) + first : len(updates) + last]),
             statistics=tuple(float(f"{noted.statistic:.6g}") for _, noted in run),

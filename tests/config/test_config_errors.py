@@ -57,9 +57,9 @@ def test_all_problems_are_told_at_once_each_with_its_line(load: Load) -> None:
         ("seed=-1", "seed: got -1, expected a whole number from 0 on."),
         ("stream.hours=7", "stream.hours: got 7, expected a section with settings of Hours."),
         ("stream.hours.order=3", "stream.hours.order: got 3, expected text or a list of text or null."),
-        ("agent=null", "agent: got null, expected a section with the name of a Learner and its settings."),
-        ("agent={lr: 1}", "agent: 'name' is missing: it must say which Learner to use. There are: "),
-        ("agent.name=[a]", "agent.name: got ['a'], expected the name of a Learner, or module:Class."),
+        ("agent=null", "agent: got null, expected a section with the name of an Agent and its settings."),
+        ("agent={lr: 1}", "agent: 'name' is missing: it must say which Agent to use. There are: "),
+        ("agent.name=[a]", "agent.name: got ['a'], expected the name of an Agent, or module:Class."),
         ("agent.gadget=knob", "agent.gadget.name: got 'knob', expected module:Class"),
         ("agent=toy_parts:Untyped", "agent.name: the parameter 'size' of Untyped has no annotation; add one."),
         ("agent=toy_parts:NOT_CALLABLE", "agent.name: 'toy_parts:NOT_CALLABLE' is 3, expected a class or a function"),
@@ -95,7 +95,7 @@ def test_what_is_missing_is_named_with_what_it_must_be(load: Load) -> None:
     told = problems(load, "stream: {name: toy_parts:toy_stream}\n")
     assert told == [
         "study.yaml:1: stream: 'data' is missing: it must be a section with the name of a DataSource and its settings.",
-        "study.yaml:1: 'agent' is missing: it must be a section with the name of a Learner and its settings.",
+        "study.yaml:1: 'agent' is missing: it must be a section with the name of an Agent and its settings.",
     ]
 
 
@@ -140,8 +140,8 @@ def test_constructors_complaints_stand_at_their_sections(load: Load) -> None:
 def test_a_component_of_the_wrong_kind_is_told_by_what_it_lacks(load: Load) -> None:
     (told,) = problems(load, MINIMAL, "agent=toy_parts:NotALearner", build=True)
     assert told == (
-        "command line: agent.name: toy_parts:NotALearner made a NotALearner, expected a Learner: "
-        "it has no learn, predict, size, state_dict, load_state_dict."
+        "command line: agent.name: toy_parts:NotALearner made a NotALearner, expected an Agent: "
+        "it has no size, state_dict, load_state_dict."
     )
 
 

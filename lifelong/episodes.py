@@ -1,0 +1,82 @@
+"""Judge who acts: whole episodes in worlds of their own, without learning.
+
+All episodes of a judging run side by side, one to a lane, so that an actor answers for all of them at once. N lanes, M
+of them still going on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lifelong.interaction import Array, Found, Observations, Stage, Transitions
+from lifelong.learner import ActingLearner
+from lifelong.stream import EnvTask
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind."""
+
+    value: float
+    episodes: int
+    routed: tuple[tuple[int, int], ...]
+    found: tuple[Found, ...]
+
+
+def play(learner: ActingLearner, task: EnvTask, limit: int | None = None) -> Judgement:
+    """Let the learner act in a task's own worlds for its episodes (the first `limit` of them)."""
+    episodes = task.episodes if limit is None else min(limit, task.episodes)
+    lanes = task.lanes(episodes)
+    stage = Stage(lanes[0].observation_space, lanes[0].action_space, episodes, task.label)
+    actor = learner.actor(stage)
+    observations = [lane.reset(seed=task.seed + k)[0] for k, lane in enumerate(lanes)]
+    returns, success = np.zeros(episodes), np.zeros(episodes, dtype=bool)
+    steps: Counter[int] = Counter()
+    live = np.arange(episodes)
+    for _ in range(task.longest):
+        actions = actor.act(_stacked([observations[k] for k in live]), live)
+        _check(learner, task, actions, len(live))
+        steps.update(actor.experts[live].tolist())
+        results = [lanes[k].step(action) for k, action in zip(live.tolist(), actions, strict=True)]
+        rewards = np.array([result[1] for result in results], dtype=np.float64)
+        ended = np.array([result[2] for result in results], dtype=bool)
+        cut = np.array([result[3] for result in results], dtype=bool)
+        after = _stacked([result[0] for result in results])
+        before = _stacked([observations[k] for k in live])
+        actor.observe(Transitions(before, actions, rewards, after, ended, cut), live)
+        returns[live] += rewards
+        success[live] |= [succeeded(result[4]) for result in results]
+        for k, result in zip(live.tolist(), results, strict=True):
+            observations[k] = result[0]
+        live = live[~(ended | cut)]
+        if not len(live):
+            break
+    value = float(success.mean() if task.measure == "success" else returns.mean())
+    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found))
+
+
+def succeeded(info: dict[str, Any]) -> bool:
+    """Whether a step's info says that the episode is a success, under the names that the field uses."""
+    return bool(info.get("success", False)) or bool(info.get("is_success", False))
+
+
+def _stacked(observations: Sequence[Any]) -> Observations:
+    """Observations of single lanes as one batch."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {key: np.stack([np.asarray(o[key]) for o in observations]) for key in first}
+    stacked: Array = np.stack([np.asarray(o) for o in observations])
+    return stacked
+
+
+def _check(learner: ActingLearner, task: EnvTask, actions: Array, lanes: int) -> None:
+    if len(actions) != lanes:
+        raise ValueError(
+            f"The actor of {type(learner).__name__} must give an action for each of {lanes} lanes of task "
+            f"{task.name!r}, got {np.shape(actions)}."
+        )
