@@ -1,0 +1,1 @@
+"""Streams of worlds to act in: gymnasium environments that change while they are lived in."""

@@ -1,0 +1,244 @@
+"""One environment that lives through a timetable of worlds."""
+
+from __future__ import annotations
+
+import bisect
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+
+from lifelong_envs.rl.attributes import settle
+from lifelong_envs.rl.moment import Begun, digest, plain, set_generator_state
+from lifelong_envs.rl.places import Place, Places
+from lifelong_envs.rl.timetable import Change
+from lifelong_envs.rl.world import Env
+
+_NEVER = sys.maxsize
+_AT_ONCE = -1
+
+
+class Lane(gymnasium.Env[Any, Any]):
+    """A gymnasium environment whose world changes at certain ones of its own steps, whoever steps it.
+
+    Between changes a step costs a comparison. An episode's last info has `episode`: return r, length l, and seconds t
+    since the lane was made. `observation` is the latest one, None before the first reset, so that an episode can be
+    gone on with. The first reset of each environment uses `seed`, later ones go on from there.
+
+    Raises ValueError where a way of changing is not possible between two worlds.
+    """
+
+    def __init__(
+        self, places: Places, changes: Sequence[Change], seed: int = 0, render_mode: str | None = None
+    ) -> None:
+        self.observation_space, self.action_space = places.observation_space, places.action_space
+        self.render_mode = render_mode
+        self.observation: Any = None
+        self._attributes = places.attributes
+        self._changes = tuple(changes)
+        self._places = tuple(places.by_task[change.task] for change in changes)
+        self._starts = [change.at for change in changes]
+        self._seed = seed
+        self._np_random = self._draws = _draws(seed)
+        # Actions are kept until the episode ends; an array may be one that its owner writes over.
+        self._dtype = None if isinstance(self.action_space, Discrete) else self.action_space.dtype
+        self._envs: dict[int, Env] = {}
+        self._values: dict[int, tuple[float, ...]] = {}
+        self._reset_once: set[int] = set()
+        self._made = time.time()
+        self._begun: Begun | None = None
+        self._played: list[Any] = []
+        self._return = 0.0
+        self._steps = 0
+        self._wake = self._cut = _AT_ONCE
+        self._place = self._places[0]
+        self._env = self._body(self._place.body)
+        self.metadata = self._env.metadata
+        for change, before, after in zip(self._changes[1:], self._places, self._places[1:], strict=False):
+            if change.way == "now" and before.body != after.body:
+                raise ValueError(
+                    f"change='now': {before.world.task!r} and {after.world.task!r} are made of different environments, "
+                    "so that an episode of one cannot go on in the other. Change by episode, reset or gradually; or "
+                    "let them differ only in what is set, and in actions and observations."
+                )
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has lived."""
+        return self._steps
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """As gymnasium wants it. Raises ResetNeeded before the first reset, and after an episode's end."""
+        if self._steps >= self._wake:
+            self._change()
+        if self._dtype is not None:
+            action = np.array(action, self._dtype)
+        self._played.append(action)
+        if self._act is not None:
+            action = self._act(action)
+        observation, reward, terminated, truncated, info = self._env.step(action)
+        if self._observe is not None:
+            observation = self._observe(observation)
+        self.observation = observation
+        self._return += reward  # type: ignore[operator]
+        self._steps += 1
+        if terminated or truncated or self._steps == self._cut:
+            truncated = truncated or not terminated
+            ended = {"r": round(float(self._return), 6), "l": len(self._played)}
+            info = {**info, "episode": {**ended, "t": round(time.time() - self._made, 6)}}
+            self._wake = _AT_ONCE
+        return observation, reward, terminated, truncated, info  # type: ignore[return-value]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in the world that is due. `seed` takes the place of the lane's own from then on."""
+        if seed is not None:
+            self._seed = seed
+            self._np_random = self._draws = _draws(seed)
+            self._reset_once.clear()
+        self._begun = Begun(self._steps, seed, options, self._draws.bit_generator.state, self._generators())
+        self._enter()
+        body = self._place.body
+        first = None if body in self._reset_once else self._seed
+        self._reset_once.add(body)
+        observation, info = self._env.reset(seed=first, options=options)
+        self.observation = observation if self._observe is None else self._observe(observation)
+        self._played.clear()
+        self._return = 0.0
+        return self.observation, info
+
+    def render(self) -> Any:
+        return self._env.render()
+
+    def close(self) -> None:
+        for env in self._envs.values():
+            env.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data: how the running episode began, and what was done in it since."""
+        begun = None if self._begun is None else self._begun.state()
+        seen = None if self.observation is None else digest(self.observation)
+        return {
+            "worlds": self._worlds(),
+            "seed": self._seed,
+            "steps": self._steps,
+            "begun": begun,
+            "played": [plain(action) for action in self._played],
+            "observation": seen,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Live the running episode once more, as it was.
+
+        Warns where the environment does not do the same again, and goes on with a new episode there. Raises ValueError
+        for the state of a lane that lives through other worlds.
+        """
+        if state["worlds"] != self._worlds():
+            raise ValueError(
+                f"The state is of a lane that lives through {state['worlds']}, this one through {self._worlds()}. Take "
+                "up a stream with the settings with which it was begun."
+            )
+        self._seed = state["seed"]
+        if state["begun"] is None:
+            return
+        begun = Begun(**state["begun"])
+        self._reset_once = set(begun.generators)
+        for body, generator in begun.generators.items():
+            set_generator_state(self._body(body).unwrapped.np_random, generator)
+        set_generator_state(self._draws, begun.draws)
+        self._steps = begun.steps
+        self.reset(seed=begun.seed, options=begun.options)
+        for action in state["played"]:
+            if self._wake == _AT_ONCE:
+                break
+            self.step(action)
+        if self._steps != state["steps"] or digest(self.observation) != state["observation"]:
+            warnings.warn(
+                f"{self._place.world.env} does not do the same again when its last episode is repeated (it has "
+                "randomness of its own, or keeps something from one episode to the next). Going on with a new episode.",
+                stacklevel=2,
+            )
+            self._steps = state["steps"]
+            self.reset()
+
+    def _worlds(self) -> list[list[Any]]:
+        return [[change.at, change.task, change.way, change.over] for change in self._changes]
+
+    def _generators(self) -> dict[int, Mapping[str, Any]]:
+        return {body: self._envs[body].unwrapped.np_random.bit_generator.state for body in self._reset_once}
+
+    def _body(self, body: int) -> Env:
+        """The environment of a body; it is made when it is first lived in."""
+        if body not in self._envs:
+            place = next(place for place in self._places if place.body == body)
+            self._envs[body] = place.world.built(self.render_mode)
+        return self._envs[body]
+
+    def _enter(self) -> None:
+        """Go to the world in which an episode that begins now takes place."""
+        at = self._due()
+        change, place = self._changes[at], self._places[at]
+        if self._steps < change.at + change.over and self.np_random.random() >= self._share(change):
+            place = self._places[at - 1]
+        self._go_to(at, place)
+
+    def _change(self) -> None:
+        """What cannot wait for the end of an episode."""
+        if self.observation is None:
+            raise ResetNeeded("This lane has not begun: call reset() before step().")
+        if self._wake == _AT_ONCE:
+            raise ResetNeeded("The episode is over: call reset() before the next step().")
+        at = self._due()
+        place = self._places[at]
+        stays = self._changes[at].way != "now" or place.body != self._place.body
+        self._go_to(at, self._place if stays else place)
+
+    def _go_to(self, at: int, place: Place) -> None:
+        """Be in a place under change number `at`, and know when to look again."""
+        change, target, steps = self._changes[at], self._places[at], self._steps
+        self._place, self._env = place, self._body(place.body)
+        self._act, self._observe = place.act, place.observe
+        values = place.values
+        moving = change.way == "gradual" and at > 0 and self._places[at - 1].body == target.body == place.body
+        if moving:
+            share = self._share(change)
+            old = self._places[at - 1].values
+            values = tuple(a + (b - a) * share for a, b in zip(old, target.values, strict=True))
+        self._set(place.body, values)
+        self._wake = self._cut = _NEVER
+        if moving and steps < change.at + change.over:
+            self._wake = steps + 1
+        elif at + 1 < len(self._changes):
+            following, then = self._changes[at + 1], self._places[at + 1]
+            if following.way == "reset":
+                self._cut = following.at
+            elif following.way in ("now", "gradual") and then.body == target.body == place.body:
+                self._wake = following.at
+
+    def _set(self, body: int, values: tuple[float, ...]) -> None:
+        if self._values.get(body) == values:
+            return
+        env = self._envs[body].unwrapped
+        known = self._values.get(body)
+        for i, (attribute, value) in enumerate(zip(self._attributes[body], values, strict=True)):
+            if known is None or known[i] != value:
+                attribute.write(env, value)
+        settle(env)
+        self._values[body] = values
+
+    def _due(self) -> int:
+        return bisect.bisect_right(self._starts, self._steps) - 1
+
+    def _share(self, change: Change) -> float:
+        """How far a change has come: rises evenly from its first step, and is 1 when it is over."""
+        return min(1.0, (self._steps - change.at + 1) / (change.over + 1))
+
+
+def _draws(seed: int) -> np.random.Generator:
+    """Which world an episode takes place in while one becomes another; not the numbers that the environment draws."""
+    return np.random.default_rng([seed, 1])

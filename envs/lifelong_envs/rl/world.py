@@ -1,0 +1,146 @@
+"""A world that can be lived in: a gymnasium environment, and what is different about it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env
+
+from lifelong.stream import References
+from lifelong_envs.rl.attributes import Attribute
+
+Env = gymnasium.Env[Any, Any]
+
+_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+"""One's own environment; `module:Name-v0` is an id, which gymnasium looks up after importing the module."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One task: an environment, how to make it, and in what it differs from others of the same body.
+
+    task: its name. env: a gymnasium id, or `module:Class` of one's own environment. make: arguments of
+    `gymnasium.make`, which hands those that it does not know to the class. needs: a package whose import registers the
+    id. view: wrappers as `module:Class`, the innermost first, such as `minigrid.wrappers:ImgObsWrapper`.
+
+    set: numbers inside the environment by their paths (`gravity`, `model.opt.gravity[2]`), to be set to a number, or
+    by "x1.5" to a multiple of what they are. actions: a permutation; action i does what action `actions[i]` does in the
+    environment as it is (component i of a Box drives component `actions[i]`). flip_actions: components of a Box that
+    are mirrored in the middle of their range. observations: a permutation of a vector; entry i shows what is entry
+    `observations[i]`. flip_observations: entries shown with the other sign, numbered as they are shown.
+
+    measure, references: how it is judged, see `EnvTask`. Raises ValueError for what no environment could be given.
+    """
+
+    task: str
+    env: str
+    make: dict[str, Any] = field(default_factory=dict)
+    set: dict[str, float | str] = field(default_factory=dict)
+    actions: tuple[int, ...] | None = None
+    flip_actions: tuple[int, ...] = ()
+    observations: tuple[int, ...] | None = None
+    flip_observations: tuple[int, ...] = ()
+    needs: str | None = None
+    view: tuple[str, ...] = ()
+    measure: Literal["return", "success"] = "return"
+    references: References | None = None
+
+    def __post_init__(self) -> None:
+        if not self.task:
+            raise ValueError("A world needs a name: set task.")
+        for path, value in self.set.items():
+            Attribute(path)
+            changed(value, 1.0, self.task, path)
+        for what, order in (("actions", self.actions), ("observations", self.observations)):
+            if order is not None and sorted(order) != list(range(len(order))):
+                raise ValueError(
+                    f"world {self.task!r}: {what} must be a permutation of 0 to {len(order) - 1}, got {list(order)}."
+                )
+
+    @property
+    def body(self) -> tuple[object, ...]:
+        """What it is made from: worlds of equal bodies can change into each other in the middle of an episode."""
+        return self.env, repr(sorted(self.make.items())), self.needs, self.view
+
+    def built(self, render_mode: str | None = None) -> Env:
+        """The environment, as it is before anything in it is set.
+
+        Raises ValueError, naming the world, where it cannot be made.
+        """
+        arguments = dict(self.make)
+        if render_mode is not None:
+            arguments["render_mode"] = render_mode
+        if self.needs is not None:
+            self._imported(self.needs)
+        try:
+            env: Env = gymnasium.make(self._spec(), disable_env_checker=True, **arguments)
+            for wrapper in self.view:
+                env = self._named(wrapper)(env)
+        except (gymnasium.error.Error, ImportError, TypeError) as error:
+            raise ValueError(f"world {self.task!r}: {self.env} cannot be made with {arguments}: {error}") from error
+        return env
+
+    def check(self) -> None:
+        """Hold one's own environment to gymnasium's rules; those with an id are trusted.
+
+        Raises ValueError with the first complaint.
+        """
+        if not _CLASS.fullmatch(self.env):
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            env = self.built().unwrapped
+            try:
+                check_env(env, skip_render_check=True)
+            except Exception as error:
+                raise ValueError(
+                    f"world {self.task!r}: {self.env} is not an environment as gymnasium wants it: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+
+    def _spec(self) -> str | EnvSpec:
+        if not _CLASS.fullmatch(self.env):
+            return self.env
+        return EnvSpec(f"{re.split('[:.]', self.env)[-1]}-v0", entry_point=self._named(self.env))
+
+    def _named(self, reference: str) -> Callable[..., Any]:
+        path, _, names = reference.partition(":")
+        found: Any = self._imported(path)
+        for name in names.split("."):
+            if not hasattr(found, name):
+                raise ValueError(f"world {self.task!r}: {reference!r} is not there: {path} has no {name!r}.")
+            found = getattr(found, name)
+        if not callable(found):
+            raise ValueError(f"world {self.task!r}: {reference!r} is {found!r:.80}, expected a class or a function.")
+        return found  # type: ignore[no-any-return]
+
+    def _imported(self, module: str) -> Any:
+        try:
+            return importlib.import_module(module)
+        except ImportError as error:
+            raise ValueError(
+                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package, or put the module "
+                "beside the configuration."
+            ) from error
+
+
+def changed(value: float | str, original: float, task: str, path: str) -> float:
+    """What a setting comes to, given what the environment has: a number as it is, "x2" twice the original.
+
+    Raises ValueError for any other text.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        return original * float(value[1:]) if value.startswith("x") else float(value)
+    except ValueError:
+        raise ValueError(
+            f'world {task!r}: set {path} to a number, or to a multiple of what it is such as "x1.5", got {value!r}.'
+        ) from None
