@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from toy_worlds import Habit, Sides, ToyWorlds, sides
+from sides import Habit, Sides, ToyWorlds, sides
 
 from lifelong.config.settings import RecordSettings
 from lifelong.events import FramesDrawn, RunFinished
