@@ -20,6 +20,7 @@ GROUPS = {
     "Learner": "lifelong.agents",
     "ActingLearner": "lifelong.agents",
     "Detector": "lifelong.detectors",
+    "Signal": "lifelong.signals",
     "Measure": "lifelong.measures",
     "Router": "lifelong.routers",
     "Network": "lifelong.networks",

@@ -17,8 +17,11 @@ from lifelong.events import (
     Event,
     ExpertChosen,
     ExpertDissolved,
+    ExpertFound,
     ExpertSpawned,
+    FramesDrawn,
     Learned,
+    Logged,
     ParameterHeld,
     RolledBack,
     RunFinished,
@@ -36,9 +39,11 @@ from lifelong.record.jsonl import EventLog, RecordLost, line_of, read_events, tr
 Records = list[tuple[int, Event]]
 INF = float("inf")
 FACTS = TaskFacts('t\nü"', "r2", True, -INF, 1.0, 5)
+WORLD = TaskFacts("w", "normalised_return", True, -INF, 1.0, 10, 9.5, 500.0)
 ONE_OF_EACH: list[Event] = [
     RunStarted("s", "a", 1, "cpu", (FACTS,), ("t",), (0,), 9, 15.0, True),
     RunStarted("s", "a", 1, "cpu", (), (), (), 0),
+    RunStarted("s", "a", 1, "cpu", (WORLD,), ("w",), (0,), 9, None, False, 256),
     TaskEntered("t", 0),
     Learned(2, 96, (0.1, INF, 2.5), (0.5, 1.0, 0.0), (0.0, 1e-7, 3.0)),
     ShiftDetected(0, 3, 16.5, 15.0),
@@ -55,6 +60,9 @@ ONE_OF_EACH: list[Event] = [
     ParameterHeld(0, "trunk.0.weight", (100, 784), "protected", "Gpm", 3.5, 784),
     TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10)), 7),
     TaskScored("t", -INF, 0.5, 100, 1, True, False),
+    ExpertFound("w", 1, 0, 10, 3.2),
+    Logged(1, {"train/loss": 0.1, "train/explained_variance": -INF}),
+    FramesDrawn("w", "frames/w.png", -12.5),
     CheckpointSaved("checkpoints/x.pt"),
     RunFinished(3, 3000),
     RunFinished(3, 3000, 12000, 500, 2900),
@@ -81,8 +89,8 @@ def test_lines_are_strict_json_with_the_step_and_the_class(tmp_path: Path) -> No
     write(tmp_path / "events.jsonl", [*ONE_OF_EACH, Learned(0, 1, (float("nan"),), (0.0,), (0.0,))])
     lines = (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
-    assert rows[4] == {
-        "step": 4, "event": "ShiftDetected", "expert": 0, "delay": 3, "statistic": 16.5, "threshold": 15.0,
+    assert rows[5] == {
+        "step": 5, "event": "ShiftDetected", "expert": 0, "delay": 3, "statistic": 16.5, "threshold": 15.0,
         "by": "loss",
     }  # fmt: skip
     assert rows[-1]["losses"] == ["nan"]

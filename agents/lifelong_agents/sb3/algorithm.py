@@ -1,0 +1,169 @@
+"""Stable-Baselines3's algorithms by name, with their own settings, for experts to be made of."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from lifelong.acting.saved import plain, unplain
+from lifelong.interaction import Stage
+from lifelong_agents.sb3.policy import Sb3Policy
+from lifelong_agents.sb3.schedules import run_by_own_clock
+from lifelong_agents.sb3.tap import Tap
+
+LIBRARIES = ("stable_baselines3", "sb3_contrib")
+OURS = ("policy", "env", "seed", "device", "tensorboard_log", "verbose", "_init_setup_model", "monitor_wrapper")
+"""Arguments of algorithms that are not settings: they follow from the run."""
+
+
+LEAST_PICTURE = 36
+"""Pixels of the smallest picture that Stable-Baselines3's convolutional network can take."""
+
+
+class Sb3:
+    """Makes models of one algorithm, all alike, that act in the same lanes in turn.
+
+    algorithm: ppo, a2c, dqn, sac, td3, ddpg; with sb3-contrib installed tqc, trpo, qrdqn, crossq; or `module:Class`, a
+    subclass of Stable-Baselines3's on- or off-policy algorithms. settings: the algorithm's own arguments; a text
+    `module:name` in them stands for what it names, such as `torch.nn:ReLU`. policy: the kind of network (None:
+    MlpPolicy for rows of numbers, CnnPolicy for pictures, MultiInputPolicy for Dict spaces). horizon: environment steps
+    of an expert over which schedules run that depend on progress. The first model is seeded as Stable-Baselines3 would,
+    the later ones begin from the same weights. Raises ValueError for what the algorithm does not take.
+    """
+
+    def __init__(
+        self,
+        algorithm: str,
+        settings: dict[str, Any] | None = None,
+        policy: str | None = None,
+        horizon: int = 100_000,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if horizon < 1:
+            raise ValueError(f"horizon counts environment steps: give 1 or more, got {horizon}.")
+        self._make = _algorithm(algorithm)
+        self._settings = _checked(self._make, settings or {})
+        self._policy, self._horizon, self._seed, self._device = policy, horizon, seed, device
+        self._tap: Tap | None = None
+
+    def spawn(self, number: int, stage: Stage) -> Sb3Policy:
+        tap = self._tap_for(stage)
+        network = self._policy or _network_for(stage.observation_space)
+        # The first one leaves the random state where Stable-Baselines3 would; later ones must not disturb a run.
+        with _random_state_kept(number > 0):
+            try:
+                model = self._make(network, tap, seed=self._seed, device=self._device, **self._settings)
+            except (AssertionError, TypeError, ValueError) as error:
+                name = self._make.__name__
+                raise ValueError(f"{name} cannot act in this world or with these settings: {error}") from error
+        run_by_own_clock(model, self._horizon)
+        return Sb3Policy(model, tap)
+
+    def _tap_for(self, stage: Stage) -> Tap:
+        tap = self._tap
+        if tap is None or (tap.num_envs, tap.observation_space, tap.action_space) != (
+            stage.lanes,
+            stage.observation_space,
+            stage.action_space,
+        ):
+            self._tap = tap = Tap(stage.lanes, stage.observation_space, stage.action_space)
+        return tap
+
+    def state_dict(self) -> dict[str, Any]:
+        pending = None if self._tap is None else self._tap.pending
+        return {"pending": None if pending is None else plain(pending)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._tap is not None and state["pending"] is not None:
+            self._tap.remember(unplain(state["pending"]))
+
+
+def _algorithm(name: str) -> type[BaseAlgorithm]:
+    found: Any = None
+    if ":" in name:
+        found = _named(name)
+    else:
+        for library in LIBRARIES:
+            try:
+                found = found or getattr(importlib.import_module(library), name.upper(), None)
+            except ImportError:
+                continue
+    if found is None:
+        raise ValueError(
+            f"There is no algorithm {name!r} in {' or '.join(LIBRARIES)} (the second one is an extra: pip install "
+            "sb3-contrib). Take ppo, a2c, dqn, sac, td3 or ddpg, or name a class of your own as module:Class."
+        )
+    if not (isinstance(found, type) and issubclass(found, (OnPolicyAlgorithm, OffPolicyAlgorithm))):
+        raise ValueError(
+            f"{name} is {found!r}: an expert's algorithm must be a subclass of Stable-Baselines3's OnPolicyAlgorithm "
+            "or OffPolicyAlgorithm."
+        )
+    if "Recurrent" in found.__name__ or "Maskable" in found.__name__:
+        raise ValueError(f"{found.__name__} needs more than an observation to act (a memory, or masks): not supported.")
+    return found
+
+
+def _named(name: str) -> Any:
+    """What `module:name` names. Raises ValueError."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{name} cannot be found: {error}.") from error
+
+
+def _checked(make: type[BaseAlgorithm], settings: dict[str, Any]) -> dict[str, Any]:
+    known = [name for name in inspect.signature(make.__init__).parameters if name not in ("self", *OURS)]
+    for name in settings:
+        if name in OURS:
+            raise ValueError(f"settings of {make.__name__} cannot hold {name!r}: it follows from the run.")
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{make.__name__} takes no {name!r}.{hint} It takes: {', '.join(known)}.")
+    return {name: _resolved(value) for name, value in settings.items()}
+
+
+def _resolved(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(part) for key, part in value.items()}
+    if isinstance(value, str) and ":" in value:
+        return _named(value)
+    # Pairs such as train_freq: [1, step] come as lists.
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], str):
+        return tuple(value)
+    return value
+
+
+def _network_for(space: Any) -> str:
+    if type(space).__name__ == "Dict":
+        return "MultiInputPolicy"
+    shape = getattr(space, "shape", None) or ()
+    is_picture = len(shape) == 3 and space.dtype == np.uint8 and min(shape[:2]) >= LEAST_PICTURE
+    return "CnnPolicy" if is_picture else "MlpPolicy"
+
+
+@contextmanager
+def _random_state_kept(keep: bool) -> Iterator[None]:
+    if not keep:
+        yield
+        return
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        torch.set_rng_state(kept[2])

@@ -1,0 +1,66 @@
+"""Replay buffers that never mix worlds without knowing it: what was not an expert's own leaves its buffer again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.buffers import ReplayBuffer
+
+from lifelong.interaction import Array, Observations, Transitions
+
+
+def place(buffer: ReplayBuffer) -> tuple[int, bool]:
+    """Where a buffer stands: its next row, and whether it has been full."""
+    return buffer.pos, buffer.full
+
+
+def give_back(buffer: ReplayBuffer, to: tuple[int, bool]) -> None:
+    """Forget what was added since the buffer stood there.
+
+    A full ring has lost what the additions overwrote: these rows hold copies of others, drawn at random, which leaves
+    the distribution that is replayed as it was.
+    """
+    last = buffer.pos
+    buffer.pos, buffer.full = first, was_full = to
+    if not was_full:
+        return
+    count = (last - first) % buffer.buffer_size
+    foreign = (first + np.arange(count)) % buffer.buffer_size
+    own = np.setdiff1d(np.arange(buffer.buffer_size), foreign)
+    source = np.random.default_rng(first).choice(own, count) if len(own) else foreign
+    for rows in arrays(buffer).values():
+        rows[foreign] = rows[source]
+
+
+def add(buffer: ReplayBuffer, transitions: Transitions, lanes: int, scale: Any) -> None:
+    """Add transitions in any order, so many at a time; `scale` brings actions into the buffer's own unit.
+
+    What is left over of them is left out.
+    """
+    for first in range(0, len(transitions) - lanes + 1, lanes):
+        step = transitions.rows(slice(first, first + lanes))
+        done = step.terminated | step.truncated
+        infos = [{"TimeLimit.truncated": bool(cut)} for cut in step.truncated]
+        observations, after = _copied(step.observations), _copied(step.next_observations)
+        buffer.add(observations, after, scale(step.actions), step.rewards, done, infos)  # type: ignore[arg-type]
+
+
+def arrays(buffer: ReplayBuffer) -> dict[str, Array]:
+    """Everything in a buffer that has a row for each place, by name."""
+    return dict(_arrays(buffer))
+
+
+def _arrays(buffer: ReplayBuffer) -> Iterator[tuple[str, Array]]:
+    for name, value in vars(buffer).items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for key, rows in parts:
+            if isinstance(rows, np.ndarray) and rows.ndim > 1 and len(rows) == buffer.buffer_size:
+                yield f"{name}/{key}" if key else name, rows
+
+
+def _copied(observations: Observations) -> Observations:
+    if isinstance(observations, dict):
+        return {key: value.copy() for key, value in observations.items()}
+    return observations.copy()

@@ -1,0 +1,157 @@
+"""A Stable-Baselines3 model as the policy of an expert."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+from torch import Tensor
+
+from lifelong.acting.encoding import Rows
+from lifelong.interaction import Array, Observations, Transitions
+from lifelong_agents.sb3.memory import add, arrays, give_back, place
+from lifelong_agents.sb3.sayings import Sayings
+from lifelong_agents.sb3.tap import Tap
+from lifelong_agents.sb3.values import temporal_differences
+
+if TYPE_CHECKING:
+    from lifelong.interaction import Lane
+
+
+class Sb3Policy:
+    """Drives one model through `learn`, in the lanes that all models share through a `Tap`."""
+
+    def __init__(self, model: BaseAlgorithm, tap: Tap) -> None:
+        self.model, self._tap = model, tap
+        self._sayings = Sayings()
+        model.set_logger(self._sayings.logger())
+        self._stop = _Stop(tap)
+
+    def enter(self) -> None:
+        # Makes the model ask for observations anew instead of going on from where it was itself.
+        self.model.set_env(self._tap, force_reset=True)
+
+    def live(self, lanes: Sequence[Lane], steps: int, look: int, watch: Callable[[Transitions], bool]) -> int:
+        count, tap, model = len(lanes), self._tap, self.model
+        granted = steps // count
+        tap.open(lanes, granted, max(1, -(-look // count)), watch)
+        while tap.left and not tap.stopped:
+            if isinstance(model, OnPolicyAlgorithm):
+                self._roll_out(model, tap.left)
+            else:
+                self._stop.at_budget = not _aligned(model, tap.left)
+                self._learn(tap.left)
+        return (granted - tap.left) * count
+
+    def _roll_out(self, model: OnPolicyAlgorithm, left: int) -> None:
+        """As many whole rollouts as there is room for; a shorter one where there is room for none."""
+        length = model.n_steps
+        if left >= length:
+            self._learn(left // length * length)
+            return
+        try:
+            model.n_steps = model.rollout_buffer.buffer_size = left
+            model.rollout_buffer.reset()
+            self._learn(left)
+        finally:
+            model.n_steps = model.rollout_buffer.buffer_size = length
+            model.rollout_buffer.reset()
+
+    def _learn(self, steps: int) -> None:
+        self.model.learn(steps * self._tap.num_envs, callback=self._stop, reset_num_timesteps=False)
+
+    def act(self, observations: Observations) -> Array:
+        return self.model.predict(observations, deterministic=True)[0]
+
+    @property
+    def _buffer(self) -> Any:
+        return self.model.replay_buffer if isinstance(self.model, OffPolicyAlgorithm) else None
+
+    def keep(self) -> dict[str, Any]:
+        return {
+            "parameters": _copied(self.model.get_parameters()),
+            "tuned": {name: value.detach().clone() for name, value in self._tuned().items()},
+            "num_timesteps": self.model.num_timesteps,
+            "buffer": None if self._buffer is None else place(self._buffer),
+        }
+
+    def put_back(self, kept: dict[str, Any]) -> None:
+        self.model.set_parameters(kept["parameters"], exact_match=True)
+        with torch.no_grad():
+            for name, value in self._tuned().items():
+                value.copy_(kept["tuned"][name])
+        self.model.num_timesteps = kept["num_timesteps"]
+        if kept["buffer"] is not None:
+            give_back(self._buffer, kept["buffer"])
+
+    def _tuned(self) -> dict[str, Tensor]:
+        """What algorithms learn beside their networks: SAC's entropy coefficient."""
+        value = getattr(self.model, "log_ent_coef", None)
+        return {} if value is None else {"log_ent_coef": value}
+
+    def adopt(self, transitions: Transitions, lanes: int) -> None:
+        if self._buffer is not None:
+            continuous = type(self.model.action_space).__name__ == "Box"
+            add(self._buffer, transitions, lanes, self.model.policy.scale_action if continuous else _same)
+
+    def temporal_differences(self, transitions: Transitions) -> Rows | None:
+        return temporal_differences(self.model, transitions)
+
+    def logged(self) -> dict[str, float]:
+        return self._sayings.taken()
+
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.policy.parameters() if p.requires_grad)
+
+    def bytes(self) -> int:
+        held: int = sum(t.numel() * t.element_size() for t in self.model.policy.state_dict().values())
+        if self._buffer is not None:
+            held += sum(rows.nbytes for rows in arrays(self._buffer).values())
+        return held
+
+    def state_dict(self) -> dict[str, Any]:
+        from lifelong_agents.sb3.saved import state_of
+
+        return state_of(self.model, self._tuned())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        from lifelong_agents.sb3.saved import put_into
+
+        put_into(self.model, self._tuned(), state)
+
+
+class _Stop(BaseCallback):
+    """Ends a chunk where the world has changed; and where steps run out in the middle of a collection."""
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__()
+        self._tap, self.at_budget = tap, False
+
+    def _on_step(self) -> bool:
+        return not self._tap.stopped and not (self.at_budget and self._tap.left == 0)
+
+
+def _aligned(model: BaseAlgorithm, left: int) -> bool:
+    """Whether an off-policy algorithm's collections end exactly where the steps do."""
+    train = getattr(model, "train_freq", None)
+    return train is not None and train.unit == TrainFrequencyUnit.STEP and left % train.frequency == 0
+
+
+def _copied(value: Any) -> Any:
+    if torch.is_tensor(value):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return type(value)((key, _copied(part)) for key, part in value.items())
+    return copy.copy(value) if isinstance(value, list) else value
+
+
+def _same(actions: Array) -> Array:
+    return np.asarray(actions)

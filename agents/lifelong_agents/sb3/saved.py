@@ -1,0 +1,84 @@
+"""A model's state as tensors and plain data, so that a run goes on exactly as if it had never been stopped.
+
+Stable-Baselines3 saves models by pickling them, and what is unpickled runs code. So what a model holds is named here;
+the few attributes with a leading underscore are those that its own `save` writes, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import Tensor
+
+from lifelong.interaction import Array
+from lifelong_agents.sb3.memory import arrays
+
+COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
+
+
+def state_of(model: BaseAlgorithm, tuned: dict[str, Tensor]) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "parameters": model.get_parameters(),
+        "tuned": {name: value.detach().clone() for name, value in tuned.items()},
+        "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
+        "episodes": _episodes(model.ep_info_buffer),
+        "successes": [bool(each) for each in model.ep_success_buffer or ()],
+        "standing": _tensors(model._last_obs),
+        "starts": _tensors(model._last_episode_starts),
+        "actions_drawn": _plain(dict(model.action_space.np_random.bit_generator.state)),
+        "buffer": None,
+    }
+    if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:
+        buffer = model.replay_buffer
+        end = buffer.buffer_size if buffer.full else buffer.pos
+        rows = {name: torch.from_numpy(values[:end].copy()) for name, values in arrays(buffer).items()}
+        state["buffer"] = {"pos": buffer.pos, "full": buffer.full, "rows": rows}
+    return state
+
+
+def put_into(model: BaseAlgorithm, tuned: dict[str, Tensor], state: dict[str, Any]) -> None:
+    model.set_parameters(state["parameters"], exact_match=True)
+    with torch.no_grad():
+        for name, value in tuned.items():
+            value.copy_(state["tuned"][name])
+    for name, value in state["counters"].items():
+        setattr(model, name, value)
+    window = getattr(model, "_stats_window_size", 100)
+    model.ep_info_buffer = None if state["episodes"] is None else deque(state["episodes"], maxlen=window)
+    model.ep_success_buffer = deque(state["successes"], maxlen=window)
+    model._last_obs, model._last_episode_starts = _arrays(state["standing"]), _arrays(state["starts"])
+    model.action_space.np_random.bit_generator.state = state["actions_drawn"]
+    if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None and state["buffer"] is not None:
+        buffer, kept = model.replay_buffer, state["buffer"]
+        buffer.pos, buffer.full = kept["pos"], kept["full"]
+        for name, values in arrays(buffer).items():
+            values[: len(kept["rows"][name])] = kept["rows"][name].cpu().numpy()
+
+
+def _episodes(infos: Any) -> list[dict[str, float]] | None:
+    """Returns and lengths; the time that they took is of no use to anybody who goes on later."""
+    if infos is None:
+        return None
+    return [{"r": float(info["r"]), "l": float(info["l"])} for info in infos]
+
+
+def _tensors(value: Any) -> Any:
+    if value is None or isinstance(value, dict):
+        return None if value is None else {key: _tensors(part) for key, part in value.items()}
+    return torch.from_numpy(np.array(value))
+
+
+def _arrays(value: Any) -> Any:
+    if value is None or isinstance(value, dict):
+        return None if value is None else {key: _arrays(part) for key, part in value.items()}
+    rows: Array = value.cpu().numpy()
+    return rows
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) if isinstance(value, dict) else value for key, value in state.items()}

@@ -1,0 +1,111 @@
+"""An expert that acts: a policy, a model of its world, and a detector that watches over it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from lifelong.acting.encoding import Encoding
+from lifelong.acting.policy import Policy
+from lifelong.acting.saved import plain, unplain
+from lifelong.acting.spaces import plain_space
+from lifelong.acting.world_model import WorldModel
+from lifelong.interaction import Transitions
+from lifelong.shift.detector import Detector
+
+
+@dataclass(slots=True)
+class ActingExpert:
+    """`kind` is what its worlds look like from outside. seated: when it last took over (larger is later)."""
+
+    number: int
+    kind: Kind
+    policy: Policy
+    model: WorldModel
+    detector: Detector | None
+    seated: int = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "observation_space": plain_space(self.kind.observation_space),
+            "action_space": plain_space(self.kind.action_space),
+            "seated": self.seated,
+            "policy": self.policy.state_dict(),
+            "model": self.model.state_dict(),
+            "detector": None if self.detector is None else self.detector.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.seated = state["seated"]
+        self.policy.load_state_dict(state["policy"])
+        self.model.load_state_dict(state["model"])
+        if self.detector is not None:
+            self.detector.load_state_dict(state["detector"])
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The spaces of a world, and how a model sees them: worlds of equal spaces can only be told apart by living in
+    them."""
+
+    observation_space: Any
+    action_space: Any
+    encoding: Encoding = field(compare=False)
+
+    def is_of(self, observation_space: Any, action_space: Any) -> bool:
+        """Whether these are its spaces; the very same objects as a rule."""
+        same = self.observation_space is observation_space and self.action_space is action_space
+        return same or (self.observation_space == observation_space and self.action_space == action_space)
+
+    @classmethod
+    def of(cls, observation_space: Any, action_space: Any) -> Kind:
+        return cls(observation_space, action_space, Encoding(observation_space, action_space))
+
+
+@dataclass(slots=True)
+class Lately:
+    """What was seen and not yet learned by the model, and what the policy was then: so that it can be taken back.
+
+    blocks: the latest, oldest first; number: how many there ever were. kept: what the policy was when so many had been
+    seen, and a copy of it.
+    """
+
+    blocks: deque[Transitions] = field(default_factory=deque)
+    number: int = 0
+    kept: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)
+
+    def first(self) -> int:
+        """The number of the oldest block that is still here."""
+        return self.number - len(self.blocks)
+
+    def begin(self, policy: Policy) -> None:
+        """Another expert begins."""
+        self.blocks.clear()
+        self.kept = deque([(self.number, policy.keep())])
+
+    def add(self, block: Transitions, policy: Policy) -> None:
+        self.number += 1
+        self.blocks.append(block)
+        self.kept.append((self.number, policy.keep()))
+
+    def pop(self) -> Transitions:
+        """Let go of the oldest block, which is in doubt no more."""
+        block = self.blocks.popleft()
+        while self.kept[0][0] < self.first():
+            self.kept.popleft()
+        return block
+
+    def before(self) -> dict[str, Any]:
+        """What the policy was before the oldest block."""
+        return self.kept[0][1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of policies must be plain data and tensors, as their `keep` makes them."""
+        blocks = [plain(block) for block in self.blocks]
+        return {"blocks": blocks, "number": self.number, "kept": [list(pair) for pair in self.kept]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.blocks = deque(unplain(block) for block in state["blocks"])
+        self.number = state["number"]
+        self.kept = deque((number, kept) for number, kept in state["kept"])

@@ -1,0 +1,48 @@
+"""How well episodes go while an agent learns: their returns, read off the transitions as they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lifelong.acting.encoding import Rows
+from lifelong.interaction import Transitions
+
+
+class Returns:
+    """Adds up rewards, lane by lane. `latest` is the mean return of the episodes that ended last."""
+
+    def __init__(self) -> None:
+        self._running = np.zeros(0)
+        self._latest: float | None = None
+
+    @property
+    def latest(self) -> float:
+        """Until the first episode ends: what has been earned so far."""
+        if self._latest is not None:
+            return self._latest
+        return float(self._running.mean()) if len(self._running) else 0.0
+
+    def update(self, transitions: Transitions, lanes: int) -> list[float]:
+        """Take in transitions, lane by lane within a step; the returns of the episodes that ended with them."""
+        if len(self._running) != lanes:
+            self._running = np.zeros(lanes)
+        rewards: Rows = transitions.rewards.reshape(-1, lanes).astype(np.float64)
+        ends = (transitions.terminated | transitions.truncated).reshape(-1, lanes)
+        if not ends.any():
+            self._running += rewards.sum(0)
+            return []
+        done = []
+        for earned, end in zip(rewards, ends, strict=True):
+            self._running += earned
+            done += self._running[end].tolist()
+            self._running[end] = 0.0
+        self._latest = float(np.mean(done))
+        return done
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"running": self._running.tolist(), "latest": self._latest}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._running, self._latest = np.array(state["running"]), state["latest"]
