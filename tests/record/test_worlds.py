@@ -114,7 +114,7 @@ def test_a_report_of_worlds_says_it_all(run: Path, tmp_path: Path) -> None:
         f"Judged on {B}: expert 1 took over from 0 after 3.2 steps in 10 of 10 episodes.",
         f"{A}: return 488",
         f"There are no pictures of {B}.",
-        "2.0 steps (512 env steps)",
+        "Delay ↓ 2.0 steps 512 env steps Mean number",
     ):
         assert said in text, said
     assert "Score on new samples" not in text
