@@ -35,7 +35,7 @@ ONLY: dict[str, set[str]] = {
     "routing": {"augment", "fit", "network", "optimizer", "selector", "thinning"},
     "updates": set(),
     "subspace": {"updates"},
-    "check": {"events", "experience", "learner", "objective", "routing", "shift", "stream"},
+    "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
     "cli": {"config", "runs"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},

@@ -6,6 +6,7 @@ distances roughly (Johnson & Lindenstrauss 1984).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -51,12 +52,13 @@ class Encoding:
 
     def actions(self, actions: Array) -> Rows:
         """(B, action_width)."""
-        return self._act(actions)
+        rows: Rows = self._act(actions)
+        return rows
 
 
 def _projection(wide: int) -> Rows:
-    draw: Rows = np.random.default_rng(0).standard_normal((wide, WIDEST))
-    return draw / np.sqrt(WIDEST)
+    drawn: Rows = np.random.default_rng(0).standard_normal((wide, WIDEST)) / math.sqrt(WIDEST)
+    return drawn
 
 
 def _encoder(space: Any) -> tuple[Callable[[Any], Rows], int]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from lifelong.acting.encoding import Encoding
 from lifelong.acting.policy import Policy
+from lifelong.acting.saved import plain, unplain
+from lifelong.acting.spaces import plain_space
 from lifelong.acting.world_model import WorldModel
 from lifelong.interaction import Transitions
 from lifelong.shift.detector import Detector
@@ -26,7 +28,8 @@ class ActingExpert:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "number": self.number,
+            "observation_space": plain_space(self.kind.observation_space),
+            "action_space": plain_space(self.kind.action_space),
             "seated": self.seated,
             "policy": self.policy.state_dict(),
             "model": self.model.state_dict(),
@@ -70,7 +73,7 @@ class Lately:
 
     blocks: deque[Transitions] = field(default_factory=deque)
     number: int = 0
-    kept: deque[tuple[int, object]] = field(default_factory=deque)
+    kept: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)
 
     def first(self) -> int:
         """The number of the oldest block that is still here."""
@@ -93,6 +96,16 @@ class Lately:
             self.kept.popleft()
         return block
 
-    def before(self) -> object:
+    def before(self) -> dict[str, Any]:
         """What the policy was before the oldest block."""
         return self.kept[0][1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of policies must be plain data and tensors, as their `keep` makes them."""
+        blocks = [plain(block) for block in self.blocks]
+        return {"blocks": blocks, "number": self.number, "kept": [list(pair) for pair in self.kept]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.blocks = deque(unplain(block) for block in state["blocks"])
+        self.number = state["number"]
+        self.kept = deque((number, kept) for number, kept in state["kept"])

@@ -17,11 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
 from lifelong.acting.expert import ActingExpert, Kind, Lately
 from lifelong.acting.finder import Finder
 from lifelong.acting.policy import Algorithm
 from lifelong.acting.returns import Returns
 from lifelong.acting.signals import Look, ModelError, Signal
+from lifelong.acting.spaces import space_of
 from lifelong.acting.world_model import WorldModel
 from lifelong.events import (
     Event,
@@ -40,10 +42,6 @@ from lifelong.shift.detector import Detector, Shift, must_detect
 
 LATE = 12
 """Looks that the model is behind: what may turn out to belong to another world must not have been learned."""
-FOREIGN = 0.5
-"""Hindrance (see `WorldModel.hindrance`) above which a world is another one."""
-ENOUGH = 256
-"""Transitions that it takes to say whose world they come from."""
 
 
 class LifelongActor:
@@ -79,7 +77,8 @@ class LifelongActor:
         self._kinds: list[Kind] = []
         self._lately, self._returns = Lately(), Returns()
         self._dates: deque[int] = deque(maxlen=256)
-        self._alarm: Shift | None = None
+        self._alarm: tuple[Shift, Evidence] | None = None
+        self._stragglers: Stragglers | None = None
         self._noted: list[Event] = []
         self._lanes, self._steps, self._surprise, self._turns = 1, 1, 0.0, 0
 
@@ -98,7 +97,7 @@ class LifelongActor:
             events += self._noted
             self._noted = []
             if self._alarm is not None:
-                events += self._turn(self._alarm, interaction)
+                events += self._turn(*self._alarm, interaction)
                 self._alarm = None
         values = self._now.policy.logged()
         if values:
@@ -126,8 +125,18 @@ class LifelongActor:
             if shift is not None and self._task is None and self._is_foreign(shift):
                 return True
         while len(lately.blocks) > (LATE if expert.model.is_ready else 0):
-            expert.model.learn(lately.pop())
+            self._learn_oldest()
         return False
+
+    def _learn_oldest(self) -> None:
+        """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
+        block: Transitions | None = self._lately.pop()
+        model = self._now.model
+        if self._stragglers is not None and block is not None:
+            block = self._stragglers.left_out(block, model, self._lanes)
+            self._stragglers = None if self._stragglers.are_over else self._stragglers
+        if block is not None:
+            model.learn(block)
 
     def _is_foreign(self, shift: Shift) -> bool:
         """There was an alarm: does the expert know this world all the same?"""
@@ -135,32 +144,34 @@ class LifelongActor:
         assert detector is not None
         onset = self._dates[-min(shift.onset, len(self._dates))]
         while lately.first() + 1 < onset and sum(map(len, lately.blocks)) - len(lately.blocks[0]) >= ENOUGH:
-            expert.model.learn(lately.pop())
-        hindrance = self._hindrance(expert, self._evidence())
+            self._learn_oldest()
+        evidence = gather(list(lately.blocks), expert.model, self._lanes)
+        if not evidence.is_enough:
+            # Too few lanes are in doubt to tell: the alarm stands, and is looked at again with the next look.
+            return False
         detector.rearm()
-        if hindrance <= FOREIGN:
+        if self._hindrance(expert, evidence.transitions) <= FOREIGN:
             delay = self._experiences(sum(map(len, lately.blocks)))
             self._noted.append(ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold))
             return False
-        self._alarm = shift
+        self._alarm = shift, evidence
         return True
 
-    def _turn(self, shift: Shift, interaction: Interaction) -> list[Event]:
+    def _turn(self, shift: Shift, evidence: Evidence, interaction: Interaction) -> list[Event]:
         """The world has shifted: who knows this one?"""
-        expert, lately = self._now, self._lately
-        disputed, evidence = Transitions.joined(list(lately.blocks)), self._evidence()
-        delay = self._experiences(len(disputed))
-        expert.policy.put_back(lately.before(), len(disputed))
+        expert, lately, foreign = self._now, self._lately, evidence.transitions
+        delay = self._experiences(sum(map(len, lately.blocks)))
+        expert.policy.put_back(lately.before())
         events: list[Event] = [
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold),
             RolledBack(expert.number, delay),
         ]
         others = [e for e in self._experts if e.kind == expert.kind and e is not expert]
-        least, number = min(((self._hindrance(e, evidence), e.number) for e in others), default=(math.inf, -1))
+        least, number = min(((self._hindrance(e, foreign), e.number) for e in others), default=(math.inf, -1))
         full = self._max_experts is not None and len(self._experts) >= self._max_experts
         if least > FOREIGN and full:
             # Nobody knows it, and there is no room: the one that it disturbs least goes on in it.
-            least, number = min((self._hindrance(e, evidence), e.number) for e in (*others, expert))
+            least, number = min((self._hindrance(e, foreign), e.number) for e in (*others, expert))
         if least <= FOREIGN or full:
             chosen = self._experts[number]
             unexplained = 1.0 - math.exp(-max(0.0, least))
@@ -169,15 +180,10 @@ class LifelongActor:
             chosen = self._spawn(_stage(interaction))
             events.append(ExpertSpawned(chosen.number, chosen.policy.parameters(), expert.number))
         self._seat(chosen)
-        chosen.policy.adopt(disputed, self._lanes)
-        chosen.model.learn(evidence)
+        self._stragglers = None if evidence.bar is None else Stragglers(expert.model, evidence.bar)
+        chosen.policy.adopt(foreign, self._lanes)
+        chosen.model.learn(foreign)
         return events
-
-    def _evidence(self) -> Transitions:
-        """What is in doubt, without the look in which the world changed, which is part of one and part of another."""
-        blocks = list(self._lately.blocks)
-        fair = blocks[1:] if sum(map(len, blocks[1:])) >= ENOUGH else blocks
-        return Transitions.joined(fair)
 
     def _experiences(self, transitions: int) -> int:
         return math.ceil(transitions / self._steps)
@@ -208,16 +214,16 @@ class LifelongActor:
         if interaction.task is not None:
             self._experts_of[interaction.task] = chosen.number
         if before is not None:
-            self._settle(before)
+            self._settle()
         if not events or not isinstance(events[-1], ExpertSpawned):
             events.append(ExpertChosen(chosen.number, 0.0))
         self._seat(chosen)
         return events
 
-    def _settle(self, expert: ActingExpert) -> None:
+    def _settle(self) -> None:
         """It leaves a world that was its own to the end: nothing that it saw is in doubt."""
         while self._lately.blocks:
-            expert.model.learn(self._lately.pop())
+            self._learn_oldest()
 
     def _seat(self, expert: ActingExpert) -> None:
         if expert is not self._active:
@@ -225,6 +231,7 @@ class LifelongActor:
         self._turns += 1
         expert.seated, self._active = self._turns, expert
         self._lately.begin(expert.policy)
+        self._stragglers = None
         self._dates.clear()
 
     def _spawn(self, stage: Stage) -> ActingExpert:
@@ -261,14 +268,30 @@ class LifelongActor:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "algorithm": self._algorithm.state_dict(),
+            "lanes": self._lanes,
             "experts": [e.state_dict() for e in self._experts],
             "active": None if self._active is None else self._active.number,
+            "algorithm": self._algorithm.state_dict(),
             "experts_of": dict(self._experts_of),
             "task": self._task,
+            "lately": self._lately.state_dict(),
+            "dates": list(self._dates),
             "returns": self._returns.state_dict(),
             "numbers": [self._surprise, self._turns],
         }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._lanes, self._experts = state["lanes"], []
+        for kept in state["experts"]:
+            stage = Stage(space_of(kept["observation_space"]), space_of(kept["action_space"]), self._lanes)
+            self._spawn(stage).load_state_dict(kept)
+        self._active = None if state["active"] is None else self._experts[state["active"]]
+        self._algorithm.load_state_dict(state["algorithm"])
+        self._experts_of, self._task = dict(state["experts_of"]), state["task"]
+        self._lately.load_state_dict(state["lately"])
+        self._dates = deque(state["dates"], maxlen=256)
+        self._returns.load_state_dict(state["returns"])
+        self._surprise, self._turns = state["numbers"]
 
 
 def _stage(interaction: Interaction) -> Stage:

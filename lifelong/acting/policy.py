@@ -38,17 +38,16 @@ class Policy(Protocol):
         """(B, ...) observations -> (B, ...) actions, without learning and without changing anything."""
         ...
 
-    def keep(self) -> object:
-        """A copy of what it knows now."""
+    def keep(self) -> dict[str, Any]:
+        """A copy of what it knows now: plain data and tensors."""
         ...
 
-    def put_back(self, kept: object, rows: int) -> None:
-        """Become what it was when `kept` was kept; the last `rows` transitions were not its own: forget them, too."""
+    def put_back(self, kept: dict[str, Any]) -> None:
+        """Become what it was when `kept` was kept; what it saw since was not its own, and is forgotten, too."""
         ...
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
-        """Transitions of its world that another policy made, lane by lane within a step: of use where there is a
-        replay buffer."""
+        """Transitions of its world that another policy made, in any order: of use where there is a replay buffer."""
         ...
 
     def temporal_differences(self, transitions: Transitions) -> Rows | None:

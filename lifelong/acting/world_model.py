@@ -25,7 +25,7 @@ from lifelong.interaction import Transitions
 
 PRIOR = 1e-2
 """Weight of the belief that everything stays as it is, in transitions."""
-YOUNG = 256
+YOUNG = 192
 """Transitions from which units are learned."""
 RENEWED = 1.1
 """What is known is worked out anew when the data have grown by this factor."""
@@ -84,7 +84,10 @@ class WorldModel:
         """(n,) how badly each was foreseen: log(1 + e) averaged over targets, where e is a squared error in units of
         what the model expects of itself. About 0.5 where all is as foreseen; an outlier counts little."""
         noise = np.maximum(self._noise, LEAST_NOISE * self._spread)
-        return np.concatenate([np.log1p(squares / noise).mean(1) for squares in self._squares(seen)])
+        surprise = np.empty(sum(len(rows) for _, rows, _, _ in seen.parts))
+        for (_, rows, _, _), squares in zip(seen.parts, self._squares(seen), strict=True):
+            surprise[rows] = np.log1p(squares / noise).mean(1)
+        return surprise
 
     def hindrance(self, evidence: Seen) -> float:
         """Does what is known help to foresee the second half of the evidence, given the first, or hinder?

@@ -16,6 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from lifelong.acting.saved import plain, unplain
 from lifelong.interaction import Stage
 from lifelong_agents.sb3.policy import Sb3Policy
 from lifelong_agents.sb3.schedules import run_by_own_clock
@@ -81,10 +82,12 @@ class Sb3:
         return tap
 
     def state_dict(self) -> dict[str, Any]:
-        return {}
+        pending = None if self._tap is None else self._tap.pending
+        return {"pending": None if pending is None else plain(pending)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
+        if self._tap is not None and state["pending"] is not None:
+            self._tap.remember(unplain(state["pending"]))
 
 
 def _algorithm(name: str) -> type[BaseAlgorithm]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,39 +11,35 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from lifelong.interaction import Array, Observations, Transitions
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a buffer stood."""
-
-    pos: int
-    full: bool
+def place(buffer: ReplayBuffer) -> tuple[int, bool]:
+    """Where a buffer stands: its next row, and whether it has been full."""
+    return buffer.pos, buffer.full
 
 
-def place(buffer: ReplayBuffer) -> Place:
-    return Place(buffer.pos, buffer.full)
-
-
-def give_back(buffer: ReplayBuffer, to: Place) -> None:
+def give_back(buffer: ReplayBuffer, to: tuple[int, bool]) -> None:
     """Forget what was added since the buffer stood there.
 
     A full ring has lost what the additions overwrote: these rows hold copies of others, drawn at random, which leaves
     the distribution that is replayed as it was.
     """
     last = buffer.pos
-    buffer.pos, buffer.full = to.pos, to.full
-    if not to.full:
+    buffer.pos, buffer.full = first, was_full = to
+    if not was_full:
         return
-    count = (last - to.pos) % buffer.buffer_size
-    foreign = (to.pos + np.arange(count)) % buffer.buffer_size
+    count = (last - first) % buffer.buffer_size
+    foreign = (first + np.arange(count)) % buffer.buffer_size
     own = np.setdiff1d(np.arange(buffer.buffer_size), foreign)
-    source = np.random.default_rng(to.pos).choice(own, count) if len(own) else foreign
+    source = np.random.default_rng(first).choice(own, count) if len(own) else foreign
     for rows in arrays(buffer).values():
         rows[foreign] = rows[source]
 
 
 def add(buffer: ReplayBuffer, transitions: Transitions, lanes: int, scale: Any) -> None:
-    """Add transitions, lane by lane within a step; `scale` brings actions into the buffer's own unit."""
-    for first in range(0, len(transitions), lanes):
+    """Add transitions in any order, so many at a time; `scale` brings actions into the buffer's own unit.
+
+    What is left over of them is left out.
+    """
+    for first in range(0, len(transitions) - lanes + 1, lanes):
         step = transitions.rows(slice(first, first + lanes))
         done = step.terminated | step.truncated
         infos = [{"TimeLimit.truncated": bool(cut)} for cut in step.truncated]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,23 +17,13 @@ from torch import Tensor
 
 from lifelong.acting.encoding import Rows
 from lifelong.interaction import Array, Observations, Transitions
-from lifelong_agents.sb3.memory import Place, add, arrays, give_back, place
+from lifelong_agents.sb3.memory import add, arrays, give_back, place
 from lifelong_agents.sb3.sayings import Sayings
 from lifelong_agents.sb3.tap import Tap
 from lifelong_agents.sb3.values import temporal_differences
 
 if TYPE_CHECKING:
     from lifelong.interaction import Lane
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A model's parameters and optimizers, what it tunes beside them, its counters, and where its buffer stood."""
-
-    parameters: dict[str, Any]
-    tuned: dict[str, Tensor]
-    counters: dict[str, int]
-    buffer: Place | None
 
 
 class Sb3Policy:
@@ -86,23 +75,22 @@ class Sb3Policy:
     def _buffer(self) -> Any:
         return self.model.replay_buffer if isinstance(self.model, OffPolicyAlgorithm) else None
 
-    def keep(self) -> Kept:
-        return Kept(
-            _copied(self.model.get_parameters()),
-            {name: value.detach().clone() for name, value in self._tuned().items()},
-            {"num_timesteps": self.model.num_timesteps},
-            None if self._buffer is None else place(self._buffer),
-        )
+    def keep(self) -> dict[str, Any]:
+        return {
+            "parameters": _copied(self.model.get_parameters()),
+            "tuned": {name: value.detach().clone() for name, value in self._tuned().items()},
+            "num_timesteps": self.model.num_timesteps,
+            "buffer": None if self._buffer is None else place(self._buffer),
+        }
 
-    def put_back(self, kept: object, rows: int) -> None:
-        assert isinstance(kept, Kept)
-        self.model.set_parameters(kept.parameters, exact_match=True)
+    def put_back(self, kept: dict[str, Any]) -> None:
+        self.model.set_parameters(kept["parameters"], exact_match=True)
         with torch.no_grad():
             for name, value in self._tuned().items():
-                value.copy_(kept.tuned[name])
-        self.model.num_timesteps = kept.counters["num_timesteps"]
-        if kept.buffer is not None:
-            give_back(self._buffer, kept.buffer)
+                value.copy_(kept["tuned"][name])
+        self.model.num_timesteps = kept["num_timesteps"]
+        if kept["buffer"] is not None:
+            give_back(self._buffer, kept["buffer"])
 
     def _tuned(self) -> dict[str, Tensor]:
         """What algorithms learn beside their networks: SAC's entropy coefficient."""

@@ -39,7 +39,9 @@ class Tap(VecEnv):
     def open(self, lanes: Sequence[Lane], steps: int, look: int, watch: Callable[[Transitions], bool]) -> None:
         """Let `steps` steps of each lane be taken; every `look` steps of each, `watch` is shown what they did."""
         if self._lanes != tuple(lanes):
-            self._lanes, self._rows = tuple(lanes), []
+            if self._lanes:
+                self._rows = []
+            self._lanes = tuple(lanes)
             self._inner = DummyVecEnv([lambda lane=lane: lane for lane in lanes])  # type: ignore[misc]
             if self._seed is not None:
                 self._inner.seed(self._seed)

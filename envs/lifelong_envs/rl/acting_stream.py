@@ -18,6 +18,8 @@ from lifelong_envs.rl.world import World
 _JUDGED_FROM = 1_000_000
 """Seeds of judging lie this far from those of learning: what is judged was not met on the way."""
 
+_FRAMES = "rgb_array"
+
 
 class ActingStream:
     """A stream of visits to worlds, lived in N lanes that are the same objects from the first step to the last.
@@ -125,6 +127,10 @@ class ActingStream:
                 judged.append(Lane(self._places, (Change(0, world.task),)))
             return tuple(judged[:count])
 
+        def watched() -> Lane:
+            return Lane(self._places, (Change(0, world.task),), render_mode=_FRAMES)
+
+        draws = _FRAMES in self._places.metadata[self._places.by_task[world.task].body].get("render_modes", ())
         return EnvTask(
             world.task,
             lanes,
@@ -132,5 +138,6 @@ class ActingStream:
             self._seed + _JUDGED_FROM,
             world.measure,
             world.references,
-            world.task if self._scenario.labels == "judging" else None,
+            label=world.task if self._scenario.labels == "judging" else None,
+            watched=watched if draws and "render_mode" not in world.make else None,
         )

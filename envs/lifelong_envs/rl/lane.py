@@ -6,7 +6,7 @@ import bisect
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -14,11 +14,10 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 
-from lifelong_envs.rl.attributes import settle
-from lifelong_envs.rl.moment import Begun, digest, plain, set_generator_state
+from lifelong_envs.rl.bodies import Bodies
+from lifelong_envs.rl.moment import Begun, digest, plain
 from lifelong_envs.rl.places import Place, Places
 from lifelong_envs.rl.timetable import Change
-from lifelong_envs.rl.world import Env
 
 _NEVER = sys.maxsize
 _AT_ONCE = -1
@@ -40,17 +39,15 @@ class Lane(gymnasium.Env[Any, Any]):
         self.observation_space, self.action_space = places.observation_space, places.action_space
         self.render_mode = render_mode
         self.observation: Any = None
-        self._attributes = places.attributes
+        self._bodies = Bodies(places, render_mode)
         self._changes = tuple(changes)
         self._places = tuple(places.by_task[change.task] for change in changes)
+        self.metadata = places.metadata[self._places[0].body]
         self._starts = [change.at for change in changes]
         self._seed = seed
         self._np_random = self._draws = _draws(seed)
         # Actions are kept until the episode ends; an array may be one that its owner writes over.
         self._dtype = None if isinstance(self.action_space, Discrete) else self.action_space.dtype
-        self._envs: dict[int, Env] = {}
-        self._values: dict[int, tuple[float, ...]] = {}
-        self._reset_once: set[int] = set()
         self._made = time.time()
         self._begun: Begun | None = None
         self._played: list[Any] = []
@@ -58,8 +55,6 @@ class Lane(gymnasium.Env[Any, Any]):
         self._steps = 0
         self._wake = self._cut = _AT_ONCE
         self._place = self._places[0]
-        self._env = self._body(self._place.body)
-        self.metadata = self._env.metadata
         for change, before, after in zip(self._changes[1:], self._places, self._places[1:], strict=False):
             if change.way == "now" and before.body != after.body:
                 raise ValueError(
@@ -100,24 +95,23 @@ class Lane(gymnasium.Env[Any, Any]):
         if seed is not None:
             self._seed = seed
             self._np_random = self._draws = _draws(seed)
-            self._reset_once.clear()
-        self._begun = Begun(self._steps, seed, options, self._draws.bit_generator.state, self._generators())
+            self._bodies.reseed()
+        self._begun = Begun(self._steps, seed, options, self._draws.bit_generator.state, self._bodies.generators)
         self._enter()
-        body = self._place.body
-        first = None if body in self._reset_once else self._seed
-        self._reset_once.add(body)
-        observation, info = self._env.reset(seed=first, options=options)
+        observation, info = self._bodies.reset(self._place.body, self._seed, options)
         self.observation = observation if self._observe is None else self._observe(observation)
         self._played.clear()
         self._return = 0.0
         return self.observation, info
 
     def render(self) -> Any:
+        """A frame of the world as it is now. Raises ResetNeeded before the first reset."""
+        if self.observation is None:
+            raise ResetNeeded("This lane has not begun: call reset() before render().")
         return self._env.render()
 
     def close(self) -> None:
-        for env in self._envs.values():
-            env.close()
+        self._bodies.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data: how the running episode began, and what was done in it since."""
@@ -147,10 +141,8 @@ class Lane(gymnasium.Env[Any, Any]):
         if state["begun"] is None:
             return
         begun = Begun(**state["begun"])
-        self._reset_once = set(begun.generators)
-        for body, generator in begun.generators.items():
-            set_generator_state(self._body(body).unwrapped.np_random, generator)
-        set_generator_state(self._draws, begun.draws)
+        self._bodies.generators = begun.generators
+        self._draws.bit_generator.state = begun.draws
         self._steps = begun.steps
         self.reset(seed=begun.seed, options=begun.options)
         for action in state["played"]:
@@ -169,21 +161,11 @@ class Lane(gymnasium.Env[Any, Any]):
     def _worlds(self) -> list[list[Any]]:
         return [[change.at, change.task, change.way, change.over] for change in self._changes]
 
-    def _generators(self) -> dict[int, Mapping[str, Any]]:
-        return {body: self._envs[body].unwrapped.np_random.bit_generator.state for body in self._reset_once}
-
-    def _body(self, body: int) -> Env:
-        """The environment of a body; it is made when it is first lived in."""
-        if body not in self._envs:
-            place = next(place for place in self._places if place.body == body)
-            self._envs[body] = place.world.built(self.render_mode)
-        return self._envs[body]
-
     def _enter(self) -> None:
         """Go to the world in which an episode that begins now takes place."""
         at = self._due()
         change, place = self._changes[at], self._places[at]
-        if self._steps < change.at + change.over and self.np_random.random() >= self._share(change):
+        if self._steps < change.at + change.over and self._draws.random() >= self._share(change):
             place = self._places[at - 1]
         self._go_to(at, place)
 
@@ -200,19 +182,21 @@ class Lane(gymnasium.Env[Any, Any]):
 
     def _go_to(self, at: int, place: Place) -> None:
         """Be in a place under change number `at`, and know when to look again."""
-        change, target, steps = self._changes[at], self._places[at], self._steps
-        self._place, self._env = place, self._body(place.body)
+        change, target = self._changes[at], self._places[at]
+        before = self._places[at - 1] if at else target
+        on_the_way = self._steps < change.at + change.over
+        moves = before.body == target.body == place.body
+        self._place, self._env = place, self._bodies.env(place.body)
         self._act, self._observe = place.act, place.observe
         values = place.values
-        moving = change.way == "gradual" and at > 0 and self._places[at - 1].body == target.body == place.body
-        if moving:
-            share = self._share(change)
-            old = self._places[at - 1].values
-            values = tuple(a + (b - a) * share for a, b in zip(old, target.values, strict=True))
-        self._set(place.body, values)
+        if change.way == "gradual" and moves:
+            # Also where an episode goes on with the actions and observations of the world before.
+            values = target.values if not on_the_way else _between(before.values, target.values, self._share(change))
+        self._bodies.set(place.body, values)
+        self._bodies.keep({place.body, before.body, target.body} if on_the_way else {place.body})
         self._wake = self._cut = _NEVER
-        if moving and steps < change.at + change.over:
-            self._wake = steps + 1
+        if on_the_way and moves:
+            self._wake = self._steps + 1
         elif at + 1 < len(self._changes):
             following, then = self._changes[at + 1], self._places[at + 1]
             if following.way == "reset":
@@ -220,23 +204,16 @@ class Lane(gymnasium.Env[Any, Any]):
             elif following.way in ("now", "gradual") and then.body == target.body == place.body:
                 self._wake = following.at
 
-    def _set(self, body: int, values: tuple[float, ...]) -> None:
-        if self._values.get(body) == values:
-            return
-        env = self._envs[body].unwrapped
-        known = self._values.get(body)
-        for i, (attribute, value) in enumerate(zip(self._attributes[body], values, strict=True)):
-            if known is None or known[i] != value:
-                attribute.write(env, value)
-        settle(env)
-        self._values[body] = values
-
     def _due(self) -> int:
         return bisect.bisect_right(self._starts, self._steps) - 1
 
     def _share(self, change: Change) -> float:
-        """How far a change has come: rises evenly from its first step, and is 1 when it is over."""
-        return min(1.0, (self._steps - change.at + 1) / (change.over + 1))
+        """How far a change has come: it rises evenly from the first of its steps to the last."""
+        return (self._steps - change.at + 1) / (change.over + 1)
+
+
+def _between(before: tuple[float, ...], after: tuple[float, ...], share: float) -> tuple[float, ...]:
+    return tuple(a + (b - a) * share for a, b in zip(before, after, strict=True))
 
 
 def _draws(seed: int) -> np.random.Generator:

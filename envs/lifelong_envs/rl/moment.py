@@ -34,11 +34,6 @@ class Begun:
         }
 
 
-def set_generator_state(generator: np.random.Generator, state: Mapping[str, Any]) -> None:
-    """Set it in place, so that whoever holds the generator goes on with it."""
-    generator.bit_generator.state = state
-
-
 def digest(observation: Any) -> str:
     """The same for observations that are equal to the last bit, and for no others."""
     found = hashlib.blake2b(digest_size=16)

@@ -28,12 +28,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """All worlds of a stream by name, their joint spaces, and for each body what any of its worlds sets."""
+    """All worlds of a stream by name, and their joint spaces.
+
+    For each body: a world that is made of it (bodies), what any of its worlds sets (attributes), and its metadata.
+    """
 
     observation_space: Space[Any]
     action_space: Space[Any]
+    bodies: tuple[World, ...]
     attributes: tuple[tuple[Attribute, ...], ...]
     by_task: dict[str, Place]
+    metadata: tuple[dict[str, Any], ...]
 
 
 def look_at(worlds: Sequence[World], join: Join = "none") -> Places:
@@ -47,15 +52,17 @@ def look_at(worlds: Sequence[World], join: Join = "none") -> Places:
     twice = [task for task, count in Counter(world.task for world in worlds).items() if count > 1]
     if twice:
         raise ValueError(f"Several worlds would be called {', '.join(map(repr, twice))}. Give each a name of its own.")
-    bodies = list(dict.fromkeys(world.body for world in worlds))
+    numbers = {body: at for at, body in enumerate(dict.fromkeys(world.body for world in worlds))}
+    body_of = {world.task: numbers[world.body] for world in worlds}
     made: list[Env] = []
+    bodies: list[World] = []
     paths: list[tuple[Attribute, ...]] = []
-    for body in bodies:
+    for body in numbers:
         alike = [world for world in worlds if world.body == body]
         alike[0].check()
         made.append(alike[0].built())
+        bodies.append(alike[0])
         paths.append(tuple(Attribute(path) for path in dict.fromkeys(path for w in alike for path in w.set)))
-    body_of = {world.task: bodies.index(world.body) for world in worlds}
     own = {task: (made[at].observation_space, made[at].action_space) for task, at in body_of.items()}
     shown = joined(worlds, own, join)
     by_task = {}
@@ -65,7 +72,14 @@ def look_at(worlds: Sequence[World], join: Join = "none") -> Places:
         by_task[world.task] = Place(world, at, values, shown.act[world.task], shown.observe[world.task])
     for env in made:
         env.close()
-    return Places(shown.observations, shown.actions, tuple(paths), by_task)
+    return Places(
+        shown.observations,
+        shown.actions,
+        tuple(bodies),
+        tuple(paths),
+        by_task,
+        tuple(dict(env.metadata) for env in made),
+    )
 
 
 def _value(world: World, attribute: Attribute, env: Env) -> float:
