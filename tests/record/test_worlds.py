@@ -218,7 +218,8 @@ def test_the_table_of_a_success_rate_needs_no_raw_value(tmp_path: Path) -> None:
 
 def test_the_terminal_says_who_was_found_at_the_end_of_a_segment_only() -> None:
     out = io.StringIO()
-    view = ConsoleView(Console(file=out, width=140, color_system=None))
+    # A log has no width at which its lines would have to be broken.
+    view = ConsoleView(Console(file=out, width=40, color_system=None))
     for step, event in world_run():
         view.on(step, event)
     assert [line for line in out.getvalue().splitlines() if "judged" in line] == [
