@@ -79,11 +79,12 @@ class World:
             arguments["render_mode"] = render_mode
         if self.needs is not None:
             self._imported(self.needs)
+        spec, views = self._spec(), [self._named(wrapper) for wrapper in self.view]
         try:
-            env: Env = gymnasium.make(self._spec(), disable_env_checker=True, **arguments)
-            for wrapper in self.view:
-                env = self._named(wrapper)(env)
-        except (gymnasium.error.Error, ImportError, TypeError) as error:
+            env: Env = gymnasium.make(spec, disable_env_checker=True, **arguments)
+            for view in views:
+                env = view(env)
+        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise ValueError(f"world {self.task!r}: {self.env} cannot be made with {arguments}: {error}") from error
         return env
 
@@ -96,7 +97,7 @@ class World:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env = self.built().unwrapped
+            env = self.built()
             try:
                 check_env(env, skip_render_check=True)
             except Exception as error:
@@ -126,8 +127,8 @@ class World:
             return importlib.import_module(module)
         except ImportError as error:
             raise ValueError(
-                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package, or put the module "
-                "beside the configuration."
+                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package (it may be an "
+                f"extra: pip install 'lifelong[{module}]'), or put the module beside the configuration."
             ) from error
 
 
