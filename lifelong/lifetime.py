@@ -20,7 +20,7 @@ from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import CheckpointSaved, Event, RunStarted, TaskFacts
 from lifelong.interaction import Interaction
-from lifelong.learner import Agent, Watchful
+from lifelong.learner import ActingLearner, Agent, Watchful
 from lifelong.loop import live
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
@@ -30,6 +30,7 @@ from lifelong.record.report import write_report
 from lifelong.record.scores import ScoresCsv
 from lifelong.record.subscriber import Subscriber
 from lifelong.stream import EnvTask, Stream, Task
+from lifelong.watching import watch
 
 KEPT_CHECKPOINTS = 2
 EVALUATION = Schedule()
@@ -59,6 +60,7 @@ def run(
     config: str | None = None,
     naive: Path | None = None,
     resume: bool = False,
+    frames: bool = True,
 ) -> Result:
     """Let a learner live through a stream; judge it, record it, sum it up.
 
@@ -66,8 +68,8 @@ def run(
     agent's, in the record. subscribers: watch the run; those of a resumed run are handed its record so far first.
     checkpoint_every: experiences between checkpoints (None: one at each segment's end). config: text for config.yaml.
     naive: a recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a
-    learner as it was made for the run's start. Raises FileExistsError where `out` holds a run already and `resume`
-    is not set.
+    learner as it was made for the run's start. frames: draw an episode of each world that can be watched, at the end.
+    Raises FileExistsError where `out` holds a run already and `resume` is not set.
     """
     folder = None if out is None else RunFolder(Path(out))
     torch.manual_seed(seed)
@@ -91,9 +93,14 @@ def run(
             journal.note(0, _started(stream, learner, name or type(learner).__name__, seed))
         save = None if folder is None else _saver(folder, stream, learner, journal, began)
         live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
+        seconds = round(time.perf_counter() - began, 3)
+        if folder is not None and frames and isinstance(learner, ActingLearner):
+            worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
+            for drawn in watch(learner, worlds, folder.path):
+                journal.note(sum(part.steps for part in stream.segments), drawn)
     finally:
         journal.close()
-    summary = summarize(memory.events, round(time.perf_counter() - began, 3), versions())
+    summary = summarize(memory.events, seconds, versions())
     if folder is not None:
         folder.write_summary(summary)
         write_report([folder.path], folder.report, naive)

@@ -93,6 +93,7 @@ def _one(
         config=_config_text(folder, settings),
         naive=naive,
         resume=resume and folder.events.is_file(),
+        frames=study.record.frames,
     )
     return result.summary
 

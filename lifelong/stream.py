@@ -70,8 +70,8 @@ class EnvTask:
     lanes: gives N environments of this world and of no other, apart from those that are learned in. Episode k of a
     judging starts from `reset(seed=seed + k)`, every time. measure: the mean "return" of an episode, or the share
     (0..1) of episodes with "success" (`info["success"]` or `info["is_success"]` true at any of their steps).
-    references: score returns by these (None: as they are). `longest`: steps after which an episode is cut. shown: gives
-    one more environment of this world, whose `render()` draws a frame (H, W, 3) uint8; None where it draws none.
+    references: score returns by these (None: as they are). `longest`: steps after which an episode is cut. watched:
+    gives one more environment of this world, which can be rendered as rgb_array (None: it cannot be watched).
     """
 
     name: str
@@ -82,7 +82,7 @@ class EnvTask:
     references: References | None = None
     label: str | None = None
     longest: int = 10_000
-    shown: Callable[[], Lane] | None = None
+    watched: Callable[[], Lane] | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.longest < 1:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifelong.acting.encoding import Rows
 from lifelong.acting.world_model import WorldModel
 from lifelong.interaction import Transitions
 
 FOREIGN = 0.5
-"""Hindrance (see `WorldModel.hindrance`) above which a world is another one; surprise by which worlds of lanes differ."""
+"""Hindrance (see `WorldModel.hindrance`) above which a world is another one; surprise by which worlds differ."""
 ENOUGH = 192
 """Transitions that it takes to say whose world they come from."""
 TOGETHER = 4
@@ -43,12 +44,26 @@ def gather(blocks: Sequence[Transitions], model: WorldModel, lanes: int) -> Evid
     joined = Transitions.joined(fair)
     if not model.is_ready or lanes == 1:
         return Evidence(joined, None)
-    surprise = by_lane(model, joined, lanes)
-    low, high = float(surprise.min()), float(surprise.max())
+    surprise: Rows = model.surprise(model.see(joined)).reshape(-1, lanes)
+    low, high = float(surprise.mean(0).min()), float(surprise.mean(0).max())
     if high - low <= FOREIGN:
         return Evidence(joined, None)
     bar = (low + high) / 2.0
-    return Evidence(_of_lanes(joined, surprise > bar), bar)
+    return Evidence(joined.rows(since_changed(surprise, bar).ravel()), bar)
+
+
+def since_changed(surprise: Rows, bar: float) -> NDArray[np.bool_]:
+    """(T, L) surprise of steps in lanes -> (T, L) bool: what came after a lane's own change.
+
+    A lane's steps are taken by quarters, from the last one back as long as these surprise by more than the bar.
+    """
+    chosen = np.zeros(surprise.shape, dtype=bool)
+    foreign = np.ones(surprise.shape[1], dtype=bool)
+    for part in reversed(np.array_split(np.arange(len(surprise)), 4)):
+        if len(part):
+            foreign &= surprise[part].mean(0) > bar
+            chosen[part] = foreign
+    return chosen
 
 
 def by_lane(model: WorldModel, transitions: Transitions, lanes: int) -> Rows:
@@ -79,5 +94,5 @@ class Stragglers:
         return _of_lanes(block, ~strange) if strange.any() else block
 
 
-def _of_lanes(transitions: Transitions, chosen: np.ndarray) -> Transitions:
+def _of_lanes(transitions: Transitions, chosen: NDArray[np.bool_]) -> Transitions:
     return transitions.rows(np.resize(chosen, len(transitions)))

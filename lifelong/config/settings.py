@@ -17,7 +17,8 @@ class RecordSettings:
 
     `wandb`: auto logs online where a key and a network are there and offline where not. `flush_every`:
     experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints
-    (None: one at each segment's end). Raises ValueError for numbers below 1.
+    (None: one at each segment's end). `frames`: draw an episode of each world to act in, at the end. Raises
+    ValueError for numbers below 1.
     """
 
     console: bool = True
@@ -27,6 +28,7 @@ class RecordSettings:
     tags: tuple[str, ...] = ()
     flush_every: int = 256
     checkpoint_every: int | None = None
+    frames: bool = True
 
     def __post_init__(self) -> None:
         if self.flush_every < 1:

@@ -79,18 +79,23 @@ class Course:
 def course_of(trace: Trace) -> Course:
     """The course of a run, also of an interrupted one: it ends with the last segment that was taught to its end.
 
-    A judged score that is not a number counts as the metric's worst.
+    And judged there, in all tasks seen so far. A judged score that is not a number counts as the metric's worst.
     """
     started = trace.started
     ends = [*started.segment_starts[1:], started.steps]
-    whole = [part for part, end in zip(trace.truth(), ends, strict=False) if part.stop == end]
-    last = max((part.stop for part in whole), default=0)
     tasks = tuple(task.name for task in started.tasks)
     worst = {task.name: task.low if task.higher_is_better else -task.high for task in started.tasks}
     looks: dict[int, dict[str, float]] = {}
     for step, event in trace.all(TaskScored):
-        if step <= last:
-            looks.setdefault(step, {})[event.task] = worst[event.task] if math.isnan(event.score) else event.score
+        looks.setdefault(step, {})[event.task] = worst[event.task] if math.isnan(event.score) else event.score
+    whole: list[Stretch] = []
+    for part, end in zip(trace.truth(), ends, strict=False):
+        seen = {part.task, *(before.task for before in whole)}
+        if part.stop != end or not seen <= looks.get(end, {}).keys():
+            break
+        whole.append(part)
+    last = whole[-1].stop if whole else 0
+    looks = {step: look for step, look in looks.items() if step <= last}
     rows = [[look.get(task, math.nan) for task in tasks] for look in looks.values()]
     return Course(
         tasks,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
@@ -25,6 +26,9 @@ class Summary:
     `archived` ones on the disk are None for a run that did not finish, and where the learner does not account for them.
     `foreign` is the share (0..1) of test samples of the tasks met that the learner took for foreign to all its experts,
     in the last row; `recognised` that of samples of tasks not met yet, in all rows. `drifts` counts slow ones.
+    `return_while_learning` is the mean return, as it is, of the episodes that ended while it was learned, in worlds to
+    act in, where there is no `prequential_accuracy`. `env_steps`: how many steps in a world an experience is (None:
+    experiences are batches, or differ). `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -60,6 +64,9 @@ class Summary:
     nonzero: int | None = None
     bytes: int | None = None
     archived: int | None = None
+    return_while_learning: float | None = None
+    env_steps: int | None = None
+    families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -110,11 +117,23 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         nonzero=finished[-1].nonzero if finished else None,
         bytes=finished[-1].bytes if finished else None,
         archived=finished[-1].archived if finished else None,
+        return_while_learning=_return_while_learning(trace),
+        env_steps=started.env_steps,
+        families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )
 
 
 def _prequential(trace: Trace) -> float | None:
     """Mean score before each update over all samples (Gama et al. 2013), turned so that higher is better."""
-    total = float(trace.samples.sum())
-    return float(np.dot(trace.oriented_scores(), trace.samples)) / total if total else None
+    answered = ~trace.in_worlds()
+    samples = trace.samples[answered]
+    total = float(samples.sum())
+    return float(np.dot(trace.oriented_scores()[answered], samples)) / total if total else None
+
+
+def _return_while_learning(trace: Trace) -> float | None:
+    """Mean over the experiences in which an episode ended; a return has no scale that it could be a share of."""
+    returns = trace.scores[trace.in_worlds()]
+    returns = returns[np.isfinite(returns)]
+    return float(returns.mean()) if len(returns) else None

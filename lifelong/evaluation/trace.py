@@ -55,6 +55,15 @@ class Trace:
         stops = [*(step for step, _ in entered), self.end][1:]
         return [Stretch(event.task, step, stop) for (step, event), stop in zip(entered, stops, strict=True)]
 
+    def in_worlds(self) -> NDArray[np.bool_]:
+        """(U,) where an update was of a world to act in: its score is a return, NaN where no episode ended."""
+        worlds = {task.name for task in self.started.tasks if task.world}
+        inside = np.zeros(len(self.steps), dtype=bool)
+        for stretch in self.truth():
+            if stretch.task in worlds:
+                inside |= (self.steps > stretch.start) & (self.steps <= stretch.stop)
+        return inside
+
     def oriented_scores(self) -> NDArray[np.float64]:
         """The prequential scores with the sign turned where the true task's metric is better when lower."""
         scores = self.scores.copy()

@@ -18,6 +18,7 @@ from lifelong.events import (
     ShiftSeen,
     TaskScored,
 )
+from lifelong.record.found import Findings
 from lifelong.record.measures import count, score
 
 if TYPE_CHECKING:
@@ -42,8 +43,12 @@ class ConsoleView:
         self._percent = True
         self._loss = 0.0
         self._looks: dict[str, float] = {}
+        self._findings = Findings()
 
     def on(self, step: int, event: Event) -> None:
+        found = self._findings.told(event)
+        if found is not None:
+            self._say(step, found, "dim")
         match event:
             case RunStarted():
                 self._start(event)

@@ -39,9 +39,14 @@ def mean_curve(run: RecordedRun) -> Curve:
     return np.array(list(looks), dtype=np.float64), np.array(means, dtype=np.float64)
 
 
-def prequential_curve(run: RecordedRun, bins: int = 160) -> Curve:
-    """Prequential scores averaged over about `bins` equal stretches of the stream, each put at its middle."""
-    steps, scores = run.trace.steps, run.trace.oriented_scores()
+def prequential_curve(run: RecordedRun, bins: int = 160, in_worlds: bool = False) -> Curve:
+    """Prequential scores averaged over about `bins` equal stretches of the stream, each put at its middle.
+
+    in_worlds: of worlds to act in, the returns of the episodes that ended while learning; else of all other tasks.
+    """
+    scores = run.trace.oriented_scores()
+    chosen = (run.trace.in_worlds() & np.isfinite(scores)) if in_worlds else ~run.trace.in_worlds()
+    steps, scores = run.trace.steps[chosen], scores[chosen]
     if not len(steps):
         return np.empty(0), np.empty(0)
     width = max(1, -(-len(steps) // bins))
@@ -56,25 +61,33 @@ def score_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
     row = 0.62 if len(tasks) <= 8 else 0.48
     figure, (lane, top, *panels) = stage(run, [(0.0, 0.24), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
     shift_lane(lane, run)
-    span = _span([run, *([naive] if naive else [])])
+    both = [run, *([naive] if naive else [])]
+    span = _span(both)
+    # Raw returns of unlike worlds have no scale in common.
+    own_scales = any(task.metric == "return" for task in run.trace.started.tasks)
     title(top, "Mean over the tasks seen so far")
     bands(top, run)
-    _curves(top, run, mean_curve(run), mean_curve(naive) if naive else None, INK, span)
+    percent = run.summary.percent
+    _curves(top, run, mean_curve(run), mean_curve(naive) if naive else None, INK, span, percent)
     for axes, task in zip(panels, tasks, strict=True):
         tint = colour_of(run, task)
         title(axes, shortened(task, 70), tint)
         bands(axes, run, strong=task)
-        _curves(axes, run, task_curve(run, task), task_curve(naive, task) if naive else None, tint, span)
+        scale = _span(both, task) if own_scales else span
+        _curves(axes, run, task_curve(run, task), task_curve(naive, task) if naive else None, tint, scale, percent)
     return figure
 
 
-def prequential_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
-    """The score on new samples before learning from them, smoothed."""
+def prequential_figure(run: RecordedRun, naive: RecordedRun | None, in_worlds: bool = False) -> Figure:
+    """The score on new samples before learning from them, or the return of episodes while learning; smoothed."""
     figure, (axes,) = stage(run, [(0.1, 1.7)])
-    curve, other = prequential_curve(run), prequential_curve(naive) if naive else None
+    curve = prequential_curve(run, in_worlds=in_worlds)
+    other = prequential_curve(naive, in_worlds=in_worlds) if naive else None
     values = np.concatenate([curve[1], other[1] if other else np.empty(0)])
     bands(axes, run)
-    _curves(axes, run, curve, other, INK, _limits(values, run.summary.percent))
+    # A return is no share of anything, even where the scores of the judgings are.
+    percent = run.summary.percent and not in_worlds
+    _curves(axes, run, curve, other, INK, _limits(values, percent), percent)
     return figure
 
 
@@ -97,10 +110,15 @@ def comparison_figure(runs: Sequence[RecordedRun], names: Sequence[str]) -> Figu
 
 
 def _curves(
-    axes: Axes, run: RecordedRun, curve: Curve, naive: Curve | None, tint: str, span: tuple[float, float]
+    axes: Axes,
+    run: RecordedRun,
+    curve: Curve,
+    naive: Curve | None,
+    tint: str,
+    span: tuple[float, float],
+    percent: bool,
 ) -> None:
     """One curve over shift lines, the naive one in grey behind it, final values at the right."""
-    percent = run.summary.percent
     for step in shifts_of(run.trace).hit_steps:
         axes.axvline(step, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
     axes.set_ylim(*span)
@@ -122,18 +140,22 @@ def _ticks(axes: Axes, percent: bool) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score(value, percent).replace(".0 ", " ")))
 
 
-def _span(runs: Sequence[RecordedRun]) -> tuple[float, float]:
-    """One y axis for all panels, so that they can be compared."""
-    values = np.array([event.score for run in runs for _, event in run.trace.all(TaskScored)])
+def _span(runs: Sequence[RecordedRun], task: str | None = None) -> tuple[float, float]:
+    """One y axis for all panels, so that they can be compared, or for that of one task."""
+    judged = [event for run in runs for _, event in run.trace.all(TaskScored)]
+    values = np.array([event.score for event in judged if task in (None, event.task)])
     return _limits(values, runs[0].summary.percent)
 
 
 def _limits(values: NDArray[np.float64], percent: bool) -> tuple[float, float]:
-    """Limits that hold the values; an untrained learner's far outliers of an unbounded metric are cut off."""
+    """Limits that hold the values; an untrained learner's far outliers of an unbounded metric are cut off.
+
+    A normalised return is above 1 where it is better than the expert's.
+    """
     known = values[np.isfinite(values)]
     if percent:
         low = min(0.0, max(float(known.min(initial=0.0)), -0.5))
-        return low - 0.03, 1.03
+        return low - 0.03, float(known.max(initial=1.0)) + 0.03
     if not len(known):
         return 0.0, 1.0
     low, high = np.quantile(known, [0.05, 1.0])

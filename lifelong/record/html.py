@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -57,19 +58,29 @@ def figure(svg: str, own_width: bool = False) -> str:
     return f'<div class="scroll figure{" own" if own_width else ""}">{svg}</div>'
 
 
+def picture(png: bytes, what: str, beneath: str) -> str:
+    """A picture that is in the page itself, with a line beneath it; `what` says what is to be seen."""
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    return f'<figure><img src="{source}" alt="{escape(what)}"><figcaption>{escape(beneath)}</figcaption></figure>'
+
+
 def legend(entries: Sequence[tuple[str, str]]) -> str:
     """Coloured keys with their names; colours are CSS values."""
     keys = "".join(f'<span class="key" style="background:{colour}"></span>{escape(name)}' for colour, name in entries)
     return f'<p class="note">{keys}</p>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[set[int]] = (), text: int = 0) -> str:
-    """A table of numbers, but for the column `text`; `best` holds for each row the cells to stress."""
-    top = "".join(f"<th{_classes(k != text)}>{escape(cell)}</th>" for k, cell in enumerate(head))
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], best: Sequence[set[int]] = (), text: tuple[int, ...] = (0,)
+) -> str:
+    """A table of numbers, but for the columns `text`; `best` holds for each row the cells to stress."""
+    top = "".join(f"<th{_classes(k not in text)}>{escape(cell)}</th>" for k, cell in enumerate(head))
     lines = []
     for place, row in enumerate(rows):
         stressed = best[place] if best else set()
-        cells = "".join(f"<td{_classes(k != text, k in stressed)}>{escape(cell)}</td>" for k, cell in enumerate(row))
+        cells = "".join(
+            f"<td{_classes(k not in text, k in stressed)}>{escape(cell)}</td>" for k, cell in enumerate(row)
+        )
         lines.append(f"<tr>{cells}</tr>")
     rest = "".join(lines)
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{rest}</tbody></table></div>'

@@ -16,7 +16,7 @@ class Measure:
     """One headline number: a short name, which way is better, what it means, and how to write it.
 
     `better` is +1 where more is better, -1 where less is, 0 where neither. `value` gives the number to
-    compare runs by.
+    compare runs by. `applies`: whether runs of this kind have the measure at all.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Measure:
     meaning: str
     value: Callable[[Summary], float | None]
     write: Callable[[Summary], str]
+    applies: Callable[[Summary], bool] = lambda summary: True
 
     @property
     def title(self) -> str:
@@ -90,6 +91,14 @@ def _shifts(summary: Summary) -> str:
     return f"{summary.shifts_true - summary.missed_shifts} of {summary.shifts_true}"
 
 
+def _delay(summary: Summary) -> str:
+    if summary.detection_delay is None:
+        return NONE
+    within = summary.env_steps
+    inside = "" if within is None else f" ({count(round(within * summary.detection_delay))} env steps)"
+    return f"{summary.detection_delay:.1f} steps{inside}"
+
+
 MEASURES: tuple[Measure, ...] = (
     Measure(
         "ACC",
@@ -132,6 +141,15 @@ MEASURES: tuple[Measure, ...] = (
         "Score on every new sample before learning from it.",
         lambda s: s.prequential_accuracy,
         lambda s: score(s.prequential_accuracy, s.percent),
+        lambda s: s.prequential_accuracy is not None or s.return_while_learning is None,
+    ),
+    Measure(
+        "Return while learning",
+        1,
+        "Mean return of the episodes that ended while learning, as it is.",
+        lambda s: s.return_while_learning,
+        lambda s: score(s.return_while_learning, False),
+        lambda s: s.return_while_learning is not None,
     ),
     Measure(
         "Experts",
@@ -166,12 +184,12 @@ MEASURES: tuple[Measure, ...] = (
         -1,
         "Mean number of steps from a true change to noticing it; 1 is at once.",
         lambda s: s.detection_delay,
-        lambda s: NONE if s.detection_delay is None else f"{s.detection_delay:.1f} steps",
+        _delay,
     ),
     Measure(
         "Routing",
         1,
-        "Test samples answered by the expert that learned their task.",
+        "Test samples, or steps of test episodes, answered by the expert that learned their task.",
         lambda s: s.routing_accuracy,
         lambda s: score(s.routing_accuracy, True),
     ),

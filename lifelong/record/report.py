@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
+from lifelong.record.families import families_comparison, families_section
 from lifelong.record.measures import MEASURES, NONE, Measure, best, count, duration, names_of, verdict
 from lifelong.record.runs import RecordedRun, read_run
 from lifelong.record.sections import (
@@ -19,6 +20,7 @@ from lifelong.record.sections import (
 )
 from lifelong.record.svg import drawing
 from lifelong.record.tables import config_section, held_section, notes_table
+from lifelong.record.worlds import worlds_section
 
 
 def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None = None) -> None:
@@ -42,9 +44,11 @@ def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None =
         body = [
             html.header(title, _facts(run), verdict(both)),
             _unfinished(run.summary),
-            html.tiles([_tile(measure, run, reference) for measure in MEASURES if measure.name != "Time"]),
+            html.tiles([_tile(measure, run, reference) for measure in _headline(run.summary)]),
             score_section(run, reference, "scores", "Each task over time"),
             matrix_section(run),
+            families_section(run),
+            worlds_section(run),
             prequential_section(run, reference),
             detector_section(run),
             rank_section(run),
@@ -75,6 +79,7 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
             html.header(title, [("runs", ", ".join(names))], verdict(summaries)),
             *(_unfinished(summary) for summary in summaries),
             html.section("Numbers", note, _numbers(summaries, names)),
+            families_comparison(runs, names),
             mean_section(runs, names),
             *(
                 score_section(run, reference, f"scores{place}", f"{name}: each task over time")
@@ -87,15 +92,21 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
 
 def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     summary = run.summary
+    each = "" if summary.env_steps is None else f" of {count(summary.env_steps)} environment steps"
+    experiences = f"{count(summary.steps)}{each}"
     return [
         ("seed", str(summary.seed)),
         ("device", summary.device),
         ("metric", summary.metric),
         ("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments"),
-        ("experiences", count(summary.steps)),
+        ("experiences", experiences),
         ("task labels", "shown to the learner" if summary.labels_shown else "hidden from the learner"),
         *([("time", duration(summary.wall_seconds))] if summary.wall_seconds else []),
     ]
+
+
+def _headline(summary: Summary) -> list[Measure]:
+    return [measure for measure in MEASURES if measure.name != "Time" and measure.applies(summary)]
 
 
 def _unfinished(summary: Summary) -> str:

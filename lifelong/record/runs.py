@@ -14,12 +14,13 @@ from lifelong.record.jsonl import read_events
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedRun:
-    """One run. `config` is the text of its config.yaml, empty where there is none."""
+    """One run. `config` is the text of its config.yaml, empty where there is none; `path` is its folder."""
 
     trace: Trace
     matrix: ScoreMatrix
     summary: Summary
     config: str
+    path: Path
 
 
 def read_run(path: Path) -> RecordedRun:
@@ -37,4 +38,4 @@ def read_run(path: Path) -> RecordedRun:
         seconds, versions = 0.0, {}
     trace = trace_of(records)
     config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
-    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions), config)
+    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions), config, path)

@@ -10,21 +10,23 @@ from lifelong.events import Event, TaskScored
 
 
 class ScoresCsv:
-    """Writes the columns step, task, score, seen, one row for each task judged, as they come.
+    """Writes the columns step, task, score, seen, value, one row for each task judged, as they come.
 
-    The file is written anew; `before` holds the record of a run that is resumed, or nothing.
+    `score` is higher-is-better, and normalised where there are references; `value` is in the task's metric as it is,
+    such as the mean return of an episode. The file is written anew; `before` holds the record of a run that is resumed,
+    or nothing.
     """
 
     def __init__(self, path: Path, before: Iterable[tuple[int, Event]] = ()) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(("step", "task", "score", "seen"))
+        self._rows.writerow(("step", "task", "score", "seen", "value"))
         for step, event in before:
             self.on(step, event)
 
     def on(self, step: int, event: Event) -> None:
         if isinstance(event, TaskScored):
-            self._rows.writerow((step, event.task, event.score, int(event.seen)))
+            self._rows.writerow((step, event.task, event.score, int(event.seen), event.value))
             self._file.flush()
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ def matrix_section(run: RecordedRun) -> str:
     if not run.trace.all(TaskScored):
         return html.section("Score matrix", "Nothing was judged yet.", "")
     svg = to_svg(heatmap_figure(run.matrix, run.summary.percent), "matrix", "Score matrix as a heat map")
-    unit = "in per cent" if run.summary.percent else f"in {run.summary.metric}, higher is better"
+    unit = _unit(run)
     note = (
         f"Down: after which segment. Across: judged on which task, {unit}. A frame marks the task just "
         "taught; read a column downwards from its frame to see what was kept."
@@ -61,12 +61,25 @@ def matrix_section(run: RecordedRun) -> str:
 
 
 def prequential_section(run: RecordedRun, naive: RecordedRun | None) -> str:
-    """The score on new samples before learning from them."""
+    """The score on new samples before learning from them; of worlds, the return of episodes while learning."""
     if not len(run.trace.steps):
         return html.section("Score on new samples", "Nothing was learned yet.", "")
-    svg = to_svg(prequential_figure(run, naive), "prequential", "Prequential score over the stream")
-    note = "Each new sample is answered before it is learned from (prequential score), averaged over short stretches."
-    return html.section("Score on new samples", note, html.figure(svg))
+    sections = []
+    if not run.trace.in_worlds().all():
+        svg = to_svg(prequential_figure(run, naive), "prequential", "Prequential score over the stream")
+        note = (
+            "Each new sample is answered before it is learned from (prequential score), averaged over short stretches."
+        )
+        sections.append(html.section("Score on new samples", note, html.figure(svg)))
+    if run.summary.return_while_learning is not None:
+        figure = prequential_figure(run, naive, in_worlds=True)
+        svg = to_svg(figure, "returns", "Return of episodes while learning over the stream")
+        note = (
+            "Mean return of the episodes that ended while the learner was learning, averaged over short stretches: as "
+            "it is, exploration included, and not in per cent of anything."
+        )
+        sections.append(html.section("Return of episodes while learning", note, html.figure(svg)))
+    return "".join(sections)
 
 
 def detector_section(run: RecordedRun) -> str:
@@ -97,6 +110,12 @@ def rank_section(run: RecordedRun) -> str:
         "many they are; what is left is room to learn."
     )
     return html.section("Protected directions", note, html.figure(svg))
+
+
+def _unit(run: RecordedRun) -> str:
+    if any(task.metric == "normalised_return" for task in run.trace.started.tasks) and run.summary.percent:
+        return "in per cent of the way from a random policy's return to that of an expert in this task alone"
+    return "in per cent" if run.summary.percent else f"in {run.summary.metric}, higher is better"
 
 
 def _css(colour: str) -> str:

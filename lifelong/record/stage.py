@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lifelong.record.marks import colour_of, shortened
+from lifelong.record.measures import count
 from lifelong.record.palette import GRID, INK, SURFACE
 from lifelong.record.runs import RecordedRun
 
@@ -50,9 +51,15 @@ def stage(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         rows.append(axes)
     rows[-1].tick_params(labelbottom=True)
-    rows[-1].set_xlabel("experiences learned")
+    rows[-1].set_xlabel(_clock(run))
     _strip(rows[0], run, WIDTH * (right - left), strip)
     return figure, rows[1:]
+
+
+def _clock(run: RecordedRun) -> str:
+    """What the x axis counts."""
+    within = run.summary.env_steps
+    return "experiences learned" + ("" if within is None else f" ({count(within)} environment steps each)")
 
 
 def title(axes: Axes, text: str, tint: str = INK) -> None:

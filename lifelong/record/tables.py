@@ -18,8 +18,10 @@ from lifelong.events import (
     ShiftDismissed,
     ShiftSeen,
     TaskEntered,
+    TaskScored,
 )
 from lifelong.record import html
+from lifelong.record.found import findings_of
 from lifelong.record.measures import count, score
 from lifelong.record.runs import RecordedRun
 
@@ -27,28 +29,36 @@ MOST_ROWS = 200
 
 
 def matrix_table(run: RecordedRun) -> str:
-    """The score matrix with one decimal more than the heat map has."""
+    """The score matrix with one decimal more than the heat map has; beside normalised returns, the raw ones."""
     after = ["untrained", *(f"{k}  {task}" for k, task in enumerate(run.matrix.segments, start=1))]
-    rows = [
-        [name, *(score(None if value != value else float(value), run.summary.percent) for value in values)]
-        for name, values in zip(after, run.matrix.scores, strict=True)
-    ]
+    normalised = {task.name for task in run.trace.started.tasks if task.metric == "normalised_return"}
+    raw = {(e.segment, e.task): e.value for _, e in run.trace.all(TaskScored) if e.at_end and e.task in normalised}
+    rows = []
+    for row, (name, scores) in enumerate(zip(after, run.matrix.scores, strict=True)):
+        cells = [score(None if s != s else float(s), run.summary.percent) for s in scores]
+        beside = [raw.get((row, task)) for task in run.matrix.tasks]
+        rows.append([name, *map(_with_raw, cells, beside)])
     return html.table(["after segment", *run.matrix.tasks], rows)
+
+
+def _with_raw(cell: str, value: float | None) -> str:
+    return cell if value is None else f"{cell} ({score(value, False)})"
 
 
 def notes_table(run: RecordedRun) -> str:
     """Shifts, experts and the true tasks in order, at most 200 rows."""
     shifts = shifts_of(run.trace)
+    found = findings_of(run.trace)
     verdicts = dict.fromkeys(shifts.hit_steps, "right") | dict.fromkeys(shifts.false_steps, "false alarm")
     rows = [
         [count(step), what]
-        for step, event in run.trace.events
-        if (what := _told(event, verdicts.get(step, ""), step)) is not None
+        for place, (step, event) in enumerate(run.trace.events)
+        if (what := _found(found.get(place)) or _told(event, verdicts.get(step, ""), step)) is not None
     ]
     rest = ""
     if len(rows) > MOST_ROWS:
         rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
-    return html.table(["step", "what"], rows[:MOST_ROWS], text=1) + rest
+    return html.table(["step", "what"], rows[:MOST_ROWS], text=(1,)) + rest
 
 
 def held_section(run: RecordedRun) -> str:
@@ -81,6 +91,10 @@ def config_section(run: RecordedRun, name: str = "") -> str:
     note = "config.yaml lies in the run's folder, and in full below." + (f" Ran with {versions}." if versions else "")
     config = html.folded("config.yaml", html.code(run.config))
     return html.section(title, note, html.code("lifelong run config.yaml") + config)
+
+
+def _found(sentence: str | None) -> str | None:
+    return None if sentence is None else f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _told(event: Event, verdict: str, step: int) -> str | None:

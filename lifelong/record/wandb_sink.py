@@ -5,6 +5,7 @@ Every number is logged beside `stream_step`, the experiences learned, which is t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -13,30 +14,36 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
 from lifelong.evaluation.summary import summarize
-from lifelong.evaluation.trace import trace_of
+from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
     Event,
     ExpertChosen,
     ExpertDissolved,
+    ExpertFound,
     ExpertSpawned,
     Learned,
+    Logged,
     RunFinished,
     RunStarted,
     ShiftDetected,
     ShiftDismissed,
     ShiftSeen,
+    TaskEntered,
     TaskScored,
 )
+from lifelong.record.found import Findings
 from lifelong.record.wandb_run import Mode, kept_in, open_run
 
 if TYPE_CHECKING:
     import wandb
 
-CHARTS = ("train/*", "shift/*", "task/*", "cl/*", "mark/*", "expert")
+CHARTS = ("train/*", "shift/*", "task/*", "cl/*", "mark/*", "sb3/*", "expert")
+NESTED = ("versions", "families")
 CELLS: list[str | int] = ["after_segment", "after_task", "on_task", "score"]
 MARKS: list[str | int] = ["stream_step", "mark", "expert", "detail"]
 
@@ -71,14 +78,26 @@ class WandbSink:
         self._judged: dict[str, float] = {}
         self._judged_at = 0
         self._segment_ended = False
+        self._worlds: set[str] = set()
+        self._acting = False
+        self._findings = Findings()
         for step, event in before:
             self.on(step, event)
 
     def on(self, step: int, event: Event) -> None:
-        if self._judged and not (isinstance(event, TaskScored) and step == self._judged_at):
+        if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
             self._log_judging()
         self._records.append((step, event))
+        found = self._findings.told(event)
         match event:
+            case RunStarted():
+                self._worlds = {task.name for task in event.tasks if task.world}
+            case TaskEntered():
+                self._acting = event.task in self._worlds
+            case ExpertFound() if found is not None:
+                self._marks.append((step, "found", event.expert, found))
+            case Logged():
+                self._run.log({"stream_step": step, **{f"sb3/{name}": value for name, value in event.values.items()}})
             case Learned():
                 self._log_block(step, event)
             case TaskScored():
@@ -119,21 +138,23 @@ class WandbSink:
                 self._run.finish(exit_code=0 if RunFinished in kinds else 1)
 
     def _log_block(self, step: int, block: Learned) -> None:
-        self._run.log(
-            {
-                "stream_step": step,
-                "train/loss": sum(block.losses) / len(block.losses),
-                "train/score": sum(block.scores) / len(block.scores),
-                "shift/statistic": max(block.statistics),
-                "expert": block.expert,
-            }
-        )
+        row = {
+            "stream_step": step,
+            "train/loss": sum(block.losses) / len(block.losses),
+            "shift/statistic": max(block.statistics),
+            "expert": block.expert,
+        }
+        known = [score for score in block.scores if math.isfinite(score)]
+        if known:
+            # The return of episodes while learning is no score: it has another scale.
+            row["train/return" if self._acting else "train/score"] = sum(known) / len(known)
+        self._run.log(row)
 
     def _log_judging(self) -> None:
         """All tasks of one judging in one call, at a segment's end with the measures as far as the run has got."""
         row: dict[str, Any] = {"stream_step": self._judged_at, **self._judged}
         if self._segment_ended:
-            row |= _measures(self._matrix())
+            row |= _measures(self._trace())
         self._run.log(row)
         self._judged = {}
 
@@ -144,7 +165,7 @@ class WandbSink:
     def _log_end(self) -> None:
         import wandb
 
-        matrix = self._matrix()
+        matrix = matrix_of(self._trace())
         summary = summarize(self._records, round(monotonic() - self._began, 3), {})
         self._run.log(
             {
@@ -154,14 +175,15 @@ class WandbSink:
                 "marks": wandb.Table(columns=MARKS, data=[list(mark) for mark in self._marks]),
             }
         )
-        known = {name: value for name, value in asdict(summary).items() if value is not None and name != "versions"}
+        known = {name: value for name, value in asdict(summary).items() if value is not None and name not in NESTED}
         self._run.summary.update(known)
 
-    def _matrix(self) -> ScoreMatrix:
-        return matrix_of(trace_of(record for record in self._records if not isinstance(record[1], Learned)))
+    def _trace(self) -> Trace:
+        return trace_of(record for record in self._records if not isinstance(record[1], Learned))
 
 
-def _measures(matrix: ScoreMatrix) -> dict[str, float]:
+def _measures(trace: Trace) -> dict[str, float]:
+    matrix = matrix_of(trace)
     values = {
         "cl/acc": acc(matrix),
         "cl/bwt": bwt(matrix),
@@ -169,7 +191,8 @@ def _measures(matrix: ScoreMatrix) -> dict[str, float]:
         "cl/forgetting": forgetting(matrix),
         "cl/learning_accuracy": learning_accuracy(matrix),
     }
-    return {name: value for name, value in values.items() if value is not None}
+    known = {name: value for name, value in values.items() if value is not None}
+    return known | {f"cl/{name}": value for name, value in values_of(measured(trace, matrix)).items()}
 
 
 def _table(matrix: ScoreMatrix) -> wandb.Table:

@@ -43,6 +43,7 @@ def test_every_default_is_written_out(load: Load) -> None:
             "tags": [],
             "flush_every": 256,
             "checkpoint_every": None,
+            "frames": True,
         },
         "modules_from": None,
     }

@@ -7,7 +7,8 @@ import pytest
 from courses import NAN, acted, course
 
 from lifelong.evaluation.course import area, course_of, mean_of
-from lifelong.evaluation.trace import Stretch
+from lifelong.evaluation.trace import Stretch, trace_of
+from lifelong.events import TaskScored
 
 LOOKS = {0: [0.1, 0.0], 2: [0.5, 0.1], 4: [0.9, 0.2], 6: [0.6, 0.7], 8: [0.4, 0.8], 10: [0.7, 0.6], 12: [1.0, 0.5]}
 
@@ -32,6 +33,14 @@ def test_a_run_that_was_stopped_ends_with_its_last_whole_segment(until: int, who
     found = course_of(acted("ABA", LOOKS, until=until))
     assert len(found.visits) == whole
     assert found.steps.tolist() == [step for step in LOOKS if step <= 4 * whole]
+
+
+def test_a_run_that_was_stopped_while_it_was_judged_ends_a_segment_earlier() -> None:
+    whole = acted("ABA", LOOKS)
+    events = [(s, e) for s, e in whole.events if not (s == 12 and isinstance(e, TaskScored) and e.task == "B")]
+    found = course_of(trace_of(events))
+    assert len(found.visits) == 2
+    assert found.steps.tolist() == [0, 2, 4, 6, 8]
 
 
 def test_a_score_that_is_not_a_number_is_the_worst() -> None:

@@ -26,7 +26,7 @@ from lifelong.record.runs import read_run
 Records = list[tuple[int, Event]]
 MakeRun = Callable[..., Records]
 CONFIG = "# lifelong run config.yaml\nseed: 7  # <not a tag>\n"
-VOID = {"meta", "br", "path", "use", "rect", "line"}
+VOID = {"meta", "br", "img", "path", "use", "rect", "line"}
 
 
 def recorded(path: Path, records: Records, whole: bool = True) -> Path:

@@ -127,7 +127,7 @@ class ActingStream:
                 judged.append(Lane(self._places, (Change(0, world.task),)))
             return tuple(judged[:count])
 
-        def shown() -> Lane:
+        def watched() -> Lane:
             return Lane(self._places, (Change(0, world.task),), render_mode=_FRAMES)
 
         draws = _FRAMES in self._places.metadata[self._places.by_task[world.task].body].get("render_modes", ())
@@ -139,5 +139,5 @@ class ActingStream:
             world.measure,
             world.references,
             label=world.task if self._scenario.labels == "judging" else None,
-            shown=shown if draws and "render_mode" not in world.make else None,
+            watched=watched if draws and "render_mode" not in world.make else None,
         )
