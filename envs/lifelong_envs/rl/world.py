@@ -28,13 +28,15 @@ class World:
 
     task: its name. env: a gymnasium id, or `module:Class` of one's own environment. make: arguments of
     `gymnasium.make`, which hands those that it does not know to the class. needs: a package whose import registers the
-    id. view: wrappers as `module:Class`, the innermost first, such as `minigrid.wrappers:ImgObsWrapper`.
+    id. view: wrappers as `module:Class`, the innermost first, such as `minigrid.wrappers:ImgObsWrapper`, or functions
+    of one's own that take the environment and give another.
 
     set: numbers inside the environment by their paths (`gravity`, `model.opt.gravity[2]`), to be set to a number, or
-    by "x1.5" to a multiple of what they are. actions: a permutation; action i does what action `actions[i]` does in the
-    environment as it is (component i of a Box drives component `actions[i]`). flip_actions: components of a Box that
-    are mirrored in the middle of their range. observations: a permutation of a vector; entry i shows what is entry
-    `observations[i]`. flip_observations: entries shown with the other sign, numbered as they are shown.
+    by "x1.5" to a multiple of what they are; they must be there before the first reset, and outlast resets. actions: a
+    permutation; action i does what action `actions[i]` does in the environment as it is (component i of a Box drives
+    component `actions[i]`). flip_actions: components of a Box that are mirrored in the middle of their range.
+    observations: a permutation of a vector; entry i shows what is entry `observations[i]`. flip_observations: entries
+    shown with the other sign, numbered as they are shown.
 
     measure, references: how it is judged, see `EnvTask`. Raises ValueError for what no environment could be given.
     """

@@ -202,8 +202,8 @@ def test_frames_are_drawn_where_an_environment_draws_and_only_when_asked() -> No
     pytest.importorskip("pygame")
     task = cartpole_flip().tasks[0]
     assert task.lanes(1)[0].render_mode is None
-    assert task.shown is not None
-    one = task.shown()
+    assert task.watched is not None
+    one = task.watched()
     one.reset(seed=0)
     first = one.render()
     for _ in range(5):
@@ -212,7 +212,7 @@ def test_frames_are_drawn_where_an_environment_draws_and_only_when_asked() -> No
     assert first.dtype == np.uint8
     assert not np.array_equal(one.render(), first)
     silent = worlds((World("A", "toy_worlds:Telltale"),), short("reset")).tasks[0]
-    assert silent.shown is None
+    assert silent.watched is None
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -187,9 +187,11 @@ agent: {name: finetune}
 def test_an_environment_beside_the_configuration_is_lived_in(tmp_path: Path) -> None:
     (tmp_path / "my_corridor.py").write_text(OWN)
     (tmp_path / "study.yaml").write_text(STUDY.replace("OWN", "my_corridor"))
+    resolved = load_config(tmp_path / "study.yaml")
+    assert resolved.as_dict()["modules_from"] == [str(tmp_path)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stream: Any = load_config(tmp_path / "study.yaml").build().stream
+        stream: Any = resolved.build().stream
     assert [task.name for task in stream.tasks] == ["short", "paid"]
     assert stream.tasks[0].score(0.5) == 0.5
     paid = []
