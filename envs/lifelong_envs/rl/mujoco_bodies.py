@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lifelong.stream import References
 from lifelong_envs.rl.acting_stream import ActingStream
 from lifelong_envs.rl.scenario import HIDDEN, Scenario
 from lifelong_envs.rl.timetable import Timetable
@@ -64,6 +65,10 @@ ROBOTS: dict[str, tuple[str, dict[str, dict[str, float | str]]]] = {
 }
 """Environments by the robot's name, and what is set in each of its worlds. Needs the extra `mujoco`."""
 
+_RANDOM = {"standard": 5.1, "heavy": 6.5, "stiff": 7.8, "moon": 5.5, "reversed": 5.0}
+_BEST = 1000.0
+"""Of the pendulum: a random policy's mean of 1,000 episodes, and the longest episode, which what PPO learns comes to."""
+
 
 def mujoco_bodies(
     robot: Robot = "inverted_pendulum",
@@ -74,10 +79,12 @@ def mujoco_bodies(
 ) -> ActingStream:
     """A MuJoCo robot (standard), with a heavier body, less friction (or more, in the pendulum's rail), on the moon.
 
-    The pendulum's motor can also be reversed. Returns are as they are, without references.
+    The pendulum's motor can also be reversed, which is what asks for another policy: one that balances the standard
+    pendulum balances the heavy, the stiff and the moon's as well. Returns of the other robots are as they are.
     """
     if robot not in ROBOTS:
         raise ValueError(f"mujoco_bodies: robot={robot!r}, expected one of {', '.join(map(repr, ROBOTS))}.")
     env, variants = ROBOTS[robot]
-    worlds = tuple(World(task, env, set=dict(changed)) for task, changed in variants.items())
+    scale = {task: References(value, _BEST) for task, value in _RANDOM.items()} if robot == "inverted_pendulum" else {}
+    worlds = tuple(World(task, env, set=dict(new), references=scale.get(task)) for task, new in variants.items())
     return ActingStream(f"mujoco_bodies {robot}", worlds, timetable, scenario, episodes, seed=seed)
