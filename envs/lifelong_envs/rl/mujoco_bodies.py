@@ -67,7 +67,7 @@ ROBOTS: dict[str, tuple[str, dict[str, dict[str, float | str]]]] = {
 
 _RANDOM = {"standard": 5.1, "heavy": 6.5, "stiff": 7.8, "moon": 5.5, "reversed": 5.0}
 _BEST = 1000.0
-"""Of the pendulum: a random policy's mean of 1,000 episodes, and the longest episode, which what PPO learns comes to."""
+"""Of the pendulum: a random policy's mean of 1,000 episodes, and the longest episode, which PPO's policies reach."""
 
 
 def mujoco_bodies(
