@@ -14,7 +14,7 @@ LEVELS = {
     "lava": ("MiniGrid-DistShift1-v0", References(0.006, 0.94)),
     "moved": ("MiniGrid-DistShift2-v0", References(0.009, 0.96)),
 }
-"""Environments, and returns: of a random policy in 1,000 episodes, and of PPO's best after 81,920 steps in each alone."""
+"""Environments, and returns: a random policy's in 1,000 episodes, and PPO's best after 81,920 steps in each alone."""
 
 ONE_HOT = (
     "minigrid.wrappers:OneHotPartialObsWrapper",
