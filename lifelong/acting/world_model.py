@@ -120,7 +120,11 @@ class WorldModel:
             return
         every = 1 + self.learned // PLENTY
         if every > 1:
-            seen = self.see(transitions.rows(slice(self.learned % every, None, every)))
+            chosen = transitions.rows(slice(self.learned % every, None, every))
+            if not len(chosen):
+                self.learned += len(transitions)
+                return
+            seen = self.see(chosen)
         elif seen is None:
             seen = self.see(transitions)
         self._take(seen, len(transitions))
