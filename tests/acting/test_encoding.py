@@ -33,7 +33,7 @@ def test_numbers_stay_as_they_are_and_bytes_of_pictures_become_shares() -> None:
 def test_choices_become_one_hots_from_their_start() -> None:
     assert rows(spaces.Discrete(3, start=5), 5, 7) == [[1, 0, 0], [0, 0, 1]]
     assert rows(spaces.MultiDiscrete([2, 3]), [0, 2]) == [[1, 0, 0, 0, 1]]
-    assert rows(spaces.MultiDiscrete([2, 3], start=[4, -1]), [5, -1]) == [[0, 1, 1, 0, 0]]  # type: ignore[arg-type]
+    assert rows(spaces.MultiDiscrete([2, 3], start=[4, -1]), [5, -1]) == [[0, 1, 1, 0, 0]]
     assert rows(spaces.MultiBinary(3), [1, 0, 1]) == [[1, 0, 1]]
 
 
@@ -107,7 +107,7 @@ KEPT = [
     spaces.Discrete(5, start=-3),
     spaces.MultiBinary(4),
     spaces.MultiBinary((2, 3)),
-    spaces.MultiDiscrete([[3, 4], [2, 2]], start=[[1, 0], [0, 9]]),  # type: ignore[arg-type]
+    spaces.MultiDiscrete([[3, 4], [2, 2]], start=[[1, 0], [0, 9]]),
     spaces.Dict({"b": spaces.Box(-1, 1, (2,)), "a": spaces.Discrete(3)}),
     spaces.Dict([("b", spaces.Box(-1, 1, (2,))), ("a", spaces.Discrete(3))]),
     gymnasium.make("CartPole-v1").observation_space,

@@ -53,8 +53,8 @@ def by_hand(young: Transitions, known: Transitions, asked: Transitions, members:
     """(B, Y) squared errors on `asked` of what regressions know that have seen `known`, divided by 1 + doubt."""
     space = CARTPOLE.observation_space
     features = Features(4, members, waves, SEED)
-    features.fit(young.observations.astype(np.float64))  # type: ignore[union-attr]
-    made, made_asked = (features(t.observations.astype(np.float64)) for t in (known, asked))  # type: ignore[union-attr]
+    features.fit(young.observations.astype(np.float64))
+    made, made_asked = (features(t.observations.astype(np.float64)) for t in (known, asked))
     assert space.shape == (4,)
     squares = np.empty((len(asked), 6))
     for action in (0, 1):
@@ -139,7 +139,7 @@ def test_it_knows_its_own_world_again_and_no_other(seed: int, cartpole: WorldMod
     own = cartpole.see(random_life("CartPole-v1", 256, seed=seed))
     assert cartpole.hindrance(own) <= 0.0
     for name, change in WORLDS.items():
-        other = cartpole.see(random_life("CartPole-v1", 256, seed=seed, **change))  # type: ignore[arg-type]
+        other = cartpole.see(random_life("CartPole-v1", 256, seed=seed, **change))
         assert cartpole.hindrance(other) > FOREIGN, name
         assert cartpole.surprise(other).mean() > 5 * cartpole.surprise(own).mean(), name
 
@@ -147,7 +147,7 @@ def test_it_knows_its_own_world_again_and_no_other(seed: int, cartpole: WorldMod
 def test_new_states_of_its_own_world_are_not_foreign(cartpole: WorldModel) -> None:
     """Poles that fall the same way all the time, from further out: states that a random policy seldom shows."""
     far = random_life("CartPole-v1", 512, seed=9, theta_threshold_radians=1.5, x_threshold=10.0)
-    late = far.rows(np.abs(far.observations[:, 2]) > 0.21)  # type: ignore[call-overload]
+    late = far.rows(np.abs(far.observations[:, 2]) > 0.21)
     assert len(late) > 100
     assert cartpole.hindrance(cartpole.see(late)) <= FOREIGN
 
@@ -207,8 +207,8 @@ SPACES: dict[str, tuple[Any, Any]] = {
     "discrete with start": (spaces.Box(-1, 1, (3,)), spaces.Discrete(3, start=5)),
     "multi-discrete": (spaces.MultiDiscrete([3, 4]), spaces.MultiDiscrete([2, 3])),
     "multi-discrete with start": (
-        spaces.MultiDiscrete([3, 4], start=[2, -1]),  # type: ignore[arg-type]
-        spaces.MultiDiscrete([2, 3], start=[1, 7]),  # type: ignore[arg-type]
+        spaces.MultiDiscrete([3, 4], start=[2, -1]),
+        spaces.MultiDiscrete([2, 3], start=[1, 7]),
     ),
     "multi-discrete in rows": (spaces.MultiDiscrete([[3, 4], [2, 2]]), spaces.Discrete(2)),
     "multi-binary": (spaces.MultiBinary(5), spaces.MultiBinary((2, 2))),
