@@ -69,7 +69,22 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--out", type=Path, metavar="FILE", help="where (default: in the run; for several, beside the first)"
     )
     report.add_argument("--naive", type=Path, metavar="RUN", help="a run to draw in grey, to compare with")
+    report.add_argument("--alone", type=Path, metavar="FILE", help="what `lifelong references` wrote, to compare with")
     report.set_defaults(command=_report)
+
+    references = commands.add_parser(
+        "references",
+        help="measure each world of a configuration: at random, and by an agent alone",
+        description="Measure each world of a configuration: a random policy's return, and what an agent comes to that "
+        "has this world to itself, for as long as its first visit. What was measured before is not measured again.",
+    )
+    references.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file")
+    references.add_argument("overrides", nargs="*", metavar="key.path=value", help="settings put over the file's")
+    references.add_argument("--of", choices=("agent", "reference"), default="agent", help="whose, of the file's two")
+    references.add_argument("--episodes", type=int, default=100, metavar="N", help="of the random policy (100)")
+    references.add_argument("--cache", type=Path, metavar="DIR", help="what was measured before (default: the user's)")
+    references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
+    references.set_defaults(command=_references)
 
     listing = commands.add_parser("list", help="list streams, agents and other components")
     listing.add_argument("group", nargs="?", metavar="GROUP", help="data, streams, agents, detectors, ...")
@@ -82,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     # argparse gives up on `key=value` words that come after an option.
     late = [word for word in rest if not word.startswith("-")]
-    if len(late) < len(rest) or (late and options.command is not _run):
+    if len(late) < len(rest) or (late and options.command not in (_run, _references)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if late:
         options.overrides += late
@@ -128,7 +143,16 @@ def _resume(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from lifelong.runs import write_report
 
-    print(write_report(options.runs, options.out, options.naive))
+    print(write_report(options.runs, options.out, options.naive, options.alone))
+    return OK
+
+
+def _references(options: argparse.Namespace) -> int:
+    from lifelong.config import load_config
+    from lifelong.runs import measure_references
+
+    resolved = load_config(options.config, options.overrides)
+    measure_references(resolved, options.of == "reference", options.episodes, options.cache, options.out)
     return OK
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from lifelong.interaction import Array, Found, Observations, Stage, Transitions
-from lifelong.learner import ActingLearner
+from lifelong.interaction import Actor, Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
 
@@ -28,7 +27,13 @@ class Judgement:
     found: tuple[Found, ...]
 
 
-def play(learner: ActingLearner, task: EnvTask, limit: int | None = None) -> Judgement:
+class Player(Protocol):
+    """Anything that can be judged, such as an `ActingLearner`."""
+
+    def actor(self, stage: Stage) -> Actor: ...
+
+
+def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
     """Let the learner act in a task's own worlds for its episodes (the first `limit` of them)."""
     episodes = task.episodes if limit is None else min(limit, task.episodes)
     lanes = task.lanes(episodes)
@@ -74,7 +79,7 @@ def _stacked(observations: Sequence[Any]) -> Observations:
     return stacked
 
 
-def _check(learner: ActingLearner, task: EnvTask, actions: Array, lanes: int) -> None:
+def _check(learner: Player, task: EnvTask, actions: Array, lanes: int) -> None:
     if len(actions) != lanes:
         raise ValueError(
             f"The actor of {type(learner).__name__} must give an action for each of {lanes} lanes of task "

@@ -60,11 +60,6 @@ class TaskFacts:
     random: float | None = None
     expert: float | None = None
 
-    @property
-    def world(self) -> bool:
-        """Whether the task is a world to act in: its scores are those of episodes, not of samples."""
-        return self.metric in ("return", "normalised_return", "success")
-
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:

@@ -18,6 +18,8 @@ from lifelong.record.report import write_report as write_html
 from lifelong.record.subscriber import Subscriber
 from lifelong.record.table import show
 from lifelong.record.wandb_sink import WandbSink
+from lifelong.references.cache import Cache
+from lifelong.references.worlds import Reference, read_references, references_of, write_references
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -52,13 +54,54 @@ def resume(folder: Path) -> list[Summary]:
     return _finish(_run_all(resolved, resolved.build(), folder, resume=True), folder)
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None, naive: Path | None = None) -> Path:
-    """Write report.html for one run, or for several side by side; returns where."""
+def write_report(
+    runs: Sequence[Path], out: Path | None = None, naive: Path | None = None, alone: Path | None = None
+) -> Path:
+    """Write report.html for one run, or for several side by side; returns where.
+
+    alone: a file that `measure_references` wrote.
+    """
     target = out or (RunFolder(runs[0]).report if len(runs) == 1 else runs[0].parent / "comparison.html")
     if naive is None and len(runs) == 1 and RunFolder(runs[0] / REFERENCE).events.is_file():
         naive = runs[0] / REFERENCE
-    write_html(list(runs), target, naive)
+    if alone is not None and len(runs) > 1:
+        raise ValueError("What was learned alone is shown in the report of one run: give one, or leave the file out.")
+    write_html(list(runs), target, naive, [one.alone for one in read_references(alone)] if alone else ())
     return target
+
+
+def measure_references(
+    resolved: Resolved, of_reference: bool, episodes: int, cache: Path | None, out: Path | None
+) -> list[Reference]:
+    """Measure each world of a configuration's stream: a random policy's return, and what an agent comes to alone.
+
+    of_reference: take the configuration's reference agent instead of its agent. episodes: of the random policy. What
+    was measured before is taken from `cache` (None: the user's). out: a JSON file for `write_report`.
+    """
+    study = resolved.build()
+    plan = study.reference if of_reference else study.agent
+    if plan is None:
+        raise ValueError("This configuration has no reference agent: add one, or measure with its agent.")
+    if study.threads is not None:
+        torch.set_num_threads(study.threads)
+    settings = resolved.as_dict()
+    agent = settings["reference" if of_reference else "agent"]
+    described = {"stream": settings["stream"], "agent": agent, "device": study.device}
+    found = references_of(
+        study.stream, plan.build, described, Cache(cache), study.seed, study.schedule, episodes, _told_live(study)
+    )
+    width = max(len(one.task) for one in found)
+    print(f"{'':{width}}  {'random':>10}  {plan.name} alone")
+    for one in found:
+        print(f"{one.task:{width}}  {one.random:10.5g}  {one.alone.final:.5g}")
+    if out is not None:
+        write_references(found, out)
+        print(f"\nFor the report of a run: lifelong report RUN --alone {out}")
+    return found
+
+
+def _told_live(study: Study) -> list[Subscriber]:
+    return [ConsoleView()] if study.record.console else []
 
 
 def _run_all(resolved: Resolved, study: Study, out: Path, resume: bool) -> list[Summary]:
@@ -100,7 +143,7 @@ def _one(
 
 def _watchers(study: Study, agent: str, out: Path, settings: dict[str, Any]) -> list[Subscriber]:
     record = study.record
-    watchers: list[Subscriber] = [ConsoleView()] if record.console else []
+    watchers = _told_live(study)
     if record.wandb != "disabled":
         name = f"{agent}-s{study.seed}"
         watchers.append(WandbSink(out, record.wandb, record.project, record.group, record.tags, name, settings))

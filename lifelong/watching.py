@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -39,12 +40,26 @@ def watch(learner: ActingLearner, tasks: Sequence[EnvTask], folder: Path) -> Ite
             continue
         path = folder / "frames" / picture_name(task.name)
         try:
-            frames, value = _filmed(learner, task, task.watched)
+            with _no_display():
+                frames, value = _filmed(learner, task, task.watched)
         except CannotRender as error:
             print(f"lifelong: there are no pictures of {task.name!r}: {error}.", file=sys.stderr)
             continue
         write_strip(frames, path)
         yield FramesDrawn(task.name, path.relative_to(folder).as_posix(), value)
+
+
+@contextmanager
+def _no_display() -> Iterator[None]:
+    """Keep SDL, which pygame draws with, from looking for a display: none is needed for pictures."""
+    if "SDL_VIDEODRIVER" in os.environ:
+        yield
+        return
+    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    try:
+        yield
+    finally:
+        os.environ.pop("SDL_VIDEODRIVER", None)
 
 
 def _filmed(learner: ActingLearner, task: EnvTask, make: Callable[[], Lane]) -> tuple[list[Frame], float]:

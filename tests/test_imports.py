@@ -15,7 +15,7 @@ HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river"
 
 ABOVE = {
     "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record", "runs", "stream",
-    "watching",
+    "references", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -43,7 +43,7 @@ ONLY: dict[str, set[str]] = {
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
-RUNS_THINGS = {"checkpoint", "lifetime", "runs", "cli", "watching"}
+RUNS_THINGS = {"checkpoint", "lifetime", "runs", "cli", "references", "watching"}
 """What ties the parts together: it may know all of lifelong except what stands above itself."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ def test_watching_teaches_nothing_and_closes_the_world(tmp_path: Path) -> None:
     list(watch(learner, [sides("left", 0, watched=make)], tmp_path))
     assert learner.state_dict() == before
     assert [lane.closed for lane in made] == [True]
+
+
+def test_no_display_is_looked_for_while_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def make() -> Sides:
+        seen.append(os.environ.get("SDL_VIDEODRIVER"))
+        return Sides(0, 5, "rgb_array")
+
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    list(watch(left_hand(), [sides("left", 0, watched=make)], tmp_path))
+    assert "SDL_VIDEODRIVER" not in os.environ
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    list(watch(left_hand(), [sides("left", 0, watched=make)], tmp_path))
+    assert seen == ["dummy", "x11"]
+    assert os.environ["SDL_VIDEODRIVER"] == "x11"
 
 
 class Closing(Sides):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,8 +41,14 @@ from lifelong.interaction import Actor, Interaction, Stage, Transitions
 from lifelong.learner import Size
 from lifelong.shift.detector import Detector, Shift, must_detect
 
+LEAST_LOOK = 64
+"""Transitions that make a look."""
 LATE = 12
 """Looks that the model is behind: what may turn out to belong to another world must not have been learned."""
+
+
+SAID_EVERY = 2048
+"""Environment steps between two records of what an algorithm says of itself: each costs more than many steps."""
 
 
 class LifelongActor:
@@ -80,7 +87,7 @@ class LifelongActor:
         self._alarm: tuple[Shift, Evidence] | None = None
         self._stragglers: Stragglers | None = None
         self._noted: list[Event] = []
-        self._lanes, self._steps, self._surprise, self._turns = 1, 1, 0.0, 0
+        self._lanes, self._steps, self._surprise, self._turns, self._unsaid = 1, 1, 0.0, 0, 0
 
     @property
     def threshold(self) -> float | None:
@@ -99,9 +106,11 @@ class LifelongActor:
             if self._alarm is not None:
                 events += self._turn(*self._alarm, interaction)
                 self._alarm = None
-        values = self._now.policy.logged()
-        if values:
-            events.append(Logged(self._now.number, values))
+        self._unsaid += interaction.steps
+        if self._unsaid >= SAID_EVERY:
+            values = self._now.policy.logged()
+            self._unsaid = 0
+            events += [Logged(self._now.number, values)] if values else []
         return [self._update(interaction.steps), *events]
 
     @property
@@ -116,7 +125,7 @@ class LifelongActor:
         if expert.detector is None:
             return False
         lately.add(block, expert.policy)
-        seen = expert.model.see(block) if expert.model.is_ready else None
+        seen = expert.model.see(_some(block, self._lanes)) if expert.model.is_ready else None
         for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
             self._surprise = value
             self._dates.append(lately.number)
@@ -277,7 +286,7 @@ class LifelongActor:
             "lately": self._lately.state_dict(),
             "dates": list(self._dates),
             "returns": self._returns.state_dict(),
-            "numbers": [self._surprise, self._turns],
+            "numbers": [self._surprise, self._turns, self._unsaid],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -291,11 +300,18 @@ class LifelongActor:
         self._lately.load_state_dict(state["lately"])
         self._dates = deque(state["dates"], maxlen=256)
         self._returns.load_state_dict(state["returns"])
-        self._surprise, self._turns = state["numbers"]
+        self._surprise, self._turns, self._unsaid = state["numbers"]
 
 
 def _stage(interaction: Interaction) -> Stage:
     return Stage(interaction.observation_space, interaction.action_space, len(interaction.lanes))
+
+
+def _some(block: Transitions, lanes: int) -> Transitions:
+    """Every second step of all lanes: how surprising a look was, half of it tells as well."""
+    if len(block) < 2 * LEAST_LOOK:
+        return block
+    return block.rows(np.resize(np.repeat((True, False), lanes), len(block)))
 
 
 def _first(outputs: Tensor, targets: Tensor) -> Tensor:

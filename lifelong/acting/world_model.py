@@ -29,7 +29,7 @@ YOUNG = 192
 """Transitions from which units are learned."""
 RENEWED = 1.1
 """What is known is worked out anew when the data have grown by this factor."""
-PLENTY = 8192
+PLENTY = 4096
 """Transitions after which only every second is learned, after twice as many every third, and so on."""
 LEAST_NOISE = 1e-4
 """Share of a target's own variance below which a squared error is none."""
@@ -111,23 +111,20 @@ class WorldModel:
             rows += len(wanted)
         return more / max(rows, 1)
 
-    def learn(self, transitions: Transitions, seen: Seen | None = None) -> None:
-        """Take in transitions of its own world; `seen` is how the model saw them, where it was asked already."""
+    def learn(self, transitions: Transitions) -> None:
+        """Take in transitions of its own world."""
         if self._young is not None:
             self._young.append(transitions)
             if sum(map(len, self._young)) >= YOUNG:
                 self._grow_up(Transitions.joined(self._young))
             return
         every = 1 + self.learned // PLENTY
-        if every > 1:
-            chosen = transitions.rows(slice(self.learned % every, None, every))
-            if not len(chosen):
-                self.learned += len(transitions)
-                return
-            seen = self.see(chosen)
-        elif seen is None:
-            seen = self.see(transitions)
-        self._take(seen, len(transitions))
+        every = 1 + self.learned // PLENTY
+        chosen = transitions if every == 1 else transitions.rows(slice(self.learned % every, None, every))
+        if len(chosen):
+            self._take(self.see(chosen), len(transitions))
+        else:
+            self.learned += len(transitions)
 
     def _grow_up(self, young: Transitions) -> None:
         self._young = None

@@ -19,7 +19,7 @@ from lifelong.evaluation.l2metrics import (
     l2_sample_efficiency,
 )
 from lifelong.evaluation.matrix import ScoreMatrix
-from lifelong.evaluation.trace import Trace
+from lifelong.evaluation.trace import Trace, is_world
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def measured(
     by itself, are there. cw_ft, l2_rp and l2_se need `references`: for a task, courses of runs that were taught it
     alone (l2metrics takes the first). Raises ValueError for a reference that does not fit.
     """
-    if not any(task.world for task in trace.started.tasks):
+    if not any(map(is_world, trace.started.tasks)):
         return {}
     found = {"cora_f": _terms(cora_forgetting(matrix)), "cora_zsft": _terms(cora_zero_shot_transfer(matrix))}
     if not all(task.higher_is_better and task.high == 1.0 for task in trace.started.tasks):

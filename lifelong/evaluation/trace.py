@@ -12,9 +12,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lifelong.events import Event, Learned, RunStarted, TaskEntered
+from lifelong.events import Event, Learned, RunStarted, TaskEntered, TaskFacts
 
 Kind = TypeVar("Kind")
+
+
+def is_world(task: TaskFacts) -> bool:
+    """Whether a task is a world to act in: its scores are those of episodes, not of samples."""
+    return task.metric in ("return", "normalised_return", "success")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +62,7 @@ class Trace:
 
     def in_worlds(self) -> NDArray[np.bool_]:
         """(U,) where an update was of a world to act in: its score is a return, NaN where no episode ended."""
-        worlds = {task.name for task in self.started.tasks if task.world}
+        worlds = {task.name for task in self.started.tasks if is_world(task)}
         inside = np.zeros(len(self.steps), dtype=bool)
         for stretch in self.truth():
             if stretch.task in worlds:

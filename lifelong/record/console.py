@@ -123,4 +123,4 @@ class ConsoleView:
     def _say(self, step: int, what: str, style: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(f"step {count(step):>9}  {what}", style=style))
+        self._console.print(Text(f"step {count(step):>9}  {what}", style=style), soft_wrap=True)

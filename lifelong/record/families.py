@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.continual_world import cw_interval
+from lifelong.evaluation.course import Course
 from lifelong.evaluation.families import Measured, measured
 from lifelong.record import html
 from lifelong.record.measures import NONE, change, score
@@ -62,9 +64,17 @@ NOTE = (
 )
 
 
-def families_section(run: RecordedRun) -> str:
-    """The measures of one run; nothing where it has none."""
-    found = measured(run.trace, run.matrix)
+def families_section(run: RecordedRun, alone: Sequence[Alone] = ()) -> str:
+    """The measures of one run, those against learners that had one task to themselves too; nothing where it has none.
+
+    Raises ValueError for one `alone` that was taught for longer or shorter than the run was.
+    """
+    facts = {task.name: task for task in run.trace.started.tasks}
+    references: dict[str, list[Course]] = {}
+    for one in alone:
+        if one.task in facts:
+            references.setdefault(one.task, []).append(one.course(facts[one.task]))
+    found = measured(run.trace, run.matrix, references)
     rows = [
         [line.family, line.name, _value(name, found), f"{found[name].known} of {found[name].terms}", line.meaning]
         for name, line in LINES.items()

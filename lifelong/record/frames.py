@@ -18,6 +18,8 @@ Frame = NDArray[np.uint8]
 WIDTH = 160
 """Pixels of a frame in the strip."""
 GAP = 4
+BETWEEN = 226
+"""Grey of the bars between frames, which tells them apart where they are white."""
 COLOURS = 128
 """In a picture's palette: a strip of six frames stays well below 100 kB."""
 
@@ -40,7 +42,7 @@ def write_strip(frames: Sequence[Frame], path: Path) -> None:
     if not frames:
         raise ValueError(f"There is no frame to write into {path}.")
     height, width = frames[0].shape[:2]
-    strip = np.full((height, len(frames) * (width + GAP) - GAP, 3), 255, dtype=np.uint8)
+    strip = np.full((height, len(frames) * (width + GAP) - GAP, 3), BETWEEN, dtype=np.uint8)
     for place, frame in enumerate(frames):
         strip[:, place * (width + GAP) : place * (width + GAP) + width] = frame
     path.parent.mkdir(parents=True, exist_ok=True)

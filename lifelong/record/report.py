@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
 from lifelong.record.families import families_comparison, families_section
@@ -23,12 +24,14 @@ from lifelong.record.tables import config_section, held_section, notes_table
 from lifelong.record.worlds import worlds_section
 
 
-def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None = None) -> None:
+def write_report(
+    folders: Path | Sequence[Path], out: Path, naive: Path | None = None, alone: Sequence[Alone] = ()
+) -> None:
     """Write a report of one run, or a comparison of several, as a single HTML file.
 
-    `naive` is the folder of a reference run of the same stream, drawn in grey. The same folders give the
-    same bytes. Raises FileNotFoundError for a folder without a run, ValueError for a damaged record or no
-    folder at all.
+    `naive` is the folder of a reference run of the same stream, drawn in grey. `alone`: what learners came to that
+    had one of the tasks to themselves, for the report of one run. The same folders give the same bytes. Raises
+    FileNotFoundError for a folder without a run, ValueError for a damaged record or no folder at all.
     """
     paths = [folders] if isinstance(folders, Path) else list(folders)
     if not paths:
@@ -47,7 +50,7 @@ def write_report(folders: Path | Sequence[Path], out: Path, naive: Path | None =
             html.tiles([_tile(measure, run, reference) for measure in _headline(run.summary)]),
             score_section(run, reference, "scores", "Each task over time"),
             matrix_section(run),
-            families_section(run),
+            families_section(run, alone),
             worlds_section(run),
             prequential_section(run, reference),
             detector_section(run),
@@ -118,8 +121,12 @@ def _unfinished(summary: Summary) -> str:
 
 def _tile(measure: Measure, run: RecordedRun, reference: RecordedRun | None) -> str:
     other = measure.write(reference.summary) if reference else NONE
-    beside = f"{reference.summary.agent}: {other}" if reference and other != NONE else ""
-    return html.tile(measure.title, measure.write(run.summary), measure.meaning, beside)
+    # What stands in brackets says the same in another unit: it is not as large as the number itself.
+    value, _, unit = measure.write(run.summary).removesuffix(")").partition(" (")
+    beside = [unit] if unit else []
+    if reference and other != NONE:
+        beside.append(f"{reference.summary.agent}: {other}")
+    return html.tile(measure.title, value, measure.meaning, "; ".join(beside))
 
 
 def _numbers(summaries: Sequence[Summary], names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
 from lifelong.evaluation.summary import summarize
-from lifelong.evaluation.trace import Trace, trace_of
+from lifelong.evaluation.trace import Trace, is_world, trace_of
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
@@ -91,7 +91,7 @@ class WandbSink:
         found = self._findings.told(event)
         match event:
             case RunStarted():
-                self._worlds = {task.name for task in event.tasks if task.world}
+                self._worlds = {task.name for task in event.tasks if is_world(task)}
             case TaskEntered():
                 self._acting = event.task in self._worlds
             case ExpertFound() if found is not None:

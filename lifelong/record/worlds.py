@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lifelong.evaluation.trace import is_world
 from lifelong.events import FramesDrawn
 from lifelong.record import html
 from lifelong.record.measures import score
@@ -14,7 +15,7 @@ def worlds_section(run: RecordedRun) -> str:
     if not drawn:
         return ""
     shown, missing = [], []
-    for task in (task.name for task in run.trace.started.tasks if task.world):
+    for task in (task.name for task in run.trace.started.tasks if is_world(task)):
         png = _png(run, drawn[task].path) if task in drawn else None
         if png is None:
             missing.append(task)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lifelong.record.frames import GAP, picture_name, shrunk, write_strip
+from lifelong.record.frames import BETWEEN, GAP, picture_name, shrunk, write_strip
 
 
 def plain(height: int, width: int, shade: int) -> np.ndarray:
@@ -29,7 +29,7 @@ def test_a_strip_holds_the_frames_in_order_with_gaps(tmp_path: Path) -> None:
     strip = np.asarray(Image.open(path).convert("RGB"))
     assert strip.shape == (10, 3 * 20 + 2 * GAP, 3)
     assert [int(strip[5, 10 + k * (20 + GAP), 0]) for k in range(3)] == [0, 90, 180]
-    assert np.all(strip[:, 20 : 20 + GAP] == 255)
+    assert np.all(strip[:, 20 : 20 + GAP] == BETWEEN)
     again = tmp_path / "again.png"
     write_strip([plain(10, 20, shade) for shade in (0, 90, 180)], again)
     assert again.read_bytes() == path.read_bytes()

@@ -114,7 +114,7 @@ def test_a_report_of_worlds_says_it_all(run: Path, tmp_path: Path) -> None:
         f"Judged on {B}: expert 1 took over from 0 after 3.2 steps in 10 of 10 episodes.",
         f"{A}: return 488",
         f"There are no pictures of {B}.",
-        "2.0 steps (512 env steps)",
+        "Delay ↓ 2.0 steps 512 env steps Mean number",
     ):
         assert said in text, said
     assert "Score on new samples" not in text
@@ -218,7 +218,8 @@ def test_the_table_of_a_success_rate_needs_no_raw_value(tmp_path: Path) -> None:
 
 def test_the_terminal_says_who_was_found_at_the_end_of_a_segment_only() -> None:
     out = io.StringIO()
-    view = ConsoleView(Console(file=out, width=140, color_system=None))
+    # A log has no width at which its lines would have to be broken.
+    view = ConsoleView(Console(file=out, width=40, color_system=None))
     for step, event in world_run():
         view.on(step, event)
     assert [line for line in out.getvalue().splitlines() if "judged" in line] == [

@@ -34,6 +34,7 @@ class Sb3Policy:
         self._sayings = Sayings()
         model.set_logger(self._sayings.logger())
         self._stop = _Stop(tap)
+        self._kept: tuple[tuple[int, int], dict[str, Any], dict[str, Tensor]] | None = None
 
     def enter(self) -> None:
         # Makes the model ask for observations anew instead of going on from where it was itself.
@@ -76,9 +77,14 @@ class Sb3Policy:
         return self.model.replay_buffer if isinstance(self.model, OffPolicyAlgorithm) else None
 
     def keep(self) -> dict[str, Any]:
+        # Parameters that have not moved since the last time need not be copied again.
+        version = next(self.model.policy.parameters())._version, self.model._n_updates
+        if self._kept is None or self._kept[0] != version:
+            tuned = {name: value.detach().clone() for name, value in self._tuned().items()}
+            self._kept = version, _copied(self.model.get_parameters()), tuned
         return {
-            "parameters": _copied(self.model.get_parameters()),
-            "tuned": {name: value.detach().clone() for name, value in self._tuned().items()},
+            "parameters": self._kept[1],
+            "tuned": self._kept[2],
             "num_timesteps": self.model.num_timesteps,
             "buffer": None if self._buffer is None else place(self._buffer),
         }
