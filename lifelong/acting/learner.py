@@ -44,7 +44,8 @@ from lifelong.shift.detector import Detector, Shift, must_detect
 LEAST_LOOK = 64
 """Transitions that make a look."""
 LATE = 12
-"""Looks that the model is behind: what may turn out to belong to another world must not have been learned."""
+"""Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
+have been learned."""
 
 
 SAID_EVERY = 2048
@@ -75,6 +76,7 @@ class LifelongActor:
         if detector is not None:
             must_detect("detector", detector)
         self._algorithm, self._detector, self._look, self._seed = algorithm, detector, look, seed
+        self._late = max(LATE, math.ceil(2 * ENOUGH / look))
         self._signal = signal if signal is not None else ModelError()
         self._max_experts = max_experts
         self._experts: list[ActingExpert] = []
@@ -133,7 +135,7 @@ class LifelongActor:
             # Whoever is told the task does not guess.
             if shift is not None and self._task is None and self._is_foreign(shift):
                 return True
-        while len(lately.blocks) > (LATE if expert.model.is_ready else 0):
+        while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
             self._learn_oldest()
         return False
 

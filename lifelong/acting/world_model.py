@@ -119,7 +119,6 @@ class WorldModel:
                 self._grow_up(Transitions.joined(self._young))
             return
         every = 1 + self.learned // PLENTY
-        every = 1 + self.learned // PLENTY
         chosen = transitions if every == 1 else transitions.rows(slice(self.learned % every, None, every))
         if len(chosen):
             self._take(self.see(chosen), len(transitions))

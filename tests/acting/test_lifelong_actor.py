@@ -182,7 +182,7 @@ def test_what_happened_comes_in_order_with_the_steps_since_the_onset() -> None:
     assert since / 64 <= found.delay == back.experiences <= since / 64 + 2
 
 
-@pytest.mark.parametrize("look", [1, 4, 8, 16, 200])
+@pytest.mark.parametrize("look", [4, 8, 16, 32])
 def test_a_shift_is_found_whatever_the_looks(look: int) -> None:
     learner, _ = actor(look=look)
     lanes = marked(visits=AWAY, lanes=2)
@@ -260,8 +260,7 @@ def test_what_was_seen_before_a_label_is_not_taken_for_the_next_ones(look: int) 
     lanes = marked(visits=((0, 0), (512, 1)))
     lives(learner, lanes, *[256] * 8, task="A")
     lives(learner, lanes, *[256] * 8, task="B")
-    rewards = [t for t in learner._lately.blocks]
-    assert {world for t in rewards for world in worlds_of(t)} == {1}
+    assert {world for block in learner._lately.blocks for world in worlds_of(block)} == {1}
     assert learned_rewards(learner._experts[1].model) > 0.9
 
 
@@ -328,12 +327,16 @@ def test_an_update_tells_what_episodes_earned_and_how_surprising_the_world_was()
     lanes = marked(length=10)
     update = learner.live(Interaction(lanes, 24))[0]
     assert isinstance(update, Update)
-    # No episode has ended yet: what was earned so far.
-    earned = [sum(reward for _, _, reward, *_ in lane.lived) for lane in lanes]
+    # Nothing was looked at yet.
+    assert score(update) == 0.0
+    update = learner.live(Interaction(lanes, 40))[0]
+    assert isinstance(update, Update)
+    # An episode has ended in each lane.
+    earned = [sum(reward for _, _, reward, *_ in lane.lived[:10]) for lane in lanes]
     assert score(update) == pytest.approx(np.mean(earned), abs=1e-6)
     update = learner.live(Interaction(lanes, 4 * 512))[0]
     assert isinstance(update, Update)
-    ended = [sum(reward for _, _, reward, *_ in lane.lived[500:510]) for lane in lanes]
+    ended = [sum(reward for _, _, reward, *_ in lane.lived[510:520]) for lane in lanes]
     assert score(update) == pytest.approx(np.mean(ended), abs=1e-5)
     assert float(update.loss) >= 1.0
     assert update.statistic == learner._experts[0].detector.statistic
