@@ -237,7 +237,8 @@ class LifelongActor:
             self._learn_oldest()
 
     def _seat(self, expert: ActingExpert) -> None:
-        if expert is not self._active:
+        if expert is not self._active or self._alarm is not None:
+            # Also where it goes on itself: it was stopped, and does not know where the lanes stand.
             expert.policy.enter()
         self._turns += 1
         expert.seated, self._active = self._turns, expert
