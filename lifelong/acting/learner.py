@@ -179,7 +179,7 @@ class LifelongActor:
         ]
         others = [e for e in self._experts if e.kind == expert.kind and e is not expert]
         least, number = min(((self._hindrance(e, foreign), e.number) for e in others), default=(math.inf, -1))
-        full = self._max_experts is not None and len(self._experts) >= self._max_experts
+        full = self._is_full
         if least > FOREIGN and full:
             # Nobody knows it, and there is no room: the one that it disturbs least goes on in it.
             least, number = min((self._hindrance(e, foreign), e.number) for e in (*others, expert))
@@ -195,6 +195,10 @@ class LifelongActor:
         chosen.policy.adopt(foreign, self._lanes)
         chosen.model.learn(foreign)
         return events
+
+    @property
+    def _is_full(self) -> bool:
+        return self._max_experts is not None and len(self._experts) >= self._max_experts
 
     def _experiences(self, transitions: int) -> int:
         return math.ceil(transitions / self._steps)
@@ -215,7 +219,7 @@ class LifelongActor:
         number = self._experts_of.get(interaction.task) if interaction.task is not None else None
         if number is not None:
             chosen = self._experts[number]
-        elif known and interaction.task is None:
+        elif known and (interaction.task is None or self._is_full):
             # Nothing has been lived through yet: the one that was here last begins, and the detector does the rest.
             chosen = max(known, key=lambda e: e.seated)
         else:
