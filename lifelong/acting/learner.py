@@ -293,8 +293,16 @@ class LifelongActor:
             "lately": self._lately.state_dict(),
             "dates": list(self._dates),
             "returns": self._returns.state_dict(),
+            "stragglers": self._straggling(),
             "numbers": [self._surprise, self._turns, self._unsaid],
         }
+
+    def _straggling(self) -> list[float] | None:
+        """Whose world the stragglers are in, and what they are known by."""
+        known = self._stragglers
+        if known is None:
+            return None
+        return [next(e.number for e in self._experts if e.model is known.before), known.bar, known.without]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._lanes, self._experts = state["lanes"], []
@@ -307,6 +315,10 @@ class LifelongActor:
         self._lately.load_state_dict(state["lately"])
         self._dates = deque(state["dates"], maxlen=256)
         self._returns.load_state_dict(state["returns"])
+        self._stragglers = None
+        if state["stragglers"] is not None:
+            number, bar, without = state["stragglers"]
+            self._stragglers = Stragglers(self._experts[number].model, bar, without)
         self._surprise, self._turns, self._unsaid = state["numbers"]
 
 

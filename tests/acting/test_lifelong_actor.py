@@ -355,21 +355,28 @@ def test_its_size_is_that_of_its_experts() -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 7, 13, 14, 15, 17, 26])
-@pytest.mark.parametrize("apart", [0, 40])
-def test_a_fresh_learner_with_the_state_goes_on_as_the_other_would(stop: int, apart: int) -> None:
-    """Also while some lanes are in the new world and others are not. apart: steps between their changes."""
+def test_a_fresh_learner_with_the_state_goes_on_as_the_other_would(stop: int) -> None:
+    learner, lanes = actor(look=96)[0], marked(visits=AND_BACK)
+    lives(learner, lanes, *[256] * stop)
+    goes_on_alike(learner, lanes, 30 - stop)
 
-    def lanes() -> tuple[Marked, ...]:
-        return tuple(Marked(i, [(0, 0), (800 + apart * i, 1), (1400 + apart * i, 0)]) for i in range(4))
 
-    one, other = (actor(look=96)[0] for _ in range(2))
-    first = lanes()
-    lives(one, first, *[256] * stop)
+@pytest.mark.parametrize("after", [0, 2, 5])
+def test_so_it_does_while_some_lanes_are_in_the_new_world_and_others_are_not(after: int) -> None:
+    learner, _ = actor(look=96)
+    lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))
+    while learner._stragglers is None:
+        lives(learner, lanes, 256)
+    assert min(lane.steps for lane in lanes) < 1360
+    lives(learner, lanes, *[256] * after)
+    goes_on_alike(learner, lanes, 12)
+
+
+def goes_on_alike(one: LifelongActor, lanes: tuple[Marked, ...], interactions: int) -> None:
+    other, others = actor(look=96)[0], deepcopy(lanes)
     other.load_state_dict(saved(one))
-    second = deepcopy(first)
-    for _ in range(30 - stop):
-        wanted = one.live(Interaction(first, 256))
-        found = other.live(Interaction(second, 256))
+    for _ in range(interactions):
+        wanted, found = one.live(Interaction(lanes, 256)), other.live(Interaction(others, 256))
         assert found[1:] == wanted[1:]
         same("the update is the same", facts(wanted[0]), facts(found[0]))
     same("and the state in the end", saved(one), saved(other))
