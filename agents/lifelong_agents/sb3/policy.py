@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+from stable_baselines3.common.type_aliases import TrainFreq
 from torch import Tensor
 
 from lifelong.acting.encoding import Rows
@@ -48,8 +48,10 @@ class Sb3Policy:
             if isinstance(model, OnPolicyAlgorithm):
                 self._roll_out(model, tap.left)
             else:
-                self._stop.at_budget = not _aligned(model, tap.left)
-                self._learn(tap.left)
+                self._collect(model, tap.left)
+        if tap.stopped:
+            # It did not take in the last step, so it must ask where the lanes stand.
+            model._last_obs = None
         return (granted - tap.left) * count
 
     def _roll_out(self, model: OnPolicyAlgorithm, left: int) -> None:
@@ -65,6 +67,16 @@ class Sb3Policy:
         finally:
             model.n_steps = model.rollout_buffer.buffer_size = length
             model.rollout_buffer.reset()
+
+    def _collect(self, model: Any, left: int) -> None:
+        """Collections of the algorithm's own length, the last one as long as there is room."""
+        own = model.train_freq
+        try:
+            model.train_freq = _AtMost(*own)
+            model.train_freq.tap = self._tap
+            self._learn(left)
+        finally:
+            model.train_freq = own
 
     def _learn(self, steps: int) -> None:
         self.model.learn(steps * self._tap.num_envs, callback=self._stop, reset_num_timesteps=False)
@@ -134,21 +146,25 @@ class Sb3Policy:
         put_into(self.model, self._tuned(), state)
 
 
+class _AtMost(TrainFreq):
+    """So many steps or episodes make a collection, or as many as the tap lets through."""
+
+    tap: Tap
+
+    @property
+    def frequency(self) -> int:
+        return self[0] if self.tap.left else 0
+
+
 class _Stop(BaseCallback):
-    """Ends a chunk where the world has changed; and where steps run out in the middle of a collection."""
+    """Ends a chunk where the world has changed."""
 
     def __init__(self, tap: Tap) -> None:
         super().__init__()
-        self._tap, self.at_budget = tap, False
+        self._tap = tap
 
     def _on_step(self) -> bool:
-        return not self._tap.stopped and not (self.at_budget and self._tap.left == 0)
-
-
-def _aligned(model: BaseAlgorithm, left: int) -> bool:
-    """Whether an off-policy algorithm's collections end exactly where the steps do."""
-    train = getattr(model, "train_freq", None)
-    return train is not None and train.unit == TrainFrequencyUnit.STEP and left % train.frequency == 0
+        return not self._tap.stopped
 
 
 def _copied(value: Any) -> Any:
