@@ -106,9 +106,11 @@ class Sb3Policy:
         with torch.no_grad():
             for name, value in self._tuned().items():
                 value.copy_(kept["tuned"][name])
+        steps = (self.model.num_timesteps - kept["num_timesteps"]) // self._tap.num_envs
         self.model.num_timesteps = kept["num_timesteps"]
         if kept["buffer"] is not None:
-            give_back(self._buffer, kept["buffer"])
+            # The last step was not added where it was stopped with it.
+            give_back(self._buffer, kept["buffer"], steps - 1)
 
     def _tuned(self) -> dict[str, Tensor]:
         """What algorithms learn beside their networks: SAC's entropy coefficient."""
