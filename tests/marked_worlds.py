@@ -11,9 +11,14 @@ from gymnasium.spaces import Box, Discrete
 
 from lifelong.interaction import Transitions
 
+GOLDEN = 0.5 * (5**0.5 - 1.0)
+
 
 class Marked(gymnasium.Env[Any, Any]):
-    """Shows [position, steps lived, episode, lane]; a push to a side moves it there, or in every other world away.
+    """Shows [position, mark, odd, lane]; a push to a side moves it there, or in every other world away.
+
+    No two steps of a lane have the same mark, which says nothing of the world, nor of when it was; odd: every second
+    episode is.
 
     visits: (steps lived, world) from which on it is in which world; a reward's whole number is the world. An episode
     lasts `length` steps, and is ended and cut short in turn. numbers: actions are one number in [-2, 2], not two sides.
@@ -48,7 +53,7 @@ class Marked(gymnasium.Env[Any, Any]):
         return self.observation, reward, over and not odd, over and odd, {}
 
     def _seen(self) -> Any:
-        return np.array([self.position, self.steps, self.episode, self.lane], np.float32)
+        return np.array([self.position, self.steps * GOLDEN % 1.0, self.episode % 2, self.lane], np.float32)
 
 
 def marked(lanes: int = 4, **settings: Any) -> tuple[Marked, ...]:
@@ -79,6 +84,11 @@ def plain(before: Any, action: Any, reward: Any, after: Any, terminated: Any, tr
         bool(terminated),
         bool(truncated),
     ]
+
+
+def pairs_lived(lanes: Sequence[Marked]) -> set[tuple[float, ...]]:
+    """What was seen before and after each step, with what it earned, each step's numbers in one."""
+    return {(*before, *after, float(np.float32(reward))) for before, _, reward, after, _, _ in rows_lived(lanes)}
 
 
 def worlds_of(transitions: Transitions) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq
+from stable_baselines3.common.vec_env import VecTransposeImage
 from torch import Tensor
 
 from lifelong.acting.encoding import Rows
 from lifelong.interaction import Array, Observations, Transitions
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
+from lifelong_agents.sb3.saved import counters
 from lifelong_agents.sb3.sayings import Sayings
 from lifelong_agents.sb3.tap import Tap
 from lifelong_agents.sb3.values import temporal_differences
@@ -97,17 +100,19 @@ class Sb3Policy:
         return {
             "parameters": self._kept[1],
             "tuned": self._kept[2],
-            "num_timesteps": self.model.num_timesteps,
+            "counters": counters(self.model),
             "buffer": None if self._buffer is None else place(self._buffer),
         }
 
     def put_back(self, kept: dict[str, Any]) -> None:
-        self.model.set_parameters(kept["parameters"], exact_match=True)
+        # Optimizers take moments as they are given, and move them.
+        self.model.set_parameters(_copied(kept["parameters"]), exact_match=True)
         with torch.no_grad():
             for name, value in self._tuned().items():
                 value.copy_(kept["tuned"][name])
-        steps = (self.model.num_timesteps - kept["num_timesteps"]) // self._tap.num_envs
-        self.model.num_timesteps = kept["num_timesteps"]
+        steps = (self.model.num_timesteps - kept["counters"]["num_timesteps"]) // self._tap.num_envs
+        for name, value in kept["counters"].items():
+            setattr(self.model, name, value)
         if kept["buffer"] is not None:
             # The last step was not added where it was stopped with it.
             give_back(self._buffer, kept["buffer"], steps - 1)
@@ -120,6 +125,14 @@ class Sb3Policy:
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         if self._buffer is not None:
             continuous = type(self.model.action_space).__name__ == "Box"
+            env = self.model.get_env()
+            if isinstance(env, VecTransposeImage):
+                # The buffer holds pictures as the network sees them.
+                transitions = replace(
+                    transitions,
+                    observations=env.transpose_observations(transitions.observations),
+                    next_observations=env.transpose_observations(transitions.next_observations),
+                )
             add(self._buffer, transitions, lanes, self.model.policy.scale_action if continuous else _same)
 
     def temporal_differences(self, transitions: Transitions) -> Rows | None:
