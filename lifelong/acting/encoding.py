@@ -1,7 +1,7 @@
 """Observations and actions of any space as rows of numbers, for models of worlds.
 
 B rows, D numbers of an observation. What is wider than `WIDEST` is seen through a fixed random projection, which keeps
-distances roughly (Johnson & Lindenstrauss 1984).
+distances roughly (Johnson & Lindenstrauss 1984); so are actions.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ class Encoding:
         count = getattr(action_space, "n", None)
         discrete = type(action_space).__name__ == "Discrete" and count is not None and int(count) <= MOST_CHOICES
         self.choices = int(count) if discrete and count is not None else None
-        self._first = int(getattr(action_space, "start", 0))
-        self._act, self.action_width = _encoder(action_space)
+        self._first = int(getattr(action_space, "start", 0)) if discrete else 0
+        self._act, wide = _encoder(action_space)
+        self._squeeze_actions = None if wide <= WIDEST else _projection(wide)
+        self.action_width = min(wide, WIDEST)
 
     def observations(self, observations: Observations) -> Rows:
         """(B, D)."""
@@ -52,8 +54,9 @@ class Encoding:
 
     def actions(self, actions: Array) -> Rows:
         """(B, action_width)."""
-        rows: Rows = self._act(actions)
-        return rows
+        rows = self._act(actions)
+        squeezed: Rows = rows if self._squeeze_actions is None else rows @ self._squeeze_actions
+        return squeezed
 
 
 def _projection(wide: int) -> Rows:
@@ -76,14 +79,14 @@ def _encoder(space: Any) -> tuple[Callable[[Any], Rows], int]:
         size = int(np.prod(space.shape))
         return lambda x: np.asarray(x, dtype=np.float64).reshape(len(x), size), size
     if kind == "MultiDiscrete":
-        counts = [int(n) for n in np.ravel(space.nvec)]
+        counts, firsts = [int(n) for n in np.ravel(space.nvec)], np.ravel(space.start)
 
         def one_hots(x: Any) -> Rows:
-            flat = np.asarray(x).reshape(len(x), len(counts)).astype(np.int64)
+            flat = np.asarray(x).reshape(len(x), len(counts)).astype(np.int64) - firsts
             return np.concatenate([np.eye(n)[flat[:, i]] for i, n in enumerate(counts)], axis=1)
 
         return one_hots, sum(counts)
-    if kind == "Dict":
+    if kind == "Dict" and not any(type(part).__name__ == "Dict" for part in space.spaces.values()):
         parts = {key: _encoder(part) for key, part in sorted(space.spaces.items())}
 
         def beside(x: Any) -> Rows:
@@ -92,7 +95,7 @@ def _encoder(space: Any) -> tuple[Callable[[Any], Rows], int]:
         return beside, sum(width for _, width in parts.values())
     raise ValueError(
         f"A space of kind {kind} cannot be seen as numbers (got {space}): expected Box, Discrete, MultiDiscrete, "
-        "MultiBinary or a Dict of these. Wrap the environment so that its spaces are of these kinds."
+        "MultiBinary or a Dict of these, not nested. Wrap the environment so that its spaces are of these kinds."
     )
 
 

@@ -73,22 +73,25 @@ def by_lane(model: WorldModel, transitions: Transitions, lanes: int) -> Rows:
 
 
 class Stragglers:
-    """Lanes that are still in the old world while a new expert learns the new one: not for its model to learn."""
+    """Lanes that are still in the old world while a new expert learns the new one: not for its model to learn.
 
-    def __init__(self, before: WorldModel, bar: float) -> None:
-        self._before, self._bar, self._without = before, bar, 0
+    before: the old world's model. without: looks in a row in which there was none.
+    """
+
+    def __init__(self, before: WorldModel, bar: float, without: int = 0) -> None:
+        self.before, self.bar, self.without = before, bar, without
 
     @property
     def are_over(self) -> bool:
-        return self._without >= TOGETHER
+        return self.without >= TOGETHER
 
     def left_out(self, block: Transitions, model: WorldModel, lanes: int) -> Transitions | None:
         """The block without what the old expert's model foresees and the new one's does not; None: nothing is left."""
-        known = by_lane(self._before, block, lanes)
-        strange = known < self._bar
+        known = by_lane(self.before, block, lanes)
+        strange = known < self.bar
         if model.is_ready:
             strange &= by_lane(model, block, lanes) > known
-        self._without = 0 if strange.any() else self._without + 1
+        self.without = 0 if strange.any() else self.without + 1
         if strange.all():
             return None
         return _of_lanes(block, ~strange) if strange.any() else block

@@ -44,7 +44,8 @@ from lifelong.learner import Size
 from lifelong.shift.detector import Detector, Shift, must_detect
 
 LATE = 8
-"""Looks that the model is behind: what may turn out to belong to another world must not have been learned."""
+"""Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
+have been learned."""
 
 
 SAID_EVERY = 2048
@@ -75,6 +76,7 @@ class LifelongActor:
         if detector is not None:
             must_detect("detector", detector)
         self._algorithm, self._detector, self._look, self._seed = algorithm, detector, look, seed
+        self._late = max(LATE, math.ceil(2 * ENOUGH / look))
         self._signal = signal if signal is not None else ModelError()
         self._max_experts = max_experts
         self._experts: list[ActingExpert] = []
@@ -133,7 +135,7 @@ class LifelongActor:
             # Whoever is told the task does not guess.
             if shift is not None and self._task is None and self._is_foreign(shift):
                 return True
-        while len(lately.blocks) > (LATE if expert.model.is_ready else 0):
+        while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
             self._learn_oldest()
         return False
 
@@ -183,7 +185,7 @@ class LifelongActor:
         ]
         others = [e for e in self._experts if e.kind == expert.kind and e is not expert]
         least, number = min(((self._hindrance(e, foreign), e.number) for e in others), default=(math.inf, -1))
-        full = self._max_experts is not None and len(self._experts) >= self._max_experts
+        full = self._is_full
         if least > FOREIGN and full:
             # Nobody knows it, and there is no room: the one that it disturbs least goes on in it.
             least, number = min((self._hindrance(e, foreign), e.number) for e in (*others, expert))
@@ -199,6 +201,10 @@ class LifelongActor:
         chosen.policy.adopt(foreign, self._lanes)
         chosen.model.learn(foreign)
         return events
+
+    @property
+    def _is_full(self) -> bool:
+        return self._max_experts is not None and len(self._experts) >= self._max_experts
 
     def _experiences(self, transitions: int) -> int:
         return math.ceil(transitions / self._steps)
@@ -219,7 +225,7 @@ class LifelongActor:
         number = self._experts_of.get(interaction.task) if interaction.task is not None else None
         if number is not None:
             chosen = self._experts[number]
-        elif known and interaction.task is None:
+        elif known and (interaction.task is None or self._is_full):
             # Nothing has been lived through yet: the one that was here last begins, and the detector does the rest.
             chosen = max(known, key=lambda e: e.seated)
         else:
@@ -241,7 +247,8 @@ class LifelongActor:
             self._learn_oldest()
 
     def _seat(self, expert: ActingExpert) -> None:
-        if expert is not self._active:
+        if expert is not self._active or self._alarm is not None:
+            # Also where it goes on itself: it was stopped, and does not know where the lanes stand.
             expert.policy.enter()
         self._turns += 1
         expert.seated, self._active = self._turns, expert
@@ -292,8 +299,16 @@ class LifelongActor:
             "lately": self._lately.state_dict(),
             "dates": list(self._dates),
             "returns": self._returns.state_dict(),
+            "stragglers": self._straggling(),
             "numbers": [self._surprise, self._turns, self._unsaid],
         }
+
+    def _straggling(self) -> list[float] | None:
+        """Whose world the stragglers are in, and what they are known by."""
+        known = self._stragglers
+        if known is None:
+            return None
+        return [next(e.number for e in self._experts if e.model is known.before), known.bar, known.without]
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._lanes, self._experts = state["lanes"], []
@@ -306,6 +321,10 @@ class LifelongActor:
         self._lately.load_state_dict(state["lately"], self._see)
         self._dates = deque(state["dates"], maxlen=256)
         self._returns.load_state_dict(state["returns"])
+        self._stragglers = None
+        if state["stragglers"] is not None:
+            number, bar, without = state["stragglers"]
+            self._stragglers = Stragglers(self._experts[number].model, bar, without)
         self._surprise, self._turns, self._unsaid = state["numbers"]
 
 

@@ -17,7 +17,7 @@ def plain_space(space: Any) -> dict[str, Any]:
         case "Discrete":
             return {"kind": kind, "n": int(space.n), "start": int(space.start)}
         case "MultiBinary":
-            return {"kind": kind, "shape": list(space.shape)}
+            return {"kind": kind, "n": space.n if isinstance(space.n, int) else list(space.shape)}
         case "MultiDiscrete":
             shape = list(space.nvec.shape)
             return {
@@ -27,7 +27,8 @@ def plain_space(space: Any) -> dict[str, Any]:
                 "start": space.start.ravel().tolist(),
             }
         case "Dict":
-            return {"kind": kind, "parts": {key: plain_space(part) for key, part in space.spaces.items()}}
+            # Pairs keep their order, which is that in which a network takes the parts.
+            return {"kind": kind, "parts": [[key, plain_space(part)] for key, part in space.spaces.items()]}
         case _:
             raise ValueError(f"A space of kind {kind} cannot be kept, got {space}.")
 
@@ -44,9 +45,9 @@ def space_of(plain: dict[str, Any]) -> Any:
         case "Discrete":
             return spaces.Discrete(plain["n"], start=plain["start"])
         case "MultiBinary":
-            return spaces.MultiBinary(plain["shape"])
+            return spaces.MultiBinary(plain["n"])
         case "MultiDiscrete":
             nvec, start = (np.array(plain[name]).reshape(plain["shape"]) for name in ("nvec", "start"))
             return spaces.MultiDiscrete(nvec, start=start)
         case _:
-            return spaces.Dict({key: space_of(part) for key, part in plain["parts"].items()})
+            return spaces.Dict([(key, space_of(part)) for key, part in plain["parts"]])

@@ -4,6 +4,7 @@ Each check raises `LawBroken` at the first law that does not hold, and says whic
 files, so a package's own tests can call them.
 """
 
+from lifelong.check.acting_learner import check_acting_learner
 from lifelong.check.acting_stream import check_acting_stream
 from lifelong.check.detector import check_detector
 from lifelong.check.law import LawBroken
@@ -14,6 +15,7 @@ from lifelong.check.stream import check_stream
 
 __all__ = [
     "LawBroken",
+    "check_acting_learner",
     "check_acting_stream",
     "check_detector",
     "check_learner",

@@ -15,6 +15,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
 from lifelong.acting.policy import Policy
 from lifelong.acting.saved import plain, unplain
@@ -83,7 +84,8 @@ class Sb3:
         with _random_state_kept(number > 0):
             try:
                 model = self._make(network, tap, seed=self._seed, device=self._device, **self._settings)
-            except (AssertionError, TypeError, ValueError) as error:
+                _check(model, stage)
+            except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
                 name = self._make.__name__
                 raise ValueError(f"{name} cannot act in this world or with these settings: {error}") from error
         run_by_own_clock(model, self._horizon)
@@ -109,28 +111,45 @@ class Sb3:
 
 
 def _algorithm(name: str) -> type[BaseAlgorithm]:
-    found: Any = None
-    if ":" in name:
-        found = _named(name)
-    else:
-        for library in LIBRARIES:
-            try:
-                found = found or getattr(importlib.import_module(library), name.upper(), None)
-            except ImportError:
-                continue
-    if found is None:
-        raise ValueError(
-            f"There is no algorithm {name!r} in {' or '.join(LIBRARIES)} (the second one is an extra: pip install "
-            "sb3-contrib). Take ppo, a2c, dqn, sac, td3 or ddpg, or name a class of your own as module:Class."
-        )
-    if not (isinstance(found, type) and issubclass(found, (OnPolicyAlgorithm, OffPolicyAlgorithm))):
+    found = _named(name) if ":" in name else _by_name(name)
+    if not _is_algorithm(found):
         raise ValueError(
             f"{name} is {found!r}: an expert's algorithm must be a subclass of Stable-Baselines3's OnPolicyAlgorithm "
             "or OffPolicyAlgorithm."
         )
-    if "Recurrent" in found.__name__ or "Maskable" in found.__name__:
+    if _needs_more(found):
         raise ValueError(f"{found.__name__} needs more than an observation to act (a memory, or masks): not supported.")
-    return found
+    made: type[BaseAlgorithm] = found
+    return made
+
+
+def _by_name(name: str) -> Any:
+    known: dict[str, Any] = {}
+    more = ""
+    for library in LIBRARIES:
+        try:
+            module = vars(importlib.import_module(library))
+        except ImportError:
+            more = f" ({library} has more, and is not installed: pip install {library.replace('_', '-')})"
+            continue
+        known = {key.lower(): value for key, value in module.items() if _is_algorithm(value)} | known
+    if name.lower() in known:
+        return known[name.lower()]
+    names = sorted(key for key, value in known.items() if not _needs_more(value))
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"There is no algorithm {name!r}.{hint} Take one of {', '.join(names)}{more}, or name a class of your own as "
+        "module:Class."
+    )
+
+
+def _is_algorithm(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, (OnPolicyAlgorithm, OffPolicyAlgorithm))
+
+
+def _needs_more(found: type) -> bool:
+    return "Recurrent" in found.__name__ or "Maskable" in found.__name__
 
 
 def _named(name: str) -> Any:
@@ -148,10 +167,25 @@ def _checked(make: type[BaseAlgorithm], settings: dict[str, Any]) -> dict[str, A
         if name in OURS:
             raise ValueError(f"settings of {make.__name__} cannot hold {name!r}: it follows from the run.")
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
+            close = difflib.get_close_matches(str(name), known, 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{make.__name__} takes no {name!r}.{hint} It takes: {', '.join(known)}.")
     return {name: _resolved(value) for name, value in settings.items()}
+
+
+def _check(model: Any, stage: Stage) -> None:
+    """What Stable-Baselines3 would find out much later, or never. Raises ValueError."""
+    for space in (stage.observation_space, stage.action_space):
+        if any(np.any(getattr(part, "start", 0)) for part in getattr(space, "spaces", {"": space}).values()):
+            raise ValueError(f"it counts choices from 0, got {space}. Wrap the environment so that they start there.")
+    if isinstance(model, OnPolicyAlgorithm) and model.n_steps < 1:
+        raise ValueError(f"n_steps must be 1 or more, got {model.n_steps}.")
+    if isinstance(model, OffPolicyAlgorithm):
+        count, unit = model.train_freq  # type: ignore[misc]
+        if count < 1:
+            raise ValueError(f"train_freq must be 1 or more, got {count}.")
+        if unit == TrainFrequencyUnit.EPISODE and stage.lanes > 1:
+            raise ValueError(f"train_freq can count episodes in a single lane only, there are {stage.lanes}.")
 
 
 def _resolved(value: Any) -> Any:

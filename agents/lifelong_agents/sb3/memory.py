@@ -16,22 +16,25 @@ def place(buffer: ReplayBuffer) -> tuple[int, bool]:
     return buffer.pos, buffer.full
 
 
-def give_back(buffer: ReplayBuffer, to: tuple[int, bool]) -> None:
-    """Forget what was added since the buffer stood there.
+def give_back(buffer: ReplayBuffer, to: tuple[int, bool], least: int) -> None:
+    """Forget what was added since the buffer stood there, which were `least` rows or more.
 
-    A full ring has lost what the additions overwrote: these rows hold copies of others, drawn at random, which leaves
-    the distribution that is replayed as it was.
+    A ring has lost what the additions overwrote: these rows hold copies of others, drawn at random, which leaves the
+    distribution that is replayed as it was. Where nothing is left of it, the buffer is empty.
     """
-    last = buffer.pos
-    buffer.pos, buffer.full = first, was_full = to
-    if not was_full:
+    (first, was_full), size = to, buffer.buffer_size
+    count = (buffer.pos - first) % size
+    count += -(-max(0, least - count) // size) * size
+    foreign = (first + np.arange(min(count, size))) % size
+    held = np.arange(size if was_full else first)
+    own, lost = np.setdiff1d(held, foreign), np.intersect1d(held, foreign)
+    if not len(own):
+        buffer.reset()
         return
-    count = (last - first) % buffer.buffer_size
-    foreign = (first + np.arange(count)) % buffer.buffer_size
-    own = np.setdiff1d(np.arange(buffer.buffer_size), foreign)
-    source = np.random.default_rng(first).choice(own, count) if len(own) else foreign
+    buffer.pos, buffer.full = first, was_full
+    source = np.random.default_rng(first).choice(own, len(lost))
     for rows in arrays(buffer).values():
-        rows[foreign] = rows[source]
+        rows[lost] = rows[source]
 
 
 def add(buffer: ReplayBuffer, transitions: Transitions, lanes: int, scale: Any) -> None:

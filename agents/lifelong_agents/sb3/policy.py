@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+from stable_baselines3.common.type_aliases import TrainFreq
+from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lifelong.acting.encoding import Rows
 from lifelong.interaction import Array, Observations, Transitions
 from lifelong_agents.sb3.live import Live
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
-from lifelong_agents.sb3.saved import put_into, state_of
+from lifelong_agents.sb3.saved import counters, put_into, state_of
 from lifelong_agents.sb3.sayings import Sayings
 from lifelong_agents.sb3.tap import Tap
 from lifelong_agents.sb3.values import temporal_differences
@@ -52,8 +54,10 @@ class Sb3Policy:
             if isinstance(model, OnPolicyAlgorithm):
                 self._roll_out(model, tap.left)
             else:
-                self._stop.at_budget = not _aligned(model, tap.left)
-                self._learn(tap.left)
+                self._collect(model, tap.left)
+        if tap.stopped:
+            # It did not take in the last step, so it must ask where the lanes stand.
+            model._last_obs = None
         return (granted - tap.left) * count
 
     def _roll_out(self, model: OnPolicyAlgorithm, left: int) -> None:
@@ -70,6 +74,16 @@ class Sb3Policy:
             model.n_steps = model.rollout_buffer.buffer_size = length
             model.rollout_buffer.reset()
 
+    def _collect(self, model: Any, left: int) -> None:
+        """Collections of the algorithm's own length, the last one as long as there is room."""
+        own = model.train_freq
+        try:
+            model.train_freq = _AtMost(*own)
+            model.train_freq.tap = self._tap
+            self._learn(left)
+        finally:
+            model.train_freq = own
+
     def _learn(self, steps: int) -> None:
         self.model.learn(steps * self._tap.num_envs, callback=self._stop, reset_num_timesteps=False)
 
@@ -83,19 +97,30 @@ class Sb3Policy:
     def keep(self) -> dict[str, Any]:
         return {
             "tensors": self._live.kept(),
-            "num_timesteps": self.model.num_timesteps,
+            "counters": counters(self.model),
             "buffer": None if self._buffer is None else place(self._buffer),
         }
 
     def put_back(self, kept: dict[str, Any]) -> None:
         self._live.put_back(kept["tensors"])
-        self.model.num_timesteps = kept["num_timesteps"]
+        steps = (self.model.num_timesteps - kept["counters"]["num_timesteps"]) // self._tap.num_envs
+        for name, value in kept["counters"].items():
+            setattr(self.model, name, value)
         if kept["buffer"] is not None:
-            give_back(self._buffer, kept["buffer"])
+            # The last step was not added where it was stopped with it.
+            give_back(self._buffer, kept["buffer"], steps - 1)
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         if self._buffer is not None:
             continuous = type(self.model.action_space).__name__ == "Box"
+            env = self.model.get_env()
+            if isinstance(env, VecTransposeImage):
+                # The buffer holds pictures as the network sees them.
+                transitions = replace(
+                    transitions,
+                    observations=env.transpose_observations(transitions.observations),
+                    next_observations=env.transpose_observations(transitions.next_observations),
+                )
             add(self._buffer, transitions, lanes, self.model.policy.scale_action if continuous else _same)
 
     def temporal_differences(self, transitions: Transitions) -> Rows | None:
@@ -121,21 +146,25 @@ class Sb3Policy:
         self._live.forget()
 
 
+class _AtMost(TrainFreq):
+    """So many steps or episodes make a collection, or as many as the tap lets through."""
+
+    tap: Tap
+
+    @property
+    def frequency(self) -> int:
+        return self[0] if self.tap.left else 0
+
+
 class _Stop(BaseCallback):
-    """Ends a chunk where the world has changed; and where steps run out in the middle of a collection."""
+    """Ends a chunk where the world has changed."""
 
     def __init__(self, tap: Tap) -> None:
         super().__init__()
-        self._tap, self.at_budget = tap, False
+        self._tap = tap
 
     def _on_step(self) -> bool:
-        return not self._tap.stopped and not (self.at_budget and self._tap.left == 0)
-
-
-def _aligned(model: BaseAlgorithm, left: int) -> bool:
-    """Whether an off-policy algorithm's collections end exactly where the steps do."""
-    train = getattr(model, "train_freq", None)
-    return train is not None and train.unit == TrainFrequencyUnit.STEP and left % train.frequency == 0
+        return not self._tap.stopped
 
 
 def _same(actions: Array) -> Array:

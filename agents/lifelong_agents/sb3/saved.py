@@ -21,11 +21,16 @@ from lifelong_agents.sb3.memory import arrays
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
 
 
+def counters(model: BaseAlgorithm) -> dict[str, Any]:
+    """How far the model has come."""
+    return {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)}
+
+
 def state_of(model: BaseAlgorithm) -> dict[str, Any]:
     state: dict[str, Any] = {
         "parameters": model.get_parameters(),
         "tuned": {name: value.detach().clone() for name, value in tuned(model).items()},
-        "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
+        "counters": counters(model),
         "episodes": _episodes(model.ep_info_buffer),
         "successes": [bool(each) for each in model.ep_success_buffer or ()],
         "standing": _tensors(model._last_obs),

@@ -26,8 +26,10 @@ class Tap(VecEnv):
     """
 
     def __init__(self, lanes: int, observation_space: Any, action_space: Any) -> None:
-        super().__init__(lanes, observation_space, action_space)
+        # Before all else: the base class asks for attributes.
+        # Before all else, for the base class asks for attributes.
         self._inner: DummyVecEnv | None = None
+        super().__init__(lanes, observation_space, action_space)
         self._lanes: tuple[Lane, ...] = ()
         self._seed: int | None = None
         self._last: Any = None
