@@ -2,11 +2,11 @@
 
 python -m benchmarks.rl_cost [--quick] [--json FILE]
 
-Both sides do the same work: learning is bit-equal as long as no shift is found. They live in one process and take turns
-of TURN steps, so that whatever else the machine does hits both alike. The plain side is what a user would write: `learn`
-on a DummyVecEnv of Monitor-wrapped environments. Ours is a whole run: stream, detector, world model, copies to go back
-to, console, JSONL, Weights & Biases offline; judging is left out, since the plain side does not do it. CPU time,
-background threads included; the first turns of both do not count. The ratio is the median over rounds.
+Both sides do the same work: learning is bit-equal as long as no shift is found. They live in one process and take
+turns, so that whatever else the machine does hits both alike. The plain side is what a user would write: `learn` on a
+DummyVecEnv of Monitor-wrapped environments. Ours is a whole run: stream, detector, world model, copies to go back to,
+console, JSONL, Weights & Biases offline; judging is left out, since the plain side does not do it. CPU time, background
+threads included; the first turns of both do not count. The ratio is the median over rounds.
 """
 
 from __future__ import annotations

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import torch
 
 from lifelong.acting.encoding import Encoding
 from lifelong.acting.policy import Policy
 from lifelong.acting.saved import plain, unplain
 from lifelong.acting.spaces import plain_space
-from lifelong.acting.world_model import WorldModel
+from lifelong.acting.world_model import Seen, WorldModel
 from lifelong.interaction import Transitions
 from lifelong.shift.detector import Detector
 
@@ -67,11 +70,11 @@ class Kind:
 class Lately:
     """What was seen and not yet learned by the model, and what the policy was then: so that it can be taken back.
 
-    blocks: the latest, oldest first; number: how many there ever were. kept: what the policy was when so many had been
-    seen, and a copy of it.
+    blocks: the latest, oldest first, with what the model saw of them; number: how many there ever were. kept: what the
+    policy was when so many had been seen, and a copy of it.
     """
 
-    blocks: deque[Transitions] = field(default_factory=deque)
+    blocks: deque[tuple[Transitions, Seen | None]] = field(default_factory=deque)
     number: int = 0
     kept: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)
 
@@ -84,17 +87,24 @@ class Lately:
         self.blocks.clear()
         self.kept = deque([(self.number, policy.keep())])
 
-    def add(self, block: Transitions, policy: Policy) -> None:
+    def add(self, block: Transitions, seen: Seen | None, policy: Policy) -> None:
         self.number += 1
-        self.blocks.append(block)
+        self.blocks.append((block, seen))
         self.kept.append((self.number, policy.keep()))
 
-    def pop(self) -> Transitions:
+    def pop(self) -> tuple[Transitions, Seen | None]:
         """Let go of the oldest block, which is in doubt no more."""
         block = self.blocks.popleft()
         while self.kept[0][0] < self.first():
             self.kept.popleft()
         return block
+
+    def transitions(self) -> list[Transitions]:
+        return [block for block, _ in self.blocks]
+
+    def __len__(self) -> int:
+        """Transitions in doubt."""
+        return sum(map(len, self.transitions()))
 
     def before(self) -> dict[str, Any]:
         """What the policy was before the oldest block."""
@@ -102,10 +112,17 @@ class Lately:
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of policies must be plain data and tensors, as their `keep` makes them."""
-        blocks = [plain(block) for block in self.blocks]
-        return {"blocks": blocks, "number": self.number, "kept": [list(pair) for pair in self.kept]}
+        blocks = [plain(block) for block in self.transitions()]
+        squares = [None if seen is None else [torch.from_numpy(s) for s in seen.squares] for _, seen in self.blocks]
+        return {"blocks": blocks, "squares": squares, "number": self.number, "kept": [list(pair) for pair in self.kept]}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.blocks = deque(unplain(block) for block in state["blocks"])
+    def load_state_dict(self, state: dict[str, Any], see: Callable[[Transitions], Seen]) -> None:
+        """`see`: how the active expert's model sees what it looks at of a block."""
+        self.blocks = deque()
+        for plain_block, squares in zip(state["blocks"], state["squares"], strict=True):
+            block = unplain(plain_block)
+            # Errors are those of then: the model has learned since.
+            then = None if squares is None else replace(see(block), squares=tuple(s.cpu().numpy() for s in squares))
+            self.blocks.append((block, then))
         self.number = state["number"]
         self.kept = deque((number, kept) for number, kept in state["kept"])

@@ -10,11 +10,9 @@ import copy
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lifelong.acting.encoding import Rows
 from lifelong.acting.expert import ActingExpert
-from lifelong.acting.world_model import Seen
 from lifelong.interaction import Array, Found, Observations, Stage, Transitions
 
 SURE = 2.0
@@ -86,15 +84,10 @@ class Finder:
         """(M, Y) squared errors in the order of the rows, and (Y,) those that the expert expects of itself."""
         model = self._experts[i].model
         seen = model.see(transitions)
-        parts, expected = model.errors(seen)
-        squares = np.empty((len(transitions), len(expected)))
-        for rows, part in zip(_places(seen), parts, strict=True):
+        squares = np.empty((len(transitions), len(model.expected)))
+        for (_, rows, _, _), part in zip(seen.parts, seen.squares, strict=True):
             squares[rows] = part
-        return squares, expected
-
-
-def _places(seen: Seen) -> list[NDArray[np.int64]]:
-    return [rows for _, rows, _, _ in seen.parts]
+        return squares, model.expected
 
 
 def _rows(observations: Observations, chosen: Array) -> Observations:

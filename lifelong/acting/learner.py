@@ -12,10 +12,12 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
@@ -23,9 +25,9 @@ from lifelong.acting.expert import ActingExpert, Kind, Lately
 from lifelong.acting.finder import Finder
 from lifelong.acting.policy import Algorithm
 from lifelong.acting.returns import Returns
-from lifelong.acting.signals import Look, ModelError, Signal
+from lifelong.acting.signals import GRAIN, Look, ModelError, Signal
 from lifelong.acting.spaces import space_of
-from lifelong.acting.world_model import WorldModel
+from lifelong.acting.world_model import Seen, WorldModel
 from lifelong.events import (
     Event,
     ExpertChosen,
@@ -41,9 +43,7 @@ from lifelong.interaction import Actor, Interaction, Stage, Transitions
 from lifelong.learner import Size
 from lifelong.shift.detector import Detector, Shift, must_detect
 
-LEAST_LOOK = 64
-"""Transitions that make a look."""
-LATE = 12
+LATE = 8
 """Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
 have been learned."""
 
@@ -65,7 +65,7 @@ class LifelongActor:
         algorithm: Algorithm,
         detector: Detector | None,
         signal: Signal | None = None,
-        look: int = 128,
+        look: int = 256,
         max_experts: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -126,8 +126,8 @@ class LifelongActor:
         returns = self._returns.update(block, self._lanes)
         if expert.detector is None:
             return False
-        lately.add(block, expert.policy)
-        seen = expert.model.see(_some(block, self._lanes)) if expert.model.is_ready else None
+        seen = self._see(block) if expert.model.is_ready else None
+        lately.add(block, seen, expert.policy)
         for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
             self._surprise = value
             self._dates.append(lately.number)
@@ -139,30 +139,36 @@ class LifelongActor:
             self._learn_oldest()
         return False
 
+    def _see(self, block: Transitions) -> Seen:
+        """What the active expert's model looks at of a block."""
+        return self._now.model.see(block.rows(_some(len(block), self._lanes)))
+
     def _learn_oldest(self) -> None:
         """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
-        block: Transitions | None = self._lately.pop()
-        model = self._now.model
-        if self._stragglers is not None and block is not None:
-            block = self._stragglers.left_out(block, model, self._lanes)
-            self._stragglers = None if self._stragglers.are_over else self._stragglers
-        if block is not None:
-            model.learn(block)
+        block, seen = self._lately.pop()
+        model, stragglers = self._now.model, self._stragglers
+        if stragglers is None:
+            model.learn(block, seen)
+            return
+        own = stragglers.left_out(block, model, self._lanes)
+        self._stragglers = None if stragglers.are_over else stragglers
+        if own is not None:
+            model.learn(own)
 
     def _is_foreign(self, shift: Shift) -> bool:
         """There was an alarm: does the expert know this world all the same?"""
         expert, lately, detector = self._now, self._lately, self._now.detector
         assert detector is not None
         onset = self._dates[-min(shift.onset, len(self._dates))]
-        while lately.first() + 1 < onset and sum(map(len, lately.blocks)) - len(lately.blocks[0]) >= ENOUGH:
+        while lately.first() + 1 < onset and len(lately) - len(lately.blocks[0][0]) >= ENOUGH:
             self._learn_oldest()
-        evidence = gather(list(lately.blocks), expert.model, self._lanes)
+        evidence = gather(lately.transitions(), expert.model, self._lanes)
         if not evidence.is_enough:
             # Too few lanes are in doubt to tell: the alarm stands, and is looked at again with the next look.
             return False
         detector.rearm()
         if self._hindrance(expert, evidence.transitions) <= FOREIGN:
-            delay = self._experiences(sum(map(len, lately.blocks)))
+            delay = self._experiences(len(lately))
             self._noted.append(ShiftDismissed(expert.number, delay, shift.statistic, shift.threshold))
             return False
         self._alarm = shift, evidence
@@ -171,7 +177,7 @@ class LifelongActor:
     def _turn(self, shift: Shift, evidence: Evidence, interaction: Interaction) -> list[Event]:
         """The world has shifted: who knows this one?"""
         expert, lately, foreign = self._now, self._lately, evidence.transitions
-        delay = self._experiences(sum(map(len, lately.blocks)))
+        delay = self._experiences(len(lately))
         expert.policy.put_back(lately.before())
         events: list[Event] = [
             ShiftDetected(expert.number, delay, shift.statistic, shift.threshold),
@@ -312,7 +318,7 @@ class LifelongActor:
         self._active = None if state["active"] is None else self._experts[state["active"]]
         self._algorithm.load_state_dict(state["algorithm"])
         self._experts_of, self._task = dict(state["experts_of"]), state["task"]
-        self._lately.load_state_dict(state["lately"])
+        self._lately.load_state_dict(state["lately"], self._see)
         self._dates = deque(state["dates"], maxlen=256)
         self._returns.load_state_dict(state["returns"])
         self._stragglers = None
@@ -326,11 +332,12 @@ def _stage(interaction: Interaction) -> Stage:
     return Stage(interaction.observation_space, interaction.action_space, len(interaction.lanes))
 
 
-def _some(block: Transitions, lanes: int) -> Transitions:
-    """Every second step of all lanes: how surprising a look was, half of it tells as well."""
-    if len(block) < 2 * LEAST_LOOK:
-        return block
-    return block.rows(np.resize(np.repeat((True, False), lanes), len(block)))
+@lru_cache(maxsize=8)
+def _some(count: int, lanes: int) -> slice | NDArray[np.int64]:
+    """Which of so many transitions are looked at: every fourth step of all lanes tells how surprising all were."""
+    if count < 4 * 2 * GRAIN:
+        return slice(None)
+    return np.arange(count).reshape(-1, lanes)[::4].ravel()
 
 
 def _first(outputs: Tensor, targets: Tensor) -> Tensor:

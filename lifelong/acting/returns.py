@@ -34,10 +34,12 @@ class Returns:
             self._running += rewards.sum(0)
             return []
         done = []
-        for earned, end in zip(rewards, ends, strict=True):
-            self._running += earned
-            done += self._running[end].tolist()
-            self._running[end] = 0.0
+        earned = np.cumsum(rewards, axis=0)
+        for step, lane in np.argwhere(ends).tolist():
+            # What was earned before the episode began counts below zero, so that the sums stay one pass.
+            done.append(float(self._running[lane] + earned[step, lane]))
+            self._running[lane] = -earned[step, lane]
+        self._running += earned[-1]
         self._latest = float(np.mean(done))
         return done
 

@@ -16,6 +16,9 @@ from lifelong.acting.policy import Policy
 from lifelong.acting.world_model import Seen, WorldModel
 from lifelong.interaction import Transitions
 
+GRAIN = 32
+"""Transitions, of those that are looked at, that make one value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -36,14 +39,17 @@ class Signal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelError:
-    """How badly the expert's model of its world foresaw what happened: one value a look.
+    """How badly the expert's model of its world foresaw what happened: one value for every GRAIN transitions.
 
     1 + the mean of `WorldModel.surprise`: the 1 stands for what the model expects of itself, so that a detector's
     spread, a share of the level, never gets finer than that.
     """
 
     def values(self, look: Look, model: WorldModel, policy: Policy) -> Sequence[float]:
-        return [1.0 + float(model.surprise(look.seen).mean())] if look.seen is not None else []
+        if look.seen is None:
+            return []
+        surprise = model.surprise(look.seen)
+        return [1.0 + float(part.mean()) for part in np.array_split(surprise, max(1, len(surprise) // GRAIN))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ YOUNG = 192
 RENEWED = 1.1
 """What is known is worked out anew when the data have grown by this factor."""
 PLENTY = 4096
-"""Transitions after which only every second is learned, after twice as many every third, and so on."""
+"""Transitions after which some of those that come are enough."""
 LEAST_NOISE = 1e-4
 """Share of a target's own variance below which a squared error is none."""
 
@@ -38,9 +38,13 @@ LEAST_NOISE = 1e-4
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Transitions as regressions see them: for each action that was taken the (n,) rows in which it was, (K, n, F)
-    features and (n, Y) targets."""
+    features and (n, Y) targets. squares: (n, Y) squared errors for each part, sureness taken into account."""
 
     parts: tuple[tuple[int, NDArray[np.int64], Rows, Rows], ...]
+    squares: tuple[Rows, ...]
+
+    def __len__(self) -> int:
+        return sum(len(rows) for _, rows, _, _ in self.parts)
 
 
 class WorldModel:
@@ -75,17 +79,17 @@ class WorldModel:
         targets = np.column_stack((change, transitions.rewards, transitions.terminated))
         if encoding.choices is None:
             both = np.concatenate((states, encoding.actions(transitions.actions)), axis=1)
-            return Seen(((0, np.arange(len(both)), self._features(both), targets),))
+            return self._seen([(0, np.arange(len(both)), self._features(both), targets)])
         made, choice = self._features(states), encoding.choice(transitions.actions)
         chosen = [(a, np.flatnonzero(choice == a)) for a in range(encoding.choices)]
-        return Seen(tuple((a, rows, made[:, rows], targets[rows]) for a, rows in chosen if len(rows)))
+        return self._seen([(a, rows, made[:, rows], targets[rows]) for a, rows in chosen if len(rows)])
 
     def surprise(self, seen: Seen) -> Rows:
         """(n,) how badly each was foreseen: log(1 + e) averaged over targets, where e is a squared error in units of
         what the model expects of itself. About 0.5 where all is as foreseen; an outlier counts little."""
-        noise = np.maximum(self._noise, LEAST_NOISE * self._spread)
-        surprise = np.empty(sum(len(rows) for _, rows, _, _ in seen.parts))
-        for (_, rows, _, _), squares in zip(seen.parts, self._squares(seen), strict=True):
+        noise = self.expected
+        surprise = np.empty(len(seen))
+        for (_, rows, _, _), squares in zip(seen.parts, seen.squares, strict=True):
             surprise[rows] = np.log1p(squares / noise).mean(1)
         return surprise
 
@@ -97,7 +101,7 @@ class WorldModel:
         less in its own world, however new the states there are: both see these for the first time. Far above 0 in
         another world.
         """
-        noise = np.maximum(self._noise, LEAST_NOISE * self._spread)
+        noise = self.expected
         more, rows = 0.0, 0
         for action, _, made, targets in evidence.parts:
             shown, asked, wanted = made[:, ::2], made[:, 1::2], targets[1::2]
@@ -111,19 +115,15 @@ class WorldModel:
             rows += len(wanted)
         return more / max(rows, 1)
 
-    def learn(self, transitions: Transitions) -> None:
-        """Take in transitions of its own world."""
+    def learn(self, transitions: Transitions, seen: Seen | None = None) -> None:
+        """Take in transitions of its own world. `seen`: some of them, as the model saw them: once it has learned
+        plenty, these are enough."""
         if self._young is not None:
             self._young.append(transitions)
             if sum(map(len, self._young)) >= YOUNG:
                 self._grow_up(Transitions.joined(self._young))
             return
-        every = 1 + self.learned // PLENTY
-        chosen = transitions if every == 1 else transitions.rows(slice(self.learned % every, None, every))
-        if len(chosen):
-            self._take(self.see(chosen), len(transitions))
-        else:
-            self.learned += len(transitions)
+        self._take(seen if seen is not None and self.learned > PLENTY else self.see(transitions), len(transitions))
 
     def _grow_up(self, young: Transitions) -> None:
         self._young = None
@@ -142,7 +142,7 @@ class WorldModel:
 
     def _take(self, seen: Seen, count: int) -> None:
         if self.learned:
-            self._listen(np.concatenate(self._squares(seen)))
+            self._listen(np.concatenate(seen.squares))
         for action, _, made, targets in seen.parts:
             square, cross = _sums(made, targets)
             self._square[action] += square
@@ -152,18 +152,19 @@ class WorldModel:
             self._weights, self._doubt = solved(self._square, self._cross)
             self._solved_at = self.learned
 
-    def _squares(self, seen: Seen) -> list[Rows]:
-        """(n, Y) squared errors of the members' mean, for each part, in units of how sure the members are."""
+    def _seen(self, parts: list[tuple[int, NDArray[np.int64], Rows, Rows]]) -> Seen:
+        """With the squared errors of the members' mean, in units of how sure the members are."""
         found = []
-        for action, _, made, targets in seen.parts:
+        for action, _, made, targets in parts:
             error = targets - (made @ self._weights[action]).mean(0)
             doubt = np.einsum("kbf,kbf->b", made @ self._doubt[action], made) / len(made)
             found.append(np.square(error) / (1.0 + doubt)[:, None])
-        return found
+        return Seen(tuple(parts), tuple(found))
 
-    def errors(self, seen: Seen) -> tuple[list[Rows], Rows]:
-        """(n, Y) squared errors for each part, sureness taken into account, and (Y,) those it expects of itself."""
-        return self._squares(seen), np.maximum(self._noise, LEAST_NOISE * self._spread)
+    @property
+    def expected(self) -> Rows:
+        """(Y,) squared errors that it expects of itself."""
+        return np.maximum(self._noise, LEAST_NOISE * self._spread)
 
     def bytes(self) -> int:
         """What it takes in memory."""

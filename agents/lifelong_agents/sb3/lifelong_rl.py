@@ -16,7 +16,7 @@ def lifelong_rl(
     settings: dict[str, Any] | None = None,
     detector: Detector | None = Cusum(),
     signal: Signal = ModelError(),
-    look: int = 128,
+    look: int = 256,
     max_experts: int | None = None,
     policy: str | None = None,
     horizon: int = 100_000,

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.vec_env import VecTransposeImage
-from torch import Tensor
 
 from lifelong.acting.encoding import Rows
 from lifelong.interaction import Array, Observations, Transitions
+from lifelong_agents.sb3.live import Live
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
-from lifelong_agents.sb3.saved import counters
+from lifelong_agents.sb3.saved import counters, put_into, state_of
 from lifelong_agents.sb3.sayings import Sayings
 from lifelong_agents.sb3.tap import Tap
 from lifelong_agents.sb3.values import temporal_differences
@@ -37,7 +35,7 @@ class Sb3Policy:
         self._sayings = Sayings()
         model.set_logger(self._sayings.logger())
         self._stop = _Stop(tap)
-        self._kept: tuple[tuple[int, int], dict[str, Any], dict[str, Tensor]] | None = None
+        self._live = Live(model)
 
     def enter(self) -> None:
         # Makes the model ask for observations anew instead of going on from where it was itself.
@@ -92,35 +90,20 @@ class Sb3Policy:
         return self.model.replay_buffer if isinstance(self.model, OffPolicyAlgorithm) else None
 
     def keep(self) -> dict[str, Any]:
-        # Parameters that have not moved since the last time need not be copied again.
-        version = next(self.model.policy.parameters())._version, self.model._n_updates
-        if self._kept is None or self._kept[0] != version:
-            tuned = {name: value.detach().clone() for name, value in self._tuned().items()}
-            self._kept = version, _copied(self.model.get_parameters()), tuned
         return {
-            "parameters": self._kept[1],
-            "tuned": self._kept[2],
+            "tensors": self._live.kept(),
             "counters": counters(self.model),
             "buffer": None if self._buffer is None else place(self._buffer),
         }
 
     def put_back(self, kept: dict[str, Any]) -> None:
-        # Optimizers take moments as they are given, and move them.
-        self.model.set_parameters(_copied(kept["parameters"]), exact_match=True)
-        with torch.no_grad():
-            for name, value in self._tuned().items():
-                value.copy_(kept["tuned"][name])
+        self._live.put_back(kept["tensors"])
         steps = (self.model.num_timesteps - kept["counters"]["num_timesteps"]) // self._tap.num_envs
         for name, value in kept["counters"].items():
             setattr(self.model, name, value)
         if kept["buffer"] is not None:
             # The last step was not added where it was stopped with it.
             give_back(self._buffer, kept["buffer"], steps - 1)
-
-    def _tuned(self) -> dict[str, Tensor]:
-        """What algorithms learn beside their networks: SAC's entropy coefficient."""
-        value = getattr(self.model, "log_ent_coef", None)
-        return {} if value is None else {"log_ent_coef": value}
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         if self._buffer is not None:
@@ -151,14 +134,11 @@ class Sb3Policy:
         return held
 
     def state_dict(self) -> dict[str, Any]:
-        from lifelong_agents.sb3.saved import state_of
-
-        return state_of(self.model, self._tuned())
+        return state_of(self.model)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        from lifelong_agents.sb3.saved import put_into
-
-        put_into(self.model, self._tuned(), state)
+        put_into(self.model, state)
+        self._live.forget()
 
 
 class _AtMost(TrainFreq):
@@ -180,14 +160,6 @@ class _Stop(BaseCallback):
 
     def _on_step(self) -> bool:
         return not self._tap.stopped
-
-
-def _copied(value: Any) -> Any:
-    if torch.is_tensor(value):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return type(value)((key, _copied(part)) for key, part in value.items())
-    return copy.copy(value) if isinstance(value, list) else value
 
 
 def _same(actions: Array) -> Array:

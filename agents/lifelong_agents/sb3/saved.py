@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from torch import Tensor
 
 from lifelong.interaction import Array
+from lifelong_agents.sb3.live import tuned
 from lifelong_agents.sb3.memory import arrays
 
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
@@ -26,10 +26,10 @@ def counters(model: BaseAlgorithm) -> dict[str, Any]:
     return {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)}
 
 
-def state_of(model: BaseAlgorithm, tuned: dict[str, Tensor]) -> dict[str, Any]:
+def state_of(model: BaseAlgorithm) -> dict[str, Any]:
     state: dict[str, Any] = {
         "parameters": model.get_parameters(),
-        "tuned": {name: value.detach().clone() for name, value in tuned.items()},
+        "tuned": {name: value.detach().clone() for name, value in tuned(model).items()},
         "counters": counters(model),
         "episodes": _episodes(model.ep_info_buffer),
         "successes": [bool(each) for each in model.ep_success_buffer or ()],
@@ -46,10 +46,10 @@ def state_of(model: BaseAlgorithm, tuned: dict[str, Tensor]) -> dict[str, Any]:
     return state
 
 
-def put_into(model: BaseAlgorithm, tuned: dict[str, Tensor], state: dict[str, Any]) -> None:
+def put_into(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     model.set_parameters(state["parameters"], exact_match=True)
     with torch.no_grad():
-        for name, value in tuned.items():
+        for name, value in tuned(model).items():
             value.copy_(state["tuned"][name])
     for name, value in state["counters"].items():
         setattr(model, name, value)

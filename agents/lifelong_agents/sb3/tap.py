@@ -68,24 +68,29 @@ class Tap(VecEnv):
         return self._last
 
     def step_async(self, actions: Array) -> None:
-        if self.left < 1:
-            raise RuntimeError("All steps of this interaction are taken.")
         self._actions = actions
-        self._env.step_async(actions)
 
     def step_wait(self) -> tuple[Any, Array, Array, list[dict[str, Any]]]:
-        observations, rewards, dones, infos = self._env.step_wait()
+        return self.step(self._actions)
+
+    def step(self, actions: Array) -> tuple[Any, Array, Array, list[dict[str, Any]]]:
+        inner = self._inner
+        if inner is None or self.left < 1:
+            raise RuntimeError("All steps of this interaction are taken.")
+        inner.step_async(actions)
+        observations, rewards, dones, infos = result = inner.step_wait()
         self.left -= 1
-        after, cut = observations, _NONE[: len(dones)]
-        if dones.any():
+        if True in dones:
             after, cut = _ends(observations, dones, infos)
-        # Rewards are copied: on-policy algorithms add to them in place.
-        self._rows.append((self._last, self._actions, rewards.copy(), after, dones & ~cut, cut))
+            # Rewards are copied: on-policy algorithms add to them in place where an episode was cut.
+            self._rows.append((self._last, actions, rewards.copy(), after, dones & ~cut, cut))
+        else:
+            self._rows.append((self._last, actions, rewards, observations, dones, dones))
         self._last = observations
         if len(self._rows) >= self._look:
             block, self._rows = _joined(self._rows), []
             self.stopped = self._watch(block)
-        return observations, rewards, dones, infos
+        return result
 
     def close(self) -> None:
         """Lanes belong to whoever gave them."""
@@ -114,9 +119,6 @@ class Tap(VecEnv):
     def remember(self, pending: Transitions | None) -> None:
         """Go on where another process was: what it had seen and not shown."""
         self._rows = [] if pending is None else _parted(pending, self.num_envs)
-
-
-_NONE = np.zeros(4096, dtype=bool)
 
 
 def _nobody(_: Transitions) -> bool:
