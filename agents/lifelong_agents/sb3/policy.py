@@ -45,6 +45,8 @@ class Sb3Policy:
         count, tap, model = len(lanes), self._tap, self.model
         granted = steps // count
         tap.open(lanes, granted, max(1, -(-look // count)), watch)
+        if not tap.has_begun:
+            model._last_obs = None
         while tap.left and not tap.stopped:
             if isinstance(model, OnPolicyAlgorithm):
                 self._roll_out(model, tap.left)
