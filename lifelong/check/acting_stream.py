@@ -33,13 +33,14 @@ def check_acting_stream(stream: Stream) -> None:
     _hiding(stream, prints)
     with global_seed(2):
         again = [_lived(step, *item) for step, item in enumerate(_walk(stream))]
-    equal("a second life with the same actions is the same, whatever the global seeds", prints, again)
+    name = "a second life with the same actions is the same, whatever the global seeds"
+    equal(name, "the same", _difference(prints, again))
     beside = []
     for step, item in enumerate(_walk(stream)):
         for task in _worlds(stream):
             _episode(task, steps=3)
         beside.append(_lived(step, *item))
-    equal("judging changes nothing in the worlds that are lived in", prints, beside)
+    equal("judging changes nothing in the worlds that are lived in", "the same", _difference(prints, beside))
     if isinstance(stream, Lived):
         _taken_up(stream, prints)
 
@@ -63,7 +64,10 @@ def _judging(task: EnvTask) -> None:
 
 def _truths(stream: Stream, prints: Sequence[Print]) -> None:
     wanted = [Truth(s.task, i) for i, s in enumerate(stream.segments) for _ in range(s.steps)]
-    equal("the truths beside experiences are the segments", wanted, [truth for *_, truth in prints])
+    seen = [truth for *_, truth in prints]
+    equal("there are as many experiences as segments have steps", len(wanted), len(seen))
+    for step, (true, told) in enumerate(zip(wanted, seen, strict=True)):
+        equal(f"step {step}: the truth beside an experience is its segment", true, told)
 
 
 def _hiding(stream: Stream, prints: Sequence[Print]) -> None:
@@ -100,7 +104,8 @@ def _taken_up(stream: Stream, prints: Sequence[Print]) -> None:
     for stop, state in states.items():
         stream.load_state_dict(deepcopy(state))
         rest = [_lived(step, *item) for step, item in enumerate(_walk(stream, stop), stop)]
-        equal(f"a state of step {stop} goes on as the life from which it was taken", prints[stop:], rest)
+        name = f"a state of step {stop} goes on as the life from which it was taken"
+        equal(name, "the same", _difference(prints[stop:], rest))
 
 
 def _walk(stream: Stream, start: int = 0) -> Iterator[tuple[Interaction, Truth]]:
@@ -113,6 +118,13 @@ def _walk(stream: Stream, start: int = 0) -> Iterator[tuple[Interaction, Truth]]
         holds("a life is in the same lanes from the first step to the last", "the same", "others", same)
         lanes = interaction.lanes
         yield interaction, truth
+
+
+def _difference(wanted: Sequence[Print], seen: Sequence[Print]) -> str:
+    if len(wanted) != len(seen):
+        return f"{len(seen)} experiences instead of {len(wanted)}"
+    at = next((i for i, pair in enumerate(zip(wanted, seen, strict=True)) if pair[0] != pair[1]), None)
+    return "the same" if at is None else f"another experience at position {at}"
 
 
 def _lived(step: int, interaction: Interaction, truth: Truth) -> Print:

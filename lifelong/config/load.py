@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,9 @@ from lifelong.config.yaml12 import dump
 from lifelong.evaluation.schedule import Schedule
 from lifelong.learner import ActingLearner, Agent, Learner
 from lifelong.stream import Stream
+
+_LOOKED_UP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.-]*")
+"""module:Class, and gymnasium's module:Name-v0, in a value that a component looks up by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,17 @@ def _names_a_module(node: Node) -> bool:
             return ":" in (name or "") or any(map(_names_a_module, arguments.values()))
         case Items(items=items):
             return any(map(_names_a_module, items))
-        case Plain():
-            return False
+        case Plain(value=value):
+            return _mentions_a_module(value)
+
+
+def _mentions_a_module(value: Any) -> bool:
+    """Whether plain data holds the name of something in a module."""
+    if isinstance(value, dict):
+        return any(map(_mentions_a_module, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_mentions_a_module, value))
+    return isinstance(value, str) and _LOOKED_UP.fullmatch(value) is not None
 
 
 def _value(tree: Call, name: str) -> Any:

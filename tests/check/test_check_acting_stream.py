@@ -57,12 +57,14 @@ def refused(stream: Any, law: str) -> None:
 
 
 def test_truths_are_the_segments() -> None:
-    refused(Planted(lambda step, item: (item[0], Truth("A", 0))), "truths beside experiences are the segments")
+    refused(
+        Planted(lambda step, item: (item[0], Truth("A", 0))), "step 2: the truth beside an experience is its segment"
+    )
 
 
 def test_an_experience_too_few_is_noticed() -> None:
     short = (*good().segments[:2], Segment("A", 1))
-    refused(Planted(segments=short), "truths beside experiences are the segments")
+    refused(Planted(segments=short), "as many experiences as segments have steps: expected 7, saw 8")
 
 
 def test_a_wrong_label_and_a_wrong_boundary_are_noticed() -> None:

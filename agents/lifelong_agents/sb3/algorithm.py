@@ -8,7 +8,7 @@ import inspect
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,10 +17,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
+from lifelong.acting.policy import Policy
 from lifelong.acting.saved import plain, unplain
 from lifelong.interaction import Stage
+from lifelong.subspace.method import Method
 from lifelong_agents.sb3.policy import Sb3Policy
 from lifelong_agents.sb3.schedules import run_by_own_clock
+from lifelong_agents.sb3.shared import SharingPolicy, Trunk
 from lifelong_agents.sb3.tap import Tap
 
 LIBRARIES = ("stable_baselines3", "sb3_contrib")
@@ -32,6 +35,9 @@ LEAST_PICTURE = 36
 """Pixels of the smallest picture that Stable-Baselines3's convolutional network can take."""
 
 
+Share = Literal["never", "trunk"]
+
+
 class Sb3:
     """Makes models of one algorithm, all alike, that act in the same lanes in turn.
 
@@ -40,7 +46,8 @@ class Sb3:
     `module:name` in them stands for what it names, such as `torch.nn:ReLU`. policy: the kind of network (None:
     MlpPolicy for rows of numbers, CnnPolicy for pictures, MultiInputPolicy for Dict spaces). horizon: environment steps
     of an expert over which schedules run that depend on progress. The first model is seeded as Stable-Baselines3 would,
-    the later ones begin from the same weights. Raises ValueError for what the algorithm does not take.
+    the later ones begin from the same weights. share: "trunk" gives all experts one model with heads of their own,
+    whose trunk `subspace` protects (None: nothing does). Raises ValueError for what the algorithm does not take.
     """
 
     def __init__(
@@ -51,16 +58,27 @@ class Sb3:
         horizon: int = 100_000,
         seed: int = 0,
         device: str = "cpu",
+        share: Share = "never",
+        subspace: Method | None = None,
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon counts environment steps: give 1 or more, got {horizon}.")
         self._make = _algorithm(algorithm)
         self._settings = _checked(self._make, settings or {})
         self._policy, self._horizon, self._seed, self._device = policy, horizon, seed, device
+        self._share, self._subspace = share, subspace
         self._tap: Tap | None = None
+        self._trunk: Trunk | None = None
 
-    def spawn(self, number: int, stage: Stage) -> Sb3Policy:
+    def spawn(self, number: int, stage: Stage) -> Policy:
         tap = self._tap_for(stage)
+        if self._share == "never":
+            return self._model(number, stage, tap)
+        if self._trunk is None or self._trunk.inner.model.env is not tap:
+            self._trunk = Trunk(self._model(number, stage, tap), self._subspace)
+        return SharingPolicy(self._trunk, number)
+
+    def _model(self, number: int, stage: Stage, tap: Tap) -> Sb3Policy:
         network = self._policy or _network_for(stage.observation_space)
         # The first one leaves the random state where Stable-Baselines3 would; later ones must not disturb a run.
         with _random_state_kept(number > 0):

@@ -8,7 +8,12 @@ from lifelong.acting.learner import LifelongActor
 from lifelong.acting.signals import ModelError, Signal
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
-from lifelong_agents.sb3.algorithm import Sb3
+from lifelong.subspace.gpm import Gpm
+from lifelong.subspace.method import Method
+from lifelong_agents.sb3.algorithm import Sb3, Share
+
+PROTECTED = Gpm(energy=0.995, first_energy=0.995)
+"""As the precedent on Atari games: a policy is more easily upset than a classifier."""
 
 
 def lifelong_rl(
@@ -20,14 +25,18 @@ def lifelong_rl(
     max_experts: int | None = None,
     policy: str | None = None,
     horizon: int = 100_000,
+    share: Share = "never",
+    subspace: Method = PROTECTED,
     seed: int = 0,
     device: str = "cpu",
 ) -> LifelongActor:
-    """Separate experts, each a whole model of one Stable-Baselines3 algorithm with a model of its world.
+    """Experts that act, each with a model of its world.
+
+    share: "never" gives each a whole model of the algorithm; "trunk" one model to all, with heads of their own, whose
+    trunk `subspace` protects: what an expert used of it cannot be unlearned by the others.
 
     algorithm, settings, policy, horizon: see `lifelong_agents.sb3.algorithm.Sb3`. detector: watches what `signal` says
     every `look` environment steps (null: shifts are not looked for). max_experts: null for no limit.
     """
-    return LifelongActor(
-        Sb3(algorithm, settings, policy, horizon, seed, device), detector, signal, look, max_experts, seed
-    )
+    experts = Sb3(algorithm, settings, policy, horizon, seed, device, share, subspace)
+    return LifelongActor(experts, detector, signal, look, max_experts, seed)

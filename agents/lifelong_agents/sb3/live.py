@@ -18,7 +18,7 @@ class Live:
 
     def __init__(self, model: BaseAlgorithm) -> None:
         names = model.get_parameters()
-        self._optimizers: list[torch.optim.Optimizer] = [
+        self.optimizers: list[torch.optim.Optimizer] = [
             each for name in names if isinstance(each := attrgetter(name)(model), torch.optim.Optimizer)
         ]
         modules = [each for name in names if isinstance(each := attrgetter(name)(model), torch.nn.Module)]
@@ -31,7 +31,7 @@ class Live:
         """A copy; the same one as the last time, if nothing has moved since."""
         versions = [t._version for t in self._tensors]
         if self._kept is None or versions != self._versions:
-            moments = [[t.clone() for t in _moments(optimizer)] for optimizer in self._optimizers]
+            moments = [[t.clone() for t in _moments(optimizer)] for optimizer in self.optimizers]
             self._kept, self._versions = ([t.clone() for t in self._tensors], moments), versions
         return self._kept
 
@@ -39,7 +39,7 @@ class Live:
     def put_back(self, kept: Kept) -> None:
         for mine, theirs in zip(self._tensors, kept[0], strict=True):
             mine.copy_(theirs)
-        for optimizer, moments in zip(self._optimizers, kept[1], strict=True):
+        for optimizer, moments in zip(self.optimizers, kept[1], strict=True):
             if not moments:
                 # It had not taken a step yet.
                 optimizer.state.clear()

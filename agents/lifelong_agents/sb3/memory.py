@@ -67,3 +67,15 @@ def _copied(observations: Observations) -> Observations:
     if isinstance(observations, dict):
         return {key: value.copy() for key, value in observations.items()}
     return observations.copy()
+
+
+def emptied(buffer: ReplayBuffer) -> ReplayBuffer:
+    """Another buffer of the same kind, with nothing in it."""
+    settings: dict[str, Any] = {
+        "device": buffer.device,
+        "n_envs": buffer.n_envs,
+        "optimize_memory_usage": buffer.optimize_memory_usage,
+        "handle_timeout_termination": buffer.handle_timeout_termination,
+    }
+    size = buffer.buffer_size * buffer.n_envs
+    return type(buffer)(size, buffer.observation_space, buffer.action_space, **settings)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -36,6 +37,10 @@ class Sb3Policy:
         model.set_logger(self._sayings.logger())
         self._stop = _Stop(tap)
         self._live = Live(model)
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        return self._live.optimizers
 
     def enter(self) -> None:
         # Makes the model ask for observations anew instead of going on from where it was itself.

@@ -24,6 +24,23 @@ def temporal_differences(model: BaseAlgorithm, transitions: Transitions) -> Rows
     return np.abs(transitions.rewards + gamma * worth - now).astype(np.float64)
 
 
+@torch.no_grad()
+def answered(model: BaseAlgorithm, transitions: Transitions) -> None:
+    """Let every network of the policy answer for these, as it would in training: whoever watches sees what passes."""
+    policy: Any = model.policy
+    policy.set_training_mode(False)
+    tensors, _ = policy.obs_to_tensor(transitions.observations)
+    if isinstance(model, OnPolicyAlgorithm):
+        policy.get_distribution(tensors)
+        policy.predict_values(tensors)
+    elif hasattr(policy, "q_net"):
+        policy.q_net(tensors)
+    else:
+        actions = torch.as_tensor(policy.scale_action(transitions.actions), device=model.device)
+        policy.actor(tensors, deterministic=True) if hasattr(policy.actor, "log_std") else policy.actor(tensors)
+        policy.critic(tensors, actions)
+
+
 def _values(model: BaseAlgorithm, observations: Observations) -> Rows | None:
     """(B,) state values, or the best action values."""
     policy: Any = model.policy

@@ -8,7 +8,8 @@ from lifelong_envs.rl.scenario import HIDDEN, Scenario
 from lifelong_envs.rl.timetable import TURNS, Timetable
 from lifelong_envs.rl.world import World
 
-_SCALE = References(random=22.0, expert=500.0)
+_SCALE = References(random=22.4, expert=500.0)
+"""A random policy's mean of 1,000 episodes, and the most that an episode can bring, which PPO learns in both worlds."""
 
 
 def cartpole_flip(

@@ -27,10 +27,11 @@ class Timetable:
     all or a list with one for each visit; all lanes together. lanes: environments that are lived in side by side.
     experience: steps of one experience.
 
-    change: "episode" changes at the first end of an episode, lane by lane; "now" in the middle of one, which goes on;
-    "reset" cuts the episodes that are running; "gradual" takes `over` steps: numbers that are set move from the old
-    ones to the new, bit by bit, and what is no number (actions, observations, another environment) is the new world's
-    in more and more episodes. offset: steps by which each change comes after the visit's first experience begins.
+    change: "episode" changes at the first end of an episode, lane by lane, and so never where episodes never end;
+    "now" in the middle of one, which goes on; "reset" cuts the episodes that are running; "gradual" takes `over` steps:
+    numbers that are set move from the old ones to the new, bit by bit, and what is no number (actions, observations,
+    another environment) is the new world's in more and more episodes. offset: steps by which each change comes after
+    the visit's first experience begins.
 
     Raises ValueError where lengths do not go into each other, with the nearest that do.
     """

@@ -28,13 +28,15 @@ class World:
 
     task: its name. env: a gymnasium id, or `module:Class` of one's own environment. make: arguments of
     `gymnasium.make`, which hands those that it does not know to the class. needs: a package whose import registers the
-    id. view: wrappers as `module:Class`, the innermost first, such as `minigrid.wrappers:ImgObsWrapper`.
+    id. view: wrappers as `module:Class`, the innermost first, such as `minigrid.wrappers:ImgObsWrapper`, or functions
+    of one's own that take the environment and give another.
 
     set: numbers inside the environment by their paths (`gravity`, `model.opt.gravity[2]`), to be set to a number, or
-    by "x1.5" to a multiple of what they are. actions: a permutation; action i does what action `actions[i]` does in the
-    environment as it is (component i of a Box drives component `actions[i]`). flip_actions: components of a Box that
-    are mirrored in the middle of their range. observations: a permutation of a vector; entry i shows what is entry
-    `observations[i]`. flip_observations: entries shown with the other sign, numbered as they are shown.
+    by "x1.5" to a multiple of what they are; they must be there before the first reset, and outlast resets. actions: a
+    permutation; action i does what action `actions[i]` does in the environment as it is (component i of a Box drives
+    component `actions[i]`). flip_actions: components of a Box that are mirrored in the middle of their range.
+    observations: a permutation of a vector; entry i shows what is entry `observations[i]`. flip_observations: entries
+    shown with the other sign, numbered as they are shown.
 
     measure, references: how it is judged, see `EnvTask`. Raises ValueError for what no environment could be given.
     """
@@ -79,11 +81,12 @@ class World:
             arguments["render_mode"] = render_mode
         if self.needs is not None:
             self._imported(self.needs)
+        spec, views = self._spec(), [self._named(wrapper) for wrapper in self.view]
         try:
-            env: Env = gymnasium.make(self._spec(), disable_env_checker=True, **arguments)
-            for wrapper in self.view:
-                env = self._named(wrapper)(env)
-        except (gymnasium.error.Error, ImportError, TypeError) as error:
+            env: Env = gymnasium.make(spec, disable_env_checker=True, **arguments)
+            for view in views:
+                env = view(env)
+        except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
             raise ValueError(f"world {self.task!r}: {self.env} cannot be made with {arguments}: {error}") from error
         return env
 
@@ -96,7 +99,7 @@ class World:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env = self.built().unwrapped
+            env = self.built()
             try:
                 check_env(env, skip_render_check=True)
             except Exception as error:
@@ -126,8 +129,8 @@ class World:
             return importlib.import_module(module)
         except ImportError as error:
             raise ValueError(
-                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package, or put the module "
-                "beside the configuration."
+                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package (it may be an "
+                f"extra: pip install 'lifelong[{module}]'), or put the module beside the configuration."
             ) from error
 
 

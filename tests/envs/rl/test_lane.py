@@ -215,3 +215,23 @@ def test_the_state_of_another_timetable_is_refused() -> None:
     live(one, 3)
     with pytest.raises(ValueError, match="state is of a lane that lives through"):
         lane([A, B], Change(0, "A"), Change(6, "B")).load_state_dict(one.state_dict())
+
+
+def test_stable_baselines3_learns_the_same_in_lanes_as_in_its_own_environments() -> None:
+    torch = pytest.importorskip("torch")
+    sb3 = pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    places = look_at([CARTPOLE])
+    own = make_vec_env("CartPole-v1", 2)
+    ours = DummyVecEnv([lambda i=i: Lane(places, (Change(0, "A"),), i) for i in range(2)])
+    found = []
+    for env in (own, ours):
+        model = sb3.PPO("MlpPolicy", env, n_steps=32, batch_size=64, n_epochs=2, seed=3, device="cpu")
+        model.learn(256)
+        found.append((model.policy.state_dict(), [(e["r"], e["l"]) for e in model.ep_info_buffer]))
+    (wanted, episodes), (seen, lived) = found
+    assert episodes == lived
+    assert len(lived) > 4
+    assert all(torch.equal(wanted[name], seen[name]) for name in wanted)

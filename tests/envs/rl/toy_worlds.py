@@ -67,3 +67,10 @@ class Broken(Telltale):
 
     def _seen(self) -> Any:
         return np.zeros(4, np.float32)
+
+
+class Doubled(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """A view that shows everything twice as large."""
+
+    def observation(self, observation: Any) -> Any:
+        return 2 * observation
