@@ -299,6 +299,20 @@ def test_worlds_with_other_spaces_have_experts_of_their_own() -> None:
     assert learner.actor(Stage(Box(-1, 1, (7,)), lanes[0].action_space, 2)).experts.tolist() == [-1] * 2
 
 
+def test_a_world_is_left_with_its_own_number_of_lanes() -> None:
+    """Where some of them were still in the old world, and the next one's are fewer."""
+    learner, _ = actor()
+    lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))
+    while learner._stragglers is None:
+        lives(learner, lanes, 256)
+    learned = learner._experts[1].model.learned
+    lives(learner, lanes, 256)
+    waiting = len(learner._lately)
+    lives(learner, tuple(Wide(lane) for lane in range(3)), 252)
+    # Some of it was the stragglers'.
+    assert learned < learner._experts[1].model.learned < learned + waiting
+
+
 class Wide(Marked):
     """Shows one more number."""
 
