@@ -97,8 +97,8 @@ class LifelongActor:
         return None if self._detector is None else self._detector.threshold
 
     def live(self, interaction: Interaction) -> Sequence[Update | Event]:
-        self._lanes, self._steps = len(interaction.lanes), interaction.steps
         events = self._arrive(interaction)
+        self._lanes, self._steps = len(interaction.lanes), interaction.steps
         left = interaction.steps
         while left:
             expert = self._now
@@ -261,7 +261,8 @@ class LifelongActor:
         kind = self._kind(stage.observation_space, stage.action_space)
         policy = self._algorithm.spawn(number, stage)
         detector = deepcopy(self._detector) if self._detector is not None else None
-        self._experts.append(ActingExpert(number, kind, policy, WorldModel(kind.encoding, seed=self._seed), detector))
+        model = WorldModel(kind.encoding, seed=self._seed)
+        self._experts.append(ActingExpert(number, kind, policy, model, detector, lanes=stage.lanes))
         return self._experts[-1]
 
     def _kind(self, observation_space: Any, action_space: Any) -> Kind:
@@ -313,7 +314,7 @@ class LifelongActor:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._lanes, self._experts = state["lanes"], []
         for kept in state["experts"]:
-            stage = Stage(space_of(kept["observation_space"]), space_of(kept["action_space"]), self._lanes)
+            stage = Stage(space_of(kept["observation_space"]), space_of(kept["action_space"]), kept["lanes"])
             self._spawn(stage).load_state_dict(kept)
         self._active = None if state["active"] is None else self._experts[state["active"]]
         self._algorithm.load_state_dict(state["algorithm"])

@@ -177,7 +177,7 @@ def test_what_happened_comes_in_order_with_the_steps_since_the_onset() -> None:
     assert (found.expert, back.expert, spawned.expert, spawned.parent) == (0, 0, 1, 0)
     assert found.statistic > found.threshold == learner.threshold
     # Within a look of the truth: the onset is in the past, but not before the change.
-    lived = sum(map(len, [*learner._lately.blocks])) // 4
+    lived = len(learner._lately) // 4
     since = lanes[0].steps - lived - 800
     assert since / 64 <= found.delay == back.experiences <= since / 64 + 2
 
@@ -260,7 +260,7 @@ def test_what_was_seen_before_a_label_is_not_taken_for_the_next_ones(look: int) 
     lanes = marked(visits=((0, 0), (512, 1)))
     lives(learner, lanes, *[256] * 8, task="A")
     lives(learner, lanes, *[256] * 8, task="B")
-    assert {world for block in learner._lately.blocks for world in worlds_of(block)} == {1}
+    assert {world for block in learner._lately.transitions() for world in worlds_of(block)} == {1}
     assert learned_rewards(learner._experts[1].model) > 0.9
 
 
@@ -268,7 +268,7 @@ def test_a_boundary_is_seen_and_the_model_may_learn_what_was_before() -> None:
     learner, policies = actor()
     lanes = marked()
     lives(learner, lanes, *[256] * 8)
-    waiting = sum(map(len, learner._lately.blocks))
+    waiting = len(learner._lately)
     assert waiting == LATE * LOOK
     learned = learner._experts[0].model.learned
     assert lives(learner, lanes, 256, boundary=True) == [ShiftSeen(0), ExpertChosen(0, 0.0)]
@@ -297,6 +297,20 @@ def test_worlds_with_other_spaces_have_experts_of_their_own() -> None:
         stage = Stage(lanes[0].observation_space, lanes[0].action_space, 2)
         assert learner.actor(stage).experts.tolist() == [number] * 2
     assert learner.actor(Stage(Box(-1, 1, (7,)), lanes[0].action_space, 2)).experts.tolist() == [-1] * 2
+
+
+def test_a_world_is_left_with_its_own_number_of_lanes() -> None:
+    """Where some of them were still in the old world, and the next one's are fewer."""
+    learner, _ = actor()
+    lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))
+    while learner._stragglers is None:
+        lives(learner, lanes, 256)
+    learned = learner._experts[1].model.learned
+    lives(learner, lanes, 256)
+    waiting = len(learner._lately)
+    lives(learner, tuple(Wide(lane) for lane in range(3)), 252)
+    # Some of it was the stragglers'.
+    assert learned < learner._experts[1].model.learned < learned + waiting
 
 
 class Wide(Marked):

@@ -49,7 +49,14 @@ class Sb3Policy:
     def live(self, lanes: Sequence[Lane], steps: int, look: int, watch: Callable[[Transitions], bool]) -> int:
         count, tap, model = len(lanes), self._tap, self.model
         granted = steps // count
+        if count != tap.num_envs:
+            raise ValueError(
+                f"This policy was made for {tap.num_envs} lanes and cannot act in another number of them, got {count}. "
+                "Give worlds of the same spaces the same number of lanes."
+            )
         tap.open(lanes, granted, max(1, -(-look // count)), watch)
+        if not tap.has_begun:
+            model._last_obs = None
         while tap.left and not tap.stopped:
             if isinstance(model, OnPolicyAlgorithm):
                 self._roll_out(model, tap.left)

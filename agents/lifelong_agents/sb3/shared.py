@@ -36,10 +36,10 @@ LATEST = 4096
 
 
 class Trunk:
-    """One model, what its trunk must not unlearn, and the heads of all its experts."""
+    """One model, what its trunk must not unlearn, and the heads of all its experts. owner: the first of them."""
 
-    def __init__(self, inner: Sb3Policy, method: Method | None) -> None:
-        self.inner, policy = inner, inner.model.policy
+    def __init__(self, inner: Sb3Policy, method: Method | None, owner: int) -> None:
+        self.inner, self.owner, policy = inner, owner, inner.model.policy
         named = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
         self._heads = [named[name].detach() for name in sorted(head_names(policy))]
         self._first = self._copy()
@@ -152,7 +152,7 @@ class SharingPolicy:
     """One expert's part of a `Trunk`."""
 
     def __init__(self, trunk: Trunk, number: int) -> None:
-        self._trunk, self._number = trunk, number
+        self._trunk, self._number, self._owns = trunk, number, trunk.owner == number
 
     def enter(self) -> None:
         self._trunk.seat(self._number)
@@ -189,15 +189,15 @@ class SharingPolicy:
 
     def parameters(self) -> int:
         """What it has for itself; the trunk counts for the first expert."""
-        return self._trunk.head_size if self._number else self._trunk.inner.parameters()
+        return self._trunk.inner.parameters() if self._owns else self._trunk.head_size
 
     def bytes(self) -> int:
-        return 4 * self._trunk.head_size if self._number else self._trunk.inner.bytes()
+        return self._trunk.inner.bytes() if self._owns else 4 * self._trunk.head_size
 
     def state_dict(self) -> dict[str, Any]:
         """What it shares is saved with the first one."""
-        return {} if self._number else self._trunk.state_dict()
+        return self._trunk.state_dict() if self._owns else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if not self._number:
+        if self._owns:
             self._trunk.load_state_dict(state)

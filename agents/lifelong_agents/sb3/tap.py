@@ -51,6 +51,11 @@ class Tap(VecEnv):
         self.left, self._look, self._watch, self.stopped = steps, look, watch, False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it is known where the lanes stand."""
+        return self._last is not None
+
+    @property
     def _env(self) -> DummyVecEnv:
         if self._inner is None:
             raise RuntimeError("Nobody has opened lanes to act in yet.")
