@@ -2,7 +2,7 @@
 
 python -m benchmarks.rl [STREAM ...] [--quick] [--json FILE]
 
-STREAM: flip, stationary, middle, physics, pair, minigrid (default: all but minigrid, which takes long).
+STREAM: flip, stationary, middle, physics, pair, minigrid, mujoco (default: all but the last two, which take long).
 Each row is one run; scores are normalised returns (0: random policy, 1: the stream's stated expert). `told` is the
 single-task expert: the same algorithm with a separate model for each task, told which task it is in. ACC: mean at the
 end over the tasks; worst: the lowest of them; learned: the diagonal; BWT: what later tasks did to older ones; again:
@@ -29,6 +29,7 @@ from lifelong.stream import Stream
 PPO = {"n_steps": 32, "batch_size": 256, "n_epochs": 10, "learning_rate": 1e-3, "gamma": 0.98, "gae_lambda": 0.8}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "ppo": ("ppo", {**PPO, "ent_coef": 0.01}),
+    "pendulum": ("ppo", PPO),
     "grid": ("ppo", {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "learning_rate": 1e-3, "ent_coef": 0.01}),
 }
 SEEDS, QUICK = (10, 11, 12, 0, 1, 2), (10,)
@@ -57,23 +58,20 @@ CASES = {
     ],
     "stationary": [Case("cartpole_flip", "A", ("lifelong",), steps=81_920)],
     "middle": [Case("cartpole_flip", "A B A", ("lifelong",), offset=104)],
-    "physics": [Case("cartpole_physics", "standard hanging short forceful standard", ("lifelong", "naive", "told"))],
-    "pair": [Case("cartpole_physics", "standard hanging short", ("trunk", "unprotected", "naive", "lifelong"))],
+    "physics": [
+        Case("cartpole_physics", "standard hanging short forceful standard", ("lifelong", "naive", "told"), seeds=3)
+    ],
+    "pair": [Case("cartpole_physics", "standard hanging short", ("trunk", "naive", "unprotected", "lifelong"))],
     "minigrid": [
+        Case("minigrid", "empty door lava door", ("lifelong", "naive"), "grid", 81_920, 1024, "episode", seeds=3)
+    ],
+    "mujoco": [
         Case(
-            "minigrid",
-            "empty door lava moved door",
-            ("lifelong", "naive", "told"),
-            "grid",
-            81_920,
-            1024,
-            "episode",
-            0,
-            3,
+            "mujoco_bodies", "standard reversed standard", ("lifelong", "naive"), "pendulum", change="episode", seeds=3
         )
     ],
 }
-LONG = ("minigrid",)
+LONG = ("minigrid", "mujoco")
 
 
 def learner(agent: str, case: Case, seed: int) -> LifelongActor:
@@ -95,6 +93,7 @@ def stream_of(case: Case, agent: str, seed: int) -> Stream:
     from lifelong_envs.rl.cartpole_flip import cartpole_flip
     from lifelong_envs.rl.cartpole_physics import cartpole_physics
     from lifelong_envs.rl.minigrid import minigrid
+    from lifelong_envs.rl.mujoco_bodies import mujoco_bodies
     from lifelong_envs.rl.scenario import Scenario
     from lifelong_envs.rl.timetable import Timetable
 
@@ -102,6 +101,7 @@ def stream_of(case: Case, agent: str, seed: int) -> Stream:
         "cartpole_flip": cartpole_flip,
         "cartpole_physics": cartpole_physics,
         "minigrid": minigrid,
+        "mujoco_bodies": mujoco_bodies,
     }
     timetable = Timetable(
         order=case.order.split(),
@@ -111,7 +111,7 @@ def stream_of(case: Case, agent: str, seed: int) -> Stream:
         offset=case.offset,
     )
     scenario = Scenario(labels="judging") if agent == "told" else Scenario()
-    return makers[case.stream](timetable, scenario, seed=seed)
+    return makers[case.stream](timetable=timetable, scenario=scenario, seed=seed)
 
 
 def again(result: Result, case: Case) -> float | None:
