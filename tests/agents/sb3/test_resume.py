@@ -40,8 +40,8 @@ def swings() -> ActingStream:
 LIVES: dict[str, tuple[Any, Any]] = {
     "ppo": (flips, lambda: lifelong_rl("ppo", PPO, look=64, seed=3)),
     "ppo, lane by lane": (lambda: flips("episode"), lambda: lifelong_rl("ppo", PPO, look=64, seed=3)),
-    "ppo, looks that do not go into experiences": (flips, lambda: lifelong_rl("ppo", PPO, look=72, seed=3)),
     "dqn": (flips, lambda: lifelong_rl("dqn", RARELY, look=64, seed=3)),
+    "ppo, sharing": (flips, lambda: lifelong_rl("ppo", PPO, look=64, share="trunk", seed=3)),
     "sac": (swings, lambda: lifelong_rl("sac", RARELY, look=64, seed=3)),
     "finetune dqn": (flips, lambda: finetune_rl("dqn", RARELY, seed=3)),
 }
