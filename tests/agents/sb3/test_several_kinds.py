@@ -37,9 +37,15 @@ class Shown(LifelongActor):
 
     blocks: list[Transitions] | None = None
 
-    def _watch(self, block: Transitions) -> bool:
-        self.blocks = [*(self.blocks or []), block]
-        return super()._watch(block)
+    def live(self, interaction: Interaction) -> Any:
+        watch = type(self._stay).watch
+
+        def watched(block: Transitions) -> bool:
+            self.blocks = [*(self.blocks or []), block]
+            return watch(self._stay, block)
+
+        self._stay.watch = watched  # type: ignore[method-assign]
+        return super().live(interaction)
 
 
 def learner(algorithm: str, look: int = 64) -> Shown:
@@ -58,8 +64,8 @@ def test_an_expert_that_comes_back_sees_where_its_lanes_have_come_meanwhile(algo
     live(made, wide, 2)
     live(made, narrow, 28)
     # Two for the narrow worlds, of which the first came back, and one for the wide one between them.
-    assert [e.kind.observation_space.shape for e in made._experts] == [(4,), (5,), (4,)]
-    assert made._active is made._experts[0]
+    assert [e.kind.observation_space.shape for e in made.experts] == [(4,), (5,), (4,)]
+    assert made._stay.expert is made.experts[0]
     shown = rows_of([b for b in made.blocks or [] if b.observations.shape[1] == 4])  # type: ignore[union-attr]
     assert shown == rows_lived(narrow)
     assert len({lane.steps for lane in narrow}) == 1

@@ -1,0 +1,154 @@
+"""One expert's time in a world: what it meets there, how surprising that is, and what is still in doubt.
+
+A block is what the policy's steps showed between two looks. It is told to the detector at once, and learned by the
+model late, so that what turns out to come from another world was never learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
+from lifelong.acting.expert import ActingExpert, Lately
+from lifelong.acting.pool import ActingPool, hindrance
+from lifelong.acting.returns import Returns
+from lifelong.acting.signals import GRAIN, Look, Signal
+from lifelong.acting.world_model import Seen
+from lifelong.interaction import Transitions
+from lifelong.shift.detector import Shift
+
+LATE = 8
+"""Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
+have been learned."""
+
+
+class ActingStay:
+    """What the active expert sees. surprise: the latest value that its detector was shown.
+
+    alarm: a shift, and the evidence for it, that the expert cannot explain (None: all is well). dismissed: alarms that
+    it could explain, each with the transitions since its onset.
+    """
+
+    def __init__(self, signal: Signal, look: int) -> None:
+        self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
+        self.expert: ActingExpert | None = None
+        self.lanes, self.surprise = 1, 0.0
+        self.returns, self.lately = Returns(), Lately()
+        self.alarm: tuple[Shift, Evidence] | None = None
+        self.dismissed: list[tuple[Shift, int]] = []
+        self.guesses = True
+        self._stragglers: Stragglers | None = None
+        self._dates: deque[int] = deque(maxlen=256)
+
+    @property
+    def active(self) -> ActingExpert:
+        assert self.expert is not None
+        return self.expert
+
+    def begin(self, expert: ActingExpert, after: Evidence | None = None) -> None:
+        """Another expert takes over; `after`: the evidence that this is another world than the last one's."""
+        before = self.expert
+        if expert is not before or after is not None:
+            # Also where it goes on itself: it was stopped, and does not know where the lanes stand.
+            expert.policy.enter()
+        self.expert, self.alarm = expert, None
+        self.lately.begin(expert.policy)
+        self._dates.clear()
+        self._stragglers = None
+        if after is not None and after.bar is not None and before is not None:
+            self._stragglers = Stragglers(before, after.bar)
+
+    def watch(self, block: Transitions) -> bool:
+        """What the latest steps showed. True where the world is not what it was: the policy must stop."""
+        expert, lately = self.active, self.lately
+        returns = self.returns.update(block, self.lanes)
+        if expert.detector is None:
+            return False
+        seen = self._see(block) if expert.model.is_ready else None
+        lately.add(block, seen, expert.policy)
+        for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
+            self.surprise = value
+            self._dates.append(lately.number)
+            shift = expert.detector.update(value)
+            if shift is not None and self.guesses and self._is_foreign(shift):
+                return True
+        while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
+            self._learn_oldest()
+        return False
+
+    def _see(self, block: Transitions) -> Seen:
+        """What the active expert's model looks at of a block."""
+        return self.active.model.see(block.rows(_some(len(block), self.lanes)))
+
+    def _learn_oldest(self) -> None:
+        """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
+        block, seen = self.lately.pop()
+        model, stragglers = self.active.model, self._stragglers
+        if stragglers is None:
+            model.learn(block, seen)
+            return
+        own = stragglers.left_out(block, model, self.lanes)
+        self._stragglers = None if stragglers.are_over else stragglers
+        if own is not None:
+            model.learn(own)
+
+    def _is_foreign(self, shift: Shift) -> bool:
+        """There was an alarm: does the expert know this world all the same?"""
+        expert, lately, detector = self.active, self.lately, self.active.detector
+        assert detector is not None
+        onset = self._dates[-min(shift.onset, len(self._dates))]
+        while lately.first() + 1 < onset and len(lately) - len(lately.blocks[0][0]) >= ENOUGH:
+            self._learn_oldest()
+        evidence = gather(lately.transitions(), expert.model, self.lanes)
+        if not evidence.is_enough:
+            # Too few lanes are in doubt to tell: the alarm stands, and is looked at again with the next look.
+            return False
+        detector.rearm()
+        if hindrance(expert, evidence.transitions) <= FOREIGN:
+            self.dismissed.append((shift, len(lately)))
+            return False
+        self.alarm = shift, evidence
+        return True
+
+    def settle(self) -> None:
+        """The expert leaves a world that was its own to the end: nothing that it saw is in doubt."""
+        while self.lately.blocks:
+            self._learn_oldest()
+
+    def state_dict(self) -> dict[str, Any]:
+        late = self._stragglers
+        return {
+            "expert": None if self.expert is None else self.expert.number,
+            "lanes": self.lanes,
+            "surprise": self.surprise,
+            "returns": self.returns.state_dict(),
+            "lately": self.lately.state_dict(),
+            "dates": list(self._dates),
+            "guesses": self.guesses,
+            "stragglers": None if late is None else [late.before.number, late.bar, late.without],
+        }
+
+    def load_state_dict(self, state: dict[str, Any], pool: ActingPool) -> None:
+        self.expert = None if state["expert"] is None else pool.experts[state["expert"]]
+        self.lanes, self.surprise, self.guesses = state["lanes"], state["surprise"], state["guesses"]
+        self.returns.load_state_dict(state["returns"])
+        self.lately.load_state_dict(state["lately"], self._see)
+        self._dates = deque(state["dates"], maxlen=256)
+        self._stragglers = None
+        if state["stragglers"] is not None:
+            number, bar, without = state["stragglers"]
+            self._stragglers = Stragglers(pool.experts[number], bar, without)
+
+
+@lru_cache(maxsize=8)
+def _some(count: int, lanes: int) -> slice | NDArray[np.int64]:
+    """Which of so many transitions are looked at: every fourth step of all lanes tells how surprising all were."""
+    if count < 4 * 2 * GRAIN:
+        return slice(None)
+    return np.arange(count).reshape(-1, lanes)[::4].ravel()
