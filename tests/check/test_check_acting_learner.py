@@ -130,14 +130,14 @@ def acting(**parts: Any) -> Callable[[LifelongActor, Stage], Acting]:
 
 def learning_while_judged(learner: LifelongActor, stage: Stage) -> Acting:
     def observe(transitions: Any) -> None:
-        for expert in learner._pool.experts:
+        for expert in learner.experts:
             expert.model.learn(transitions)
 
     return Acting(learner.actor(stage), observe=observe)
 
 
 def not_before_learning(learner: LifelongActor, stage: Stage) -> Any:
-    if not learner._pool.experts:
+    if not learner.experts:
         raise RuntimeError("I have not lived yet")
     return learner.actor(stage)
 

@@ -61,7 +61,7 @@ def test_parameters_and_returns_are_equal(case: str, agent: Callable[..., Lifelo
     stream = worlds((World("A", env),), Timetable(steps=steps, lanes=count, experience=experience), seed=SEED)
     learner = agent(kind.__name__.lower(), settings, seed=SEED, horizon=steps, **LOOKS.get(agent, {}))
     told = run(stream, learner, seed=SEED, evaluation=Schedule(within=2, within_episodes=1))
-    ours = learner._pool.experts[0].policy.model  # type: ignore[attr-defined]
+    ours = learner.experts[0].policy.model  # type: ignore[attr-defined]
     for name, wanted in model.policy.state_dict().items():
         assert torch.equal(wanted, ours.policy.state_dict()[name]), name
     assert [(e["r"], e["l"]) for e in ours.ep_info_buffer] == [(e["r"], e["l"]) for e in model.ep_info_buffer]
@@ -70,7 +70,7 @@ def test_parameters_and_returns_are_equal(case: str, agent: Callable[..., Lifelo
     # It was judged in between, and looked for shifts where it does so.
     assert len({step for step, e in told.events if isinstance(e, TaskScored)}) == (4 if steps > experience else 2)
     assert not any(isinstance(e, ShiftDetected) for _, e in told.events)
-    assert learner._pool.experts[0].model.is_ready == (agent is lifelong_rl and steps > 192)
+    assert learner.experts[0].model.is_ready == (agent is lifelong_rl and steps > 192)
 
 
 LOOKS: dict[Any, dict[str, int]] = {lifelong_rl: {"look": 32}}
