@@ -39,10 +39,11 @@ class Evidence:
 
 
 def gather(blocks: Sequence[Transitions], model: WorldModel, lanes: int) -> Evidence:
-    """The evidence in the latest blocks, oldest first. The first one is left out where the others are enough: the world
-    changed in it, so a part of it is the old one's."""
-    fair = blocks[1:] if sum(map(len, blocks[1:])) >= ENOUGH else blocks
-    joined = Transitions.joined(fair)
+    """The evidence in the latest blocks, oldest first. The first one is left out: the world changed in it, so a part of
+    it is the old one's."""
+    if len(blocks) == 1:
+        return Evidence(blocks[0].rows(slice(0, 0)), None)
+    joined = Transitions.joined(blocks[1:])
     if not model.is_ready or lanes == 1:
         return Evidence(joined, None)
     surprise: Rows = model.surprise(model.see(joined)).reshape(-1, lanes)

@@ -45,6 +45,7 @@ class ActingStay:
         self.guesses = True
         self._stragglers: Stragglers | None = None
         self._dates: deque[int] = deque(maxlen=256)
+        self._standing: tuple[Shift, int] | None = None
 
     @property
     def active(self) -> ActingExpert:
@@ -60,7 +61,7 @@ class ActingStay:
         self.expert, self.alarm = expert, None
         self.lately.begin(expert.policy)
         self._dates.clear()
-        self._stragglers = None
+        self._stragglers = self._standing = None
         if after is not None and after.bar is not None and before is not None:
             self._stragglers = Stragglers(before, after.bar)
 
@@ -76,8 +77,10 @@ class ActingStay:
             self.surprise = value
             self._dates.append(lately.number)
             shift = expert.detector.update(value)
-            if shift is not None and self.guesses and self._is_foreign(shift):
-                return True
+            if shift is not None and self.guesses and self._standing is None:
+                self._standing = shift, self._dates[-min(shift.onset, len(self._dates))]
+        if self._standing is not None and self._is_foreign(*self._standing):
+            return True
         while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
             self._learn_oldest()
         return False
@@ -98,17 +101,20 @@ class ActingStay:
         if own is not None:
             model.learn(own)
 
-    def _is_foreign(self, shift: Shift) -> bool:
-        """There was an alarm: does the expert know this world all the same?"""
+    def _is_foreign(self, shift: Shift, onset: int) -> bool:
+        """There was an alarm, of something that began in block `onset`: does the expert know this world all the same?
+
+        Where too little was seen since, or too few lanes are in doubt, the alarm stands until the next look.
+        """
         expert, lately, detector = self.active, self.lately, self.active.detector
         assert detector is not None
-        onset = self._dates[-min(shift.onset, len(self._dates))]
-        while lately.first() + 1 < onset and len(lately) - len(lately.blocks[0][0]) >= ENOUGH:
-            self._learn_oldest()
-        evidence = gather(lately.transitions(), expert.model, self.lanes)
+        since = lately.transitions()[max(0, onset - 1 - lately.first()) :]
+        evidence = gather(since, expert.model, self.lanes)
         if not evidence.is_enough:
-            # Too few lanes are in doubt to tell: the alarm stands, and is looked at again with the next look.
             return False
+        while lately.first() + 1 < onset:
+            self._learn_oldest()
+        self._standing = None
         detector.rearm()
         if hindrance(expert, evidence.transitions) <= FOREIGN:
             self.dismissed.append((shift, len(lately)))
@@ -122,7 +128,10 @@ class ActingStay:
             self._learn_oldest()
 
     def state_dict(self) -> dict[str, Any]:
-        late = self._stragglers
+        late, standing = self._stragglers, None
+        if self._standing is not None:
+            shift, onset = self._standing
+            standing = [shift.onset, shift.statistic, shift.threshold, onset]
         return {
             "expert": None if self.expert is None else self.expert.number,
             "lanes": self.lanes,
@@ -131,6 +140,7 @@ class ActingStay:
             "lately": self.lately.state_dict(),
             "dates": list(self._dates),
             "guesses": self.guesses,
+            "standing": standing,
             "stragglers": None if late is None else [late.before.number, late.bar, late.without],
         }
 
@@ -140,7 +150,10 @@ class ActingStay:
         self.returns.load_state_dict(state["returns"])
         self.lately.load_state_dict(state["lately"], self._see)
         self._dates = deque(state["dates"], maxlen=256)
-        self._stragglers = None
+        self._stragglers = self._standing = None
+        if state["standing"] is not None:
+            *shift, onset = state["standing"]
+            self._standing = Shift(*shift), onset
         if state["stragglers"] is not None:
             number, bar, without = state["stragglers"]
             self._stragglers = Stragglers(pool.experts[number], bar, without)

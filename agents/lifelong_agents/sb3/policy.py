@@ -34,7 +34,7 @@ class Sb3Policy:
     def __init__(self, model: BaseAlgorithm, tap: Tap) -> None:
         self.model, self._tap = model, tap
         self._sayings = Sayings()
-        model.set_logger(self._sayings.logger())
+        model.set_logger(self._sayings.logger)
         self._stop = _Stop(tap)
         self._live = Live(model)
 
@@ -146,10 +146,11 @@ class Sb3Policy:
         return held
 
     def state_dict(self) -> dict[str, Any]:
-        return state_of(self.model)
+        return {**state_of(self.model), "said": self._sayings.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         put_into(self.model, state)
+        self._sayings.load_state_dict(state["said"])
         self._live.forget()
 
 

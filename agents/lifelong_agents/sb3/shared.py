@@ -26,6 +26,7 @@ from lifelong.updates.attach import Handle
 from lifelong_agents.sb3.anatomy import head_names, trunk_parts
 from lifelong_agents.sb3.memory import emptied
 from lifelong_agents.sb3.policy import Sb3Policy
+from lifelong_agents.sb3.saved import buffer_state, fill
 from lifelong_agents.sb3.values import answered
 
 if TYPE_CHECKING:
@@ -91,7 +92,14 @@ class Trunk:
             if self.protection is not None and self.protection.tasks and trunk:
                 self._handles.append(self.protection.attach(optimizer, form="project", every=1))
 
-    def rewound(self) -> None:
+    def held(self) -> list[Tensor]:
+        """What its steps are measured from, and what they moved."""
+        return [t for handle in self._handles for t in handle.tensors()]
+
+    @torch.no_grad()
+    def put_back(self, held: list[Tensor]) -> None:
+        for mine, theirs in zip(self.held(), held, strict=True):
+            mine.copy_(theirs)
         for handle in self._handles:
             handle.rewound()
 
@@ -131,9 +139,11 @@ class Trunk:
         return {
             "of": {number: list(heads) for number, heads in self._of.items()},
             "seated": self.seated,
+            "buffers": {number: buffer_state(buffer) for number, buffer in self._buffers.items()},
             "latest": [[at, plain(block)] for at, block in self.latest],
             "protection": None if self.protection is None else self.protection.state_dict(),
             "inner": self.inner.state_dict(),
+            "handles": [handle.state_dict() for handle in self._handles],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,8 +154,12 @@ class Trunk:
         # Guarding clears moments, so it comes before they are loaded.
         self.guard()
         self.inner.load_state_dict(state["inner"])
-        for handle in self._handles:
-            handle.rebase()
+        for handle, held in zip(self._handles, state["handles"], strict=True):
+            handle.load_state_dict(held)
+        self._buffers = {}
+        for number, kept in state["buffers"].items():
+            self._buffers[number] = emptied(self.inner.model.replay_buffer)  # type: ignore[attr-defined]
+            fill(self._buffers[number], kept)
 
 
 class SharingPolicy:
@@ -170,11 +184,11 @@ class SharingPolicy:
             return self._trunk.inner.act(observations)
 
     def keep(self) -> dict[str, Any]:
-        return self._trunk.inner.keep()
+        return {**self._trunk.inner.keep(), "held": [t.clone() for t in self._trunk.held()]}
 
     def put_back(self, kept: dict[str, Any]) -> None:
         self._trunk.inner.put_back(kept)
-        self._trunk.rewound()
+        self._trunk.put_back(kept["held"])
         self._trunk.unsaw()
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:

@@ -105,8 +105,8 @@ def test_no_buffer_holds_a_transition_of_another_experts_world(algorithm: str, s
     settings = OFF | {"buffer_size": size, "train_freq": 16}
     lanes = marked(visits=((0, 0), (1216, 1), (2432, 0)), numbers=algorithm == "sac")
     learner = lifelong(algorithm, settings, lanes, 3200)
-    assert len(learner._pool.experts) == 2
-    for expert in learner._pool.experts:
+    assert len(learner.experts) == 2
+    for expert in learner.experts:
         buffer = expert.policy.model.replay_buffer  # type: ignore[attr-defined]
         end = buffer.buffer_size if buffer.full else buffer.pos
         assert end > 200
@@ -117,16 +117,16 @@ def test_no_buffer_holds_a_transition_of_another_experts_world(algorithm: str, s
 def test_the_new_experts_buffer_begins_with_the_evidence() -> None:
     lanes = marked(visits=((0, 0), (1216, 1)))
     learner = LifelongActor(Sb3("dqn", OFF, seed=1), Cusum(), look=64)
-    while len(learner._pool.experts) < 2:
+    while len(learner.experts) < 2:
         learner.live(Interaction(lanes, 64))
-    buffer = learner._pool.experts[1].policy.model.replay_buffer  # type: ignore[attr-defined]
+    buffer = learner.experts[1].policy.model.replay_buffer  # type: ignore[attr-defined]
     before = {(*row[0], *row[3]) for lane in lanes for row in [plain(*step) for step in lane.lived[:1216]]}
     held = pairs_held(buffer)
     assert held <= pairs_lived(lanes)
     assert not {row[:8] for row in held} & before
     assert len(held) >= 192
     # It never learned anything else: the evidence alone has been its model's, too.
-    assert learner._pool.experts[1].model.learned == len(held)
+    assert learner.experts[1].model.learned == len(held)
 
 
 def pairs_held(buffer: Any) -> set[tuple[float, ...]]:
