@@ -95,6 +95,10 @@ class Lately:
         self.blocks.append((block, seen))
         self.kept.append((self.number, policy.keep()))
 
+    def renew(self, policy: Policy) -> None:
+        """The policy has learned from the latest block, and met nothing since."""
+        self.kept[-1] = (self.number, policy.keep())
+
     def pop(self) -> tuple[Transitions, Seen | None]:
         """Let go of the oldest block, which is in doubt no more."""
         block = self.blocks.popleft()

@@ -81,9 +81,9 @@ class LifelongActor:
 
     def live(self, interaction: Interaction) -> Sequence[Update | Event]:
         events, stay = self._arrive(interaction), self._stay
-        stay.lanes, left = len(interaction.lanes), interaction.steps
+        left = interaction.steps
         while left:
-            left -= stay.active.policy.live(interaction.lanes, left, self._look, stay.watch)
+            left -= stay.live(interaction, left, self._look)
             number = stay.active.number
             events += [ShiftDismissed(number, _count(n, interaction), *_read(shift)) for shift, n in stay.dismissed]
             stay.dismissed = []

@@ -20,7 +20,7 @@ from lifelong.acting.pool import ActingPool, hindrance
 from lifelong.acting.returns import Returns
 from lifelong.acting.signals import GRAIN, Look, Signal
 from lifelong.acting.world_model import Seen
-from lifelong.interaction import Transitions
+from lifelong.interaction import Interaction, Transitions
 from lifelong.shift.detector import Shift
 
 LATE = 8
@@ -38,7 +38,7 @@ class ActingStay:
     def __init__(self, signal: Signal, look: int) -> None:
         self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
-        self.lanes, self.surprise = 1, 0.0
+        self.lanes, self.surprise, self._unseen = 1, 0.0, 0
         self.returns, self.lately = Returns(), Lately()
         self.alarm: tuple[Shift, Evidence] | None = None
         self.dismissed: list[tuple[Shift, int]] = []
@@ -65,9 +65,21 @@ class ActingStay:
         if after is not None and after.bar is not None and before is not None:
             self._stragglers = Stragglers(before, after.bar)
 
+    def live(self, interaction: Interaction, steps: int, look: int) -> int:
+        """Let the active expert's policy take these steps, or fewer where an alarm stops it; returns how many."""
+        policy = self.active.policy
+        if self.active.detector is not None and not self._unseen:
+            # What it learned from the latest block is its own, if the block was.
+            self.lately.renew(policy)
+        self.lanes = len(interaction.lanes)
+        taken = policy.live(interaction.lanes, steps, look, self.watch)
+        self._unseen += taken
+        return taken
+
     def watch(self, block: Transitions) -> bool:
         """What the latest steps showed. True where the world is not what it was: the policy must stop."""
         expert, lately = self.active, self.lately
+        self._unseen -= len(block)
         returns = self.returns.update(block, self.lanes)
         if expert.detector is None:
             return False
@@ -135,7 +147,7 @@ class ActingStay:
         return {
             "expert": None if self.expert is None else self.expert.number,
             "lanes": self.lanes,
-            "surprise": self.surprise,
+            "numbers": [self.surprise, self._unseen],
             "returns": self.returns.state_dict(),
             "lately": self.lately.state_dict(),
             "dates": list(self._dates),
@@ -146,7 +158,8 @@ class ActingStay:
 
     def load_state_dict(self, state: dict[str, Any], pool: ActingPool) -> None:
         self.expert = None if state["expert"] is None else pool.experts[state["expert"]]
-        self.lanes, self.surprise, self.guesses = state["lanes"], state["surprise"], state["guesses"]
+        self.lanes, self.guesses = state["lanes"], state["guesses"]
+        self.surprise, self._unseen = state["numbers"]
         self.returns.load_state_dict(state["returns"])
         self.lately.load_state_dict(state["lately"], self._see)
         self._dates = deque(state["dates"], maxlen=256)

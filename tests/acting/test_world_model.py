@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from acting_spaces import Anything
+from any_spaces import Anything
 from gymnasium import spaces
 from random_life import random_life
 

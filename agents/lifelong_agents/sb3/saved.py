@@ -7,6 +7,7 @@ the few attributes with a leading underscore are those that its own `save` write
 from __future__ import annotations
 
 from collections import deque
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def state_of(model: BaseAlgorithm) -> dict[str, Any]:
 
 
 def put_into(model: BaseAlgorithm, state: dict[str, Any]) -> None:
-    model.set_parameters(state["parameters"], exact_match=True)
+    # Optimizers take moments as they are given, and move them.
+    model.set_parameters(deepcopy(state["parameters"]), exact_match=True)
     with torch.no_grad():
         for name, value in tuned(model).items():
             value.copy_(state["tuned"][name])

@@ -97,6 +97,27 @@ def lifelong(algorithm: str, settings: dict[str, Any], lanes: tuple[Marked, ...]
     return learner
 
 
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "dqn"])
+def test_an_expert_that_is_left_is_what_it_was_when_its_world_changed(algorithm: str) -> None:
+    """To the last bit what one would be that had met its own world alone, the last updates included."""
+    settings = (
+        OFF | {"train_freq": 16, "buffer_size": 8000}
+        if algorithm == "dqn"
+        else {"n_steps": 16, "policy_kwargs": {"net_arch": [8]}}
+    )
+    lanes, alone = marked(visits=((0, 0), (1024, 1))), marked()
+    left = lifelong(algorithm, settings, lanes, 1280)
+    assert len(left.experts) == 2
+    stayed = LifelongActor(Sb3(algorithm, settings, seed=1), None)
+    for _ in range(16):
+        stayed.live(Interaction(alone, 256))
+    one, other = (learner.experts[0].policy.model for learner in (left, stayed))  # type: ignore[attr-defined]
+    same("the same", everything(other), everything(one))
+    if algorithm == "dqn":
+        assert one.replay_buffer.pos == other.replay_buffer.pos == 1024
+        assert pairs_held(one.replay_buffer) == pairs_held(other.replay_buffer)
+
+
 @pytest.mark.parametrize(
     ("algorithm", "size"), [("dqn", 100_000), ("dqn", 4 * 1230), ("dqn", 4 * 300), ("sac", 4 * 300)]
 )
