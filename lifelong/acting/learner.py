@@ -151,7 +151,7 @@ class LifelongActor:
     def _update(self, steps: int) -> Update:
         stay, detector = self._stay, self._stay.active.detector
         statistic = detector.statistic if detector is not None else 0.0
-        earned, loss = torch.tensor([[stay.returns.latest]]), torch.tensor(stay.surprise)
+        earned, loss = torch.tensor([[stay.returns.taken()]]), torch.tensor(stay.surprise)
         return Update(stay.active.number, loss, earned, torch.zeros(1), _first, statistic, steps)
 
     def actor(self, stage: Stage) -> Actor:

@@ -363,8 +363,8 @@ def test_an_update_tells_what_episodes_earned_and_how_surprising_the_world_was()
     lanes = marked(length=10)
     update = learner.live(Interaction(lanes, 24))[0]
     assert isinstance(update, Update)
-    # Nothing was looked at yet.
-    assert score(update) == 0.0
+    # No episode has ended yet.
+    assert np.isnan(score(update))
     update = learner.live(Interaction(lanes, 40))[0]
     assert isinstance(update, Update)
     # An episode has ended in each lane.
@@ -372,7 +372,9 @@ def test_an_update_tells_what_episodes_earned_and_how_surprising_the_world_was()
     assert score(update) == pytest.approx(np.mean(earned), abs=1e-6)
     update = learner.live(Interaction(lanes, 4 * 512))[0]
     assert isinstance(update, Update)
-    ended = [sum(reward for _, _, reward, *_ in lane.lived[510:520]) for lane in lanes]
+    # The mean of all episodes that have ended since the last time.
+    spans = [(first, first + 10) for first in range(10, 520, 10)]
+    ended = [sum(reward for _, _, reward, *_ in lane.lived[a:b]) for lane in lanes for a, b in spans]
     assert score(update) == pytest.approx(np.mean(ended), abs=1e-5)
     assert float(update.loss) >= 1.0
     assert update.statistic == learner.experts[0].detector.statistic
