@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from marked_worlds import Marked, marked, rows_lived, rows_of
 
 from lifelong.interaction import Stage, Transitions
@@ -127,6 +128,31 @@ def test_rollouts_hold_what_was_lived_also_the_short_ones(case: str) -> None:
     assert [size for _, size in seen] == [
         size for steps in ODD for size in [length] * (steps // length) + [steps % length] if size
     ]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        ("a2c", ON | {"normalize_advantage": True}),
+        ("ppo", ON | {"batch_size": 16, "n_epochs": 1}),
+        ("trpo", ON | {"batch_size": 16}),
+    ],
+)
+def test_a_single_transition_spoils_nothing(algorithm: str, settings: dict[str, Any]) -> None:
+    """Advantages of one alone have no spread to be divided by."""
+    if algorithm == "trpo":
+        pytest.importorskip("sb3_contrib")
+    lanes, watch = marked(1), Watching()
+    stage = Stage(lanes[0].observation_space, lanes[0].action_space, 1)
+    made, updates = Sb3(algorithm, settings, seed=1).spawn(0, stage), []
+    model: Any = made.model
+    train = model.train
+    model.train = lambda: updates.append(model.rollout_buffer.buffer_size) or train()
+    for steps in (1, 17, 1, 33, 16, 2, 1):
+        live(made, lanes, steps, watch, look=1)
+    assert updates == [17, 16, 17, 16, 2]
+    assert all(bool(torch.isfinite(p).all()) for p in model.policy.parameters())
+    assert rows_of(watch.blocks) == rows_lived(lanes)
 
 
 @pytest.mark.parametrize("freq", [1000, [3, "episode"]])
