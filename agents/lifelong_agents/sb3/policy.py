@@ -144,7 +144,9 @@ class Sb3Policy:
         return self._sayings.taken()
 
     def parameters(self) -> int:
-        return sum(p.numel() for p in self.model.policy.parameters() if p.requires_grad)
+        # Target networks have no optimizer.
+        moved = {id(p): p for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        return sum(p.numel() for p in moved.values())
 
     def bytes(self) -> int:
         held: int = sum(t.numel() * t.element_size() for t in self.model.policy.state_dict().values())

@@ -211,3 +211,18 @@ def test_other_lanes_of_the_same_kind_are_begun_where_they_have_not(case: str) -
     live(made, others, 48, watch)
     assert rows_of(watch.blocks) == rows_lived(others)
     assert {lane.steps for lane in lanes} == {30}
+
+
+@pytest.mark.parametrize(
+    ("case", "numbers"),
+    [
+        # Each layer's weights and biases; two heads share nothing but their input.
+        ("ppo", 2 * (4 * 8 + 8) + (8 * 2 + 2) + (8 + 1)),
+        ("dqn", (4 * 8 + 8) + (8 * 2 + 2)),
+        # Actor with mean and spread, two critics of state and action, and the entropy coefficient.
+        ("sac", (4 * 8 + 8) + 2 * (8 + 1) + 2 * ((5 * 8 + 8) + (8 + 1)) + 1),
+        ("td3", (4 * 8 + 8) + (8 + 1) + 2 * ((5 * 8 + 8) + (8 + 1))),
+    ],
+)
+def test_what_training_moves_is_counted_and_target_networks_are_not(case: str, numbers: int) -> None:
+    assert policy(case)[0].parameters() == numbers
