@@ -1,6 +1,7 @@
 """Reinforcement learning of one's own, without any library of it: the cross-entropy method on linear policies.
 
-N lanes, A actions, D observed numbers. A policy is a matrix of weights (A, D + 1): it takes the action that scores best.
+N lanes, A actions, D observed numbers. A policy is a matrix of weights (A, D + 1), and takes the action that scores
+best.
 """
 
 from __future__ import annotations
