@@ -9,6 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lifelong.acting.learner import LifelongActor as LifelongActor
+    from lifelong.acting.signals import ModelError as ModelError
+    from lifelong.acting.signals import NegativeReturn as NegativeReturn
+    from lifelong.acting.signals import TemporalDifference as TemporalDifference
+    from lifelong.acting.world_model import WorldModel as WorldModel
+    from lifelong.both import Both as Both
     from lifelong.checkpoint import load_checkpoint as load_checkpoint
     from lifelong.checkpoint import save_checkpoint as save_checkpoint
     from lifelong.evaluation.matrix import ScoreMatrix as ScoreMatrix
@@ -18,6 +24,10 @@ if TYPE_CHECKING:
     from lifelong.experience import Prediction as Prediction
     from lifelong.experience import Query as Query
     from lifelong.experience import Truth as Truth
+    from lifelong.interaction import Interaction as Interaction
+    from lifelong.interaction import Transitions as Transitions
+    from lifelong.learner import ActingLearner as ActingLearner
+    from lifelong.learner import Agent as Agent
     from lifelong.learner import Learner as Learner
     from lifelong.lifelong_learner import LifelongLearner as LifelongLearner
     from lifelong.lifetime import Result as Result
@@ -54,6 +64,8 @@ if TYPE_CHECKING:
     from lifelong.shift.unlabelled.reconstruction import Reconstruction as Reconstruction
     from lifelong.shift.unlabelled.watch import Unlabelled as Unlabelled
     from lifelong.shift.vote import Vote as Vote
+    from lifelong.stream import EnvTask as EnvTask
+    from lifelong.stream import References as References
     from lifelong.stream import Segment as Segment
     from lifelong.stream import Stream as Stream
     from lifelong.stream import Task as Task
@@ -72,12 +84,17 @@ if TYPE_CHECKING:
     from lifelong.updates.attach import attach as attach
 
 _HOMES = {
+    "acting.learner": ("LifelongActor",),
+    "acting.signals": ("ModelError", "NegativeReturn", "TemporalDifference"),
+    "acting.world_model": ("WorldModel",),
+    "both": ("Both",),
     "checkpoint": ("load_checkpoint", "save_checkpoint"),
     "evaluation.matrix": ("ScoreMatrix",),
     "evaluation.schedule": ("Schedule",),
     "evaluation.summary": ("Summary",),
     "experience": ("Batch", "Prediction", "Query", "Truth"),
-    "learner": ("Learner",),
+    "interaction": ("Interaction", "Transitions"),
+    "learner": ("ActingLearner", "Agent", "Learner"),
     "lifelong_learner": ("LifelongLearner",),
     "lifetime": ("Result", "run"),
     "objective": ("Classification", "Contract", "MultiLabel", "Regression"),
@@ -109,7 +126,7 @@ _HOMES = {
     "shift.unlabelled.reconstruction": ("Reconstruction",),
     "shift.unlabelled.watch": ("Unlabelled",),
     "shift.vote": ("Vote",),
-    "stream": ("Segment", "Stream", "Task"),
+    "stream": ("EnvTask", "References", "Segment", "Stream", "Task"),
     "subspace.coso": ("Coso",),
     "subspace.gpm": ("Gpm",),
     "subspace.inflora": ("InfLora",),

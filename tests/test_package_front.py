@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENTRIES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
 
 
-@pytest.mark.parametrize("group", ["detectors", "measures", "routers"])
+@pytest.mark.parametrize("group", ["detectors", "signals", "measures", "routers"])
 def test_whatever_yaml_can_name_is_at_the_front(group: str) -> None:
     for place in ENTRIES[f"lifelong.{group}"].values():
         module, name = place.split(":")

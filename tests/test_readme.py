@@ -39,12 +39,12 @@ def test_every_piece_of_python_runs_and_prints_what_it_says(capsys):
     assert [float(value) for value in metrics.split()] == pytest.approx([0.85, -0.1, 0.1, 0.2])
 
 
-def test_the_configuration_is_valid(tmp_path):
-    (text,) = blocks("yaml")
-    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
-    resolved = load_config(tmp_path / "study.yaml")
-    assert resolved.agent_name == "flagship"
-    resolved.build()
+def test_the_configurations_are_valid(tmp_path):
+    for text, agent in zip(blocks("yaml"), ("flagship", "lifelong_rl"), strict=True):
+        (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+        resolved = load_config(tmp_path / "study.yaml")
+        assert resolved.agent_name == agent
+        resolved.build()
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)]+)\)", TEXT))))

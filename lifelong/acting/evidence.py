@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelong.acting.encoding import Rows
+from lifelong.acting.expert import ActingExpert
 from lifelong.acting.world_model import WorldModel
 from lifelong.interaction import Transitions
 
@@ -38,10 +39,11 @@ class Evidence:
 
 
 def gather(blocks: Sequence[Transitions], model: WorldModel, lanes: int) -> Evidence:
-    """The evidence in the latest blocks, oldest first. The first one is left out where the others are enough: the world
-    changed in it, so a part of it is the old one's."""
-    fair = blocks[1:] if sum(map(len, blocks[1:])) >= ENOUGH else blocks
-    joined = Transitions.joined(fair)
+    """The evidence in the latest blocks, oldest first. The first one is left out: the world changed in it, so a part of
+    it is the old one's."""
+    if len(blocks) == 1:
+        return Evidence(blocks[0].rows(slice(0, 0)), None)
+    joined = Transitions.joined(blocks[1:])
     if not model.is_ready or lanes == 1:
         return Evidence(joined, None)
     surprise: Rows = model.surprise(model.see(joined)).reshape(-1, lanes)
@@ -75,10 +77,10 @@ def by_lane(model: WorldModel, transitions: Transitions, lanes: int) -> Rows:
 class Stragglers:
     """Lanes that are still in the old world while a new expert learns the new one: not for its model to learn.
 
-    before: the old world's model. without: looks in a row in which there was none.
+    before: the old world's expert. without: looks in a row in which there was none.
     """
 
-    def __init__(self, before: WorldModel, bar: float, without: int = 0) -> None:
+    def __init__(self, before: ActingExpert, bar: float, without: int = 0) -> None:
         self.before, self.bar, self.without = before, bar, without
 
     @property
@@ -87,7 +89,7 @@ class Stragglers:
 
     def left_out(self, block: Transitions, model: WorldModel, lanes: int) -> Transitions | None:
         """The block without what the old expert's model foresees and the new one's does not; None: nothing is left."""
-        known = by_lane(self.before, block, lanes)
+        known = by_lane(self.before.model, block, lanes)
         strange = known < self.bar
         if model.is_ready:
             strange &= by_lane(model, block, lanes) > known

@@ -20,7 +20,8 @@ from lifelong.shift.detector import Detector
 
 @dataclass(slots=True)
 class ActingExpert:
-    """`kind` is what its worlds look like from outside. seated: when it last took over (larger is later)."""
+    """`kind` is what its worlds look like from outside. seated: when it last took over (larger is later). lanes: in how
+    many it lives."""
 
     number: int
     kind: Kind
@@ -28,12 +29,14 @@ class ActingExpert:
     model: WorldModel
     detector: Detector | None
     seated: int = -1
+    lanes: int = 1
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "observation_space": plain_space(self.kind.observation_space),
             "action_space": plain_space(self.kind.action_space),
             "seated": self.seated,
+            "lanes": self.lanes,
             "policy": self.policy.state_dict(),
             "model": self.model.state_dict(),
             "detector": None if self.detector is None else self.detector.state_dict(),
@@ -91,6 +94,10 @@ class Lately:
         self.number += 1
         self.blocks.append((block, seen))
         self.kept.append((self.number, policy.keep()))
+
+    def renew(self, policy: Policy) -> None:
+        """The policy has learned from the latest block, and met nothing since."""
+        self.kept[-1] = (self.number, policy.keep())
 
     def pop(self) -> tuple[Transitions, Seen | None]:
         """Let go of the oldest block, which is in doubt no more."""

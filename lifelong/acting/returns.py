@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,16 @@ from lifelong.interaction import Transitions
 
 
 class Returns:
-    """Adds up rewards, lane by lane. `latest` is the mean return of the episodes that ended last."""
+    """Adds up rewards, lane by lane."""
 
     def __init__(self) -> None:
         self._running = np.zeros(0)
-        self._latest: float | None = None
+        self._ended: list[float] = []
 
-    @property
-    def latest(self) -> float:
-        """Until the first episode ends: what has been earned so far."""
-        if self._latest is not None:
-            return self._latest
-        return float(self._running.mean()) if len(self._running) else 0.0
+    def taken(self) -> float:
+        """The mean return of the episodes that ended since it was last asked for; not a number where none did."""
+        ended, self._ended = self._ended, []
+        return float(np.mean(ended)) if ended else math.nan
 
     def update(self, transitions: Transitions, lanes: int) -> list[float]:
         """Take in transitions, lane by lane within a step; the returns of the episodes that ended with them."""
@@ -40,11 +39,11 @@ class Returns:
             done.append(float(self._running[lane] + earned[step, lane]))
             self._running[lane] = -earned[step, lane]
         self._running += earned[-1]
-        self._latest = float(np.mean(done))
+        self._ended += done
         return done
 
     def state_dict(self) -> dict[str, Any]:
-        return {"running": self._running.tolist(), "latest": self._latest}
+        return {"running": self._running.tolist(), "ended": list(self._ended)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._running, self._latest = np.array(state["running"]), state["latest"]
+        self._running, self._latest = np.array(state["running"]), list(state["ended"])

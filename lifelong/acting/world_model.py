@@ -31,6 +31,10 @@ RENEWED = 1.1
 """What is known is worked out anew when the data have grown by this factor."""
 PLENTY = 4096
 """Transitions after which some of those that come are enough."""
+STILL = 1e-9
+"""A target that moves less has not moved."""
+LEAST_KNOWN = 2.0
+"""States that must have been known for what was known of them to speak with full weight."""
 LEAST_NOISE = 1e-4
 """Share of a target's own variance below which a squared error is none."""
 
@@ -62,6 +66,8 @@ class WorldModel:
         self._cross = np.zeros((actions, members, size, targets))
         self._young: list[Transitions] | None = []
         self._spread, self._noise = np.ones(targets), np.ones(targets)
+        # How many targets vary at all: what stands still in every world tells nothing, and does not dilute the others.
+        self._varies, self._alive = np.zeros(targets, dtype=bool), targets
         self._heard = 0
         self.learned, self._solved_at = 0, 0
         self._weights, self._doubt = np.zeros_like(self._cross), np.zeros_like(self._square)
@@ -85,12 +91,12 @@ class WorldModel:
         return self._seen([(a, rows, made[:, rows], targets[rows]) for a, rows in chosen if len(rows)])
 
     def surprise(self, seen: Seen) -> Rows:
-        """(n,) how badly each was foreseen: log(1 + e) averaged over targets, where e is a squared error in units of
+        """(n,) how badly each was foreseen: log(1 + e), mean over targets that vary; e is a squared error in units of
         what the model expects of itself. About 0.5 where all is as foreseen; an outlier counts little."""
         noise = self.expected
         surprise = np.empty(len(seen))
         for (_, rows, _, _), squares in zip(seen.parts, seen.squares, strict=True):
-            surprise[rows] = np.log1p(squares / noise).mean(1)
+            surprise[rows] = np.log1p(squares / noise).sum(1) / self._alive
         return surprise
 
     def hindrance(self, evidence: Seen) -> float:
@@ -99,21 +105,23 @@ class WorldModel:
         Half of it is learned twice, by a copy of this model and by one that knows nothing else; the other half is
         foreseen by both. What comes back is how much more surprised the copy is, in the units of `surprise`. About 0 or
         less in its own world, however new the states there are: both see these for the first time. Far above 0 in
-        another world.
+        another world. A state of which nothing was known can neither help nor hinder: the surer the model was of one,
+        the more it counts.
         """
         noise = self.expected
-        more, rows = 0.0, 0
+        more, weight = 0.0, 0.0
         for action, _, made, targets in evidence.parts:
             shown, asked, wanted = made[:, ::2], made[:, 1::2], targets[1::2]
             if not len(wanted):
                 continue
             square, cross = _sums(shown, targets[::2])
             informed = solved(square + self._square[action], cross + self._cross[action])[0]
+            counts = 1.0 / (1.0 + _doubt(asked, self._doubt[action]))
             for sign, weights in ((1.0, informed), (-1.0, solved(square, cross)[0])):
                 error = wanted - (asked @ weights).mean(0)
-                more += sign * float(np.log1p(np.square(error) / noise).mean(1).sum())
-            rows += len(wanted)
-        return more / max(rows, 1)
+                more += sign * float(counts @ np.log1p(np.square(error) / noise).sum(1)) / self._alive
+            weight += float(counts.sum())
+        return more / max(weight, LEAST_KNOWN)
 
     def learn(self, transitions: Transitions, seen: Seen | None = None) -> None:
         """Take in transitions of its own world. `seen`: some of them, as the model saw them: once it has learned
@@ -144,6 +152,9 @@ class WorldModel:
         if self.learned:
             self._listen(np.concatenate(seen.squares))
         for action, _, made, targets in seen.parts:
+            if self._alive < len(self._varies) or not self._varies.any():
+                self._varies |= np.ptp(targets, axis=0) > STILL
+                self._alive = max(1, int(self._varies.sum()))
             square, cross = _sums(made, targets)
             self._square[action] += square
             self._cross[action] += cross
@@ -157,7 +168,7 @@ class WorldModel:
         found = []
         for action, _, made, targets in parts:
             error = targets - (made @ self._weights[action]).mean(0)
-            doubt = np.einsum("kbf,kbf->b", made @ self._doubt[action], made) / len(made)
+            doubt = _doubt(made, self._doubt[action])
             found.append(np.square(error) / (1.0 + doubt)[:, None])
         return Seen(tuple(parts), tuple(found))
 
@@ -179,6 +190,7 @@ class WorldModel:
             "features": self._features.state_dict(),
             "spread": self._spread.tolist(),
             "noise": self._noise.tolist(),
+            "varies": self._varies.tolist(),
             "young": None if self._young is None else [plain(part) for part in self._young],
             "counts": [self._heard, self.learned, self._solved_at],
         }
@@ -188,6 +200,8 @@ class WorldModel:
         self._weights, self._doubt = state["weights"].cpu().numpy().copy(), state["doubt"].cpu().numpy().copy()
         self._features.load_state_dict(state["features"])
         self._spread, self._noise = np.array(state["spread"]), np.array(state["noise"])
+        self._varies = np.array(state["varies"])
+        self._alive = max(1, int(self._varies.sum())) if self._varies.any() else len(self._varies)
         self._young = None if state["young"] is None else [unplain(part) for part in state["young"]]
         self._heard, self.learned, self._solved_at = state["counts"]
 
@@ -196,6 +210,12 @@ class WorldModel:
         rate = max(len(squares) / 4096.0, len(squares) / (self._heard + len(squares)))
         self._noise = (1.0 - rate) * self._noise + rate * squares.mean(0)
         self._heard += len(squares)
+
+
+def _doubt(made: Rows, doubt: Rows) -> Rows:
+    """(n,) how unsure the members are on the average, in units of the noise."""
+    unsure: Rows = np.einsum("kbf,kbf->b", made @ doubt, made) / len(made)
+    return unsure
 
 
 def _sums(made: Rows, targets: Rows) -> tuple[Rows, Rows]:

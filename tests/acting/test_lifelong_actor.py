@@ -13,8 +13,9 @@ from gymnasium.spaces import Box
 from marked_worlds import Marked, marked, rows_lived, rows_of, worlds_of
 from toy_policy import Wanderer, Wandering
 
-from lifelong.acting.learner import LATE, LifelongActor
+from lifelong.acting.learner import LifelongActor
 from lifelong.acting.signals import Look, ModelError, NegativeReturn, TemporalDifference
+from lifelong.acting.stay import LATE
 from lifelong.check.law import same, saved
 from lifelong.events import (
     Event,
@@ -124,7 +125,7 @@ def test_whose_steps_were_whose_is_told_apart_to_the_last_one() -> None:
     assert own == [{0}, {1}]
     evidence = [t for policy in policies for t in policy.adopted]
     assert [set(worlds_of(t)) for t in evidence] == [{0}, {1}]
-    for expert, world in zip(learner._experts, (0, 1), strict=True):
+    for expert, world in zip(learner.experts, (0, 1), strict=True):
         # The model's constant feature has summed up the rewards.
         assert learned_rewards(expert.model) == pytest.approx(world, abs=0.2)
 
@@ -177,17 +178,38 @@ def test_what_happened_comes_in_order_with_the_steps_since_the_onset() -> None:
     assert (found.expert, back.expert, spawned.expert, spawned.parent) == (0, 0, 1, 0)
     assert found.statistic > found.threshold == learner.threshold
     # Within a look of the truth: the onset is in the past, but not before the change.
-    lived = sum(map(len, [*learner._lately.blocks])) // 4
+    lived = len(learner._stay.lately) // 4
     since = lanes[0].steps - lived - 800
     assert since / 64 <= found.delay == back.experiences <= since / 64 + 2
 
 
-@pytest.mark.parametrize("look", [8, 16, 32])
+@pytest.mark.parametrize("look", [1, 4, 8, 16, 32, 72, 512])
 def test_a_shift_is_found_whatever_the_looks(look: int) -> None:
     learner, _ = actor(look=look)
-    lanes = marked(visits=AWAY, lanes=2)
-    lives(learner, lanes, 2 * 1600)
-    assert len(learner._experts) == 2
+    lanes = marked(visits=((0, 0), (2500, 1)), lanes=2)
+    lives(learner, lanes, 2 * 2500)
+    assert len(learner.experts) == 1
+    lives(learner, lanes, 2 * 1500)
+    assert len(learner.experts) == 2
+
+
+@pytest.mark.parametrize("onset", [1, 2, 3, 4])
+@pytest.mark.parametrize("again", [False, True])
+def test_an_alarm_stands_until_enough_was_seen_since_its_onset(onset: int, again: bool) -> None:
+    """However soon a detector speaks up, and though it does so once only. Two values a look, the 95th is the first one
+    of the new world."""
+
+    class Once(Every):
+        def update(self, value: float) -> Shift | None:
+            self.count += 1
+            fires = self.count == 94 + onset or (again and self.count > 94 + onset)
+            return Shift(self.count - 94, 1.0, 0.5) if fires else None
+
+    learner, policies = actor(Once(0))
+    lives(learner, marked(visits=((0, 0), (800, 1))), *[256] * 15)
+    assert len(policies) == 2
+    assert [set(worlds_of(t)) for p in policies for t in p.adopted] == [{1}]
+    assert [{round(reward) for reward in p.knows} for p in policies] == [{0}, {1}]
 
 
 def test_a_world_that_stays_is_left_in_peace() -> None:
@@ -222,7 +244,7 @@ def test_where_nothing_is_looked_for_one_policy_goes_on_and_no_model_is_learned(
     assert learner.threshold is None
     events = lives(learner, marked(visits=AND_BACK), *[256] * 24)
     assert names(events) == ["ExpertSpawned"]
-    assert not learner._experts[0].model.is_ready
+    assert not learner.experts[0].model.is_ready
     assert algorithm.made[0].calls == ["enter"]
 
 
@@ -260,19 +282,19 @@ def test_what_was_seen_before_a_label_is_not_taken_for_the_next_ones(look: int) 
     lanes = marked(visits=((0, 0), (512, 1)))
     lives(learner, lanes, *[256] * 8, task="A")
     lives(learner, lanes, *[256] * 8, task="B")
-    assert {world for block in learner._lately.blocks for world in worlds_of(block)} == {1}
-    assert learned_rewards(learner._experts[1].model) > 0.9
+    assert {world for block in learner._stay.lately.transitions() for world in worlds_of(block)} == {1}
+    assert learned_rewards(learner.experts[1].model) > 0.9
 
 
 def test_a_boundary_is_seen_and_the_model_may_learn_what_was_before() -> None:
     learner, policies = actor()
     lanes = marked()
     lives(learner, lanes, *[256] * 8)
-    waiting = sum(map(len, learner._lately.blocks))
+    waiting = len(learner._stay.lately)
     assert waiting == LATE * LOOK
-    learned = learner._experts[0].model.learned
+    learned = learner.experts[0].model.learned
     assert lives(learner, lanes, 256, boundary=True) == [ShiftSeen(0), ExpertChosen(0, 0.0)]
-    assert learner._experts[0].model.learned == learned + waiting
+    assert learner.experts[0].model.learned == learned + waiting
     assert policies[0].calls == ["enter"]
 
 
@@ -297,6 +319,20 @@ def test_worlds_with_other_spaces_have_experts_of_their_own() -> None:
         stage = Stage(lanes[0].observation_space, lanes[0].action_space, 2)
         assert learner.actor(stage).experts.tolist() == [number] * 2
     assert learner.actor(Stage(Box(-1, 1, (7,)), lanes[0].action_space, 2)).experts.tolist() == [-1] * 2
+
+
+def test_a_world_is_left_with_its_own_number_of_lanes() -> None:
+    """Where some of them were still in the old world, and the next one's are fewer."""
+    learner, _ = actor()
+    lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))
+    while learner._stay._stragglers is None:
+        lives(learner, lanes, 256)
+    learned = learner.experts[1].model.learned
+    lives(learner, lanes, 256)
+    waiting = len(learner._stay.lately)
+    lives(learner, tuple(Wide(lane) for lane in range(3)), 252)
+    # Some of it was the stragglers'.
+    assert learned < learner.experts[1].model.learned < learned + waiting
 
 
 class Wide(Marked):
@@ -327,8 +363,8 @@ def test_an_update_tells_what_episodes_earned_and_how_surprising_the_world_was()
     lanes = marked(length=10)
     update = learner.live(Interaction(lanes, 24))[0]
     assert isinstance(update, Update)
-    # Nothing was looked at yet.
-    assert score(update) == 0.0
+    # No episode has ended yet.
+    assert np.isnan(score(update))
     update = learner.live(Interaction(lanes, 40))[0]
     assert isinstance(update, Update)
     # An episode has ended in each lane.
@@ -336,10 +372,12 @@ def test_an_update_tells_what_episodes_earned_and_how_surprising_the_world_was()
     assert score(update) == pytest.approx(np.mean(earned), abs=1e-6)
     update = learner.live(Interaction(lanes, 4 * 512))[0]
     assert isinstance(update, Update)
-    ended = [sum(reward for _, _, reward, *_ in lane.lived[510:520]) for lane in lanes]
+    # The mean of all episodes that have ended since the last time.
+    spans = [(first, first + 10) for first in range(10, 520, 10)]
+    ended = [sum(reward for _, _, reward, *_ in lane.lived[a:b]) for lane in lanes for a, b in spans]
     assert score(update) == pytest.approx(np.mean(ended), abs=1e-5)
     assert float(update.loss) >= 1.0
-    assert update.statistic == learner._experts[0].detector.statistic
+    assert update.statistic == learner.experts[0].detector.statistic
 
 
 def score(update: Update) -> float:
@@ -350,7 +388,7 @@ def test_its_size_is_that_of_its_experts() -> None:
     learner, _ = actor()
     assert learner.size() == Size(0, 0, 0)
     lives(learner, marked(visits=AWAY), *[256] * 20)
-    models = sum(e.model.bytes() for e in learner._experts)
+    models = sum(e.model.bytes() for e in learner.experts)
     assert learner.size() == Size(2, 6, 2 * 24 + models)
 
 
@@ -365,15 +403,30 @@ def test_a_fresh_learner_with_the_state_goes_on_as_the_other_would(stop: int) ->
 def test_so_it_does_while_some_lanes_are_in_the_new_world_and_others_are_not(after: int) -> None:
     learner, _ = actor(look=96)
     lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))
-    while learner._stragglers is None:
+    while learner._stay._stragglers is None:
         lives(learner, lanes, 256)
     assert min(lane.steps for lane in lanes) < 1360
     lives(learner, lanes, *[256] * after)
     goes_on_alike(learner, lanes, 12)
 
 
-def goes_on_alike(one: LifelongActor, lanes: tuple[Marked, ...], interactions: int) -> None:
-    other, others = actor(look=96)[0], deepcopy(lanes)
+def test_so_it_does_while_an_alarm_stands() -> None:
+    class Once(Every):
+        def update(self, value: float) -> Shift | None:
+            self.count += 1
+            return Shift(1, 1.0, 0.5) if self.count == 95 else None
+
+    learner, lanes = actor(Once(0))[0], marked(visits=((0, 0), (800, 1)))
+    lives(learner, lanes, *[256] * 13)
+    assert learner._stay._standing is not None
+    goes_on_alike(learner, lanes, 6, actor(Once(0))[0])
+    assert len(learner.experts) == 2
+
+
+def goes_on_alike(
+    one: LifelongActor, lanes: tuple[Marked, ...], interactions: int, other: LifelongActor | None = None
+) -> None:
+    other, others = other or actor(look=96)[0], deepcopy(lanes)
     other.load_state_dict(saved(one))
     for _ in range(interactions):
         wanted, found = one.live(Interaction(lanes, 256)), other.live(Interaction(others, 256))

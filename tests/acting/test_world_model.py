@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from acting_spaces import Anything
+from any_spaces import Anything
 from gymnasium import spaces
 from random_life import random_life
 
@@ -72,9 +72,8 @@ def by_hand(young: Transitions, known: Transitions, asked: Transitions, members:
 
 def in_rows(model: WorldModel, asked: Transitions) -> np.ndarray:
     seen = model.see(asked)
-    parts, expected = model.errors(seen)
-    squares = np.empty((len(asked), len(expected)))
-    for (_, rows, _, _), part in zip(seen.parts, parts, strict=True):
+    squares = np.empty((len(asked), len(model.expected)))
+    for (_, rows, _, _), part in zip(seen.parts, seen.squares, strict=True):
         squares[rows] = part
     return squares
 
@@ -196,7 +195,6 @@ def test_looking_changes_nothing(cartpole: WorldModel) -> None:
     seen = cartpole.see(random_life("CartPole-v1", 256, seed=7, swap=True))
     cartpole.surprise(seen)
     cartpole.hindrance(seen)
-    cartpole.errors(seen)
     after = cartpole.state_dict()
     for name in ("square", "cross", "weights", "doubt"):
         assert (before[name] == after[name]).all()
@@ -243,14 +241,30 @@ def test_worlds_of_every_kind_can_be_learned_and_told_apart(kind: str) -> None:
 
 @pytest.mark.parametrize("env", [CARTPOLE, PENDULUM])
 def test_single_steps_are_learned_however_much_was_learned_before(env: Any) -> None:
-    """Where there are plenty, only every second, third ... is learned: of one step, none or one."""
     data = random_life(env.spec.id, 512)
-    learned = model(env, *[data] * (2 * PLENTY // 512 + 1))
-    assert learned.learned > 2 * PLENTY
+    learned = model(env, *[data] * (PLENTY // 512 + 1))
+    assert learned.learned > PLENTY
     for k in range(8):
-        learned.learn(data.rows(slice(k, k + 1)))
+        learned.learn(data.rows(slice(k, k + 1)), learned.see(data.rows(slice(k, k + 1))) if k % 2 else None)
     assert np.isfinite(learned.surprise(learned.see(data))).all()
-    assert learned.learned == len(data) * (2 * PLENTY // 512 + 1) + 8
+    assert learned.learned == 512 * (PLENTY // 512 + 1) + 8
+
+
+def test_once_it_has_learned_plenty_what_it_looked_at_is_enough() -> None:
+    data, more = random_life("CartPole-v1", 1024), random_life("CartPole-v1", 512, seed=5)
+    part = more.rows(slice(None, None, 4))
+
+    def taught(rounds: int, *what: Any) -> WorldModel:
+        learned = model(CARTPOLE, *[data] * rounds)
+        learned.learn(more, *(learned.see(each) for each in what))
+        # So much that all of it is worked out anew.
+        learned.learn(random_life("CartPole-v1", 2048, seed=8))
+        return learned
+
+    for rounds, taken in ((PLENTY // 1024, more), (PLENTY // 1024 + 1, part)):
+        wanted = model(CARTPOLE, *[data] * rounds, taken, random_life("CartPole-v1", 2048, seed=8))
+        asked = random_life("CartPole-v1", 64, seed=7)
+        np.testing.assert_allclose(in_rows(taught(rounds, part), asked), in_rows(wanted, asked), rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("settings", [{"members": 0}, {"waves": -1}])

@@ -130,21 +130,21 @@ def acting(**parts: Any) -> Callable[[LifelongActor, Stage], Acting]:
 
 def learning_while_judged(learner: LifelongActor, stage: Stage) -> Acting:
     def observe(transitions: Any) -> None:
-        for expert in learner._experts:
+        for expert in learner.experts:
             expert.model.learn(transitions)
 
     return Acting(learner.actor(stage), observe=observe)
 
 
 def not_before_learning(learner: LifelongActor, stage: Stage) -> Any:
-    if not learner._experts:
+    if not learner.experts:
         raise RuntimeError("I have not lived yet")
     return learner.actor(stage)
 
 
 def forgetting_what_is_in_doubt(learner: LifelongActor, state: dict[str, Any]) -> None:
     learner.load_state_dict(state)
-    learner._lately.blocks.clear()
+    learner._stay.lately.blocks.clear()
 
 
 def whatever(actions: Any) -> Any:
@@ -177,7 +177,7 @@ def loud(learner: LifelongActor, stage: Stage) -> Acting:
         ("leaves the learner as it was", lambda: Bent(actor_by=learning_while_judged)),
         ("act the same in the same", lambda: Bent(actor_by=acting(act=whatever))),
         ("judging in between changes nothing", lambda: Bent(live_by=by_chance, actor_by=loud)),
-        ("tensors and plain data only", lambda: Bent(save_by=lambda good: {"lately": good._lately})),
+        ("tensors and plain data only", lambda: Bent(save_by=lambda good: {"lately": good._stay.lately})),
         ("goes on as the other did", lambda: Bent(load_by=forgetting_what_is_in_doubt)),
         ("has a size", lambda: Bent(size_by=lambda good: Size(0, 8))),
     ],

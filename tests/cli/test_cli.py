@@ -164,7 +164,18 @@ def test_list_names_every_group_with_a_line_each(capsys: pytest.CaptureFixture[s
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     heads = [line for line in lines if not line.startswith(" ")]
-    assert heads == ["data:", "streams:", "agents:", "detectors:", "measures:", "routers:", "networks:", "subspaces:"]
+    known = [
+        "data:",
+        "streams:",
+        "agents:",
+        "detectors:",
+        "signals:",
+        "measures:",
+        "routers:",
+        "networks:",
+        "subspaces:",
+    ]
+    assert heads == known
     assert any(line.startswith("  cusum ") and "CUSUM" in line for line in lines)
     assert cli.main(["list", "detectors"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "detectors:"

@@ -67,16 +67,16 @@ class Sb3:
         self._settings = _checked(self._make, settings or {})
         self._policy, self._horizon, self._seed, self._device = policy, horizon, seed, device
         self._share, self._subspace = share, subspace
-        self._tap: Tap | None = None
-        self._trunk: Trunk | None = None
+        self._taps: list[Tap] = []
+        self._trunks: dict[Tap, Trunk] = {}
 
     def spawn(self, number: int, stage: Stage) -> Policy:
         tap = self._tap_for(stage)
         if self._share == "never":
             return self._model(number, stage, tap)
-        if self._trunk is None or self._trunk.inner.model.env is not tap:
-            self._trunk = Trunk(self._model(number, stage, tap), self._subspace)
-        return SharingPolicy(self._trunk, number)
+        if tap not in self._trunks:
+            self._trunks[tap] = Trunk(self._model(number, stage, tap), self._subspace, number)
+        return SharingPolicy(self._trunks[tap], number)
 
     def _model(self, number: int, stage: Stage, tap: Tap) -> Sb3Policy:
         network = self._policy or _network_for(stage.observation_space)
@@ -92,22 +92,21 @@ class Sb3:
         return Sb3Policy(model, tap)
 
     def _tap_for(self, stage: Stage) -> Tap:
-        tap = self._tap
-        if tap is None or (tap.num_envs, tap.observation_space, tap.action_space) != (
-            stage.lanes,
-            stage.observation_space,
-            stage.action_space,
-        ):
-            self._tap = tap = Tap(stage.lanes, stage.observation_space, stage.action_space)
-        return tap
+        """The same for all that act in the same lanes."""
+        asked = stage.lanes, stage.observation_space, stage.action_space
+        for tap in self._taps:
+            if (tap.num_envs, tap.observation_space, tap.action_space) == asked:
+                return tap
+        self._taps.append(Tap(*asked))
+        return self._taps[-1]
 
     def state_dict(self) -> dict[str, Any]:
-        pending = None if self._tap is None else self._tap.pending
-        return {"pending": None if pending is None else plain(pending)}
+        pending = [tap.pending for tap in self._taps]
+        return {"pending": [None if rows is None else plain(rows) for rows in pending]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._tap is not None and state["pending"] is not None:
-            self._tap.remember(unplain(state["pending"]))
+        for tap, rows in zip(self._taps, state["pending"], strict=True):
+            tap.remember(None if rows is None else unplain(rows))
 
 
 def _algorithm(name: str) -> type[BaseAlgorithm]:

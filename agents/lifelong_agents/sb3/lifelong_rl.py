@@ -12,8 +12,8 @@ from lifelong.subspace.gpm import Gpm
 from lifelong.subspace.method import Method
 from lifelong_agents.sb3.algorithm import Sb3, Share
 
-PROTECTED = Gpm(energy=0.995, first_energy=0.995)
-"""As the precedent on Atari games: a policy is more easily upset than a classifier."""
+PROTECTED = Gpm(energy=0.95, first_energy=0.95)
+"""Of a network as small as a policy's, more would leave too little to learn the next world with."""
 
 
 def lifelong_rl(

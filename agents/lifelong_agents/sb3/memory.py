@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,11 +72,12 @@ def _copied(observations: Observations) -> Observations:
 
 def emptied(buffer: ReplayBuffer) -> ReplayBuffer:
     """Another buffer of the same kind, with nothing in it."""
-    settings: dict[str, Any] = {
-        "device": buffer.device,
-        "n_envs": buffer.n_envs,
-        "optimize_memory_usage": buffer.optimize_memory_usage,
-        "handle_timeout_termination": buffer.handle_timeout_termination,
-    }
-    size = buffer.buffer_size * buffer.n_envs
-    return type(buffer)(size, buffer.observation_space, buffer.action_space, **settings)
+    other = copy.copy(buffer)
+    for name, value in vars(buffer).items():
+        if isinstance(value, np.ndarray):
+            setattr(other, name, np.zeros_like(value))
+        elif isinstance(value, dict):
+            fresh = {key: np.zeros_like(rows) if isinstance(rows, np.ndarray) else rows for key, rows in value.items()}
+            setattr(other, name, fresh)
+    other.reset()
+    return other

@@ -34,7 +34,7 @@ class Sb3Policy:
     def __init__(self, model: BaseAlgorithm, tap: Tap) -> None:
         self.model, self._tap = model, tap
         self._sayings = Sayings()
-        model.set_logger(self._sayings.logger())
+        model.set_logger(self._sayings.logger)
         self._stop = _Stop(tap)
         self._live = Live(model)
 
@@ -49,7 +49,14 @@ class Sb3Policy:
     def live(self, lanes: Sequence[Lane], steps: int, look: int, watch: Callable[[Transitions], bool]) -> int:
         count, tap, model = len(lanes), self._tap, self.model
         granted = steps // count
+        if count != tap.num_envs:
+            raise ValueError(
+                f"This policy was made for {tap.num_envs} lanes and cannot act in another number of them, got {count}. "
+                "Give worlds of the same spaces the same number of lanes."
+            )
         tap.open(lanes, granted, max(1, -(-look // count)), watch)
+        if not tap.has_begun:
+            model._last_obs = None
         while tap.left and not tap.stopped:
             if isinstance(model, OnPolicyAlgorithm):
                 self._roll_out(model, tap.left)
@@ -139,10 +146,11 @@ class Sb3Policy:
         return held
 
     def state_dict(self) -> dict[str, Any]:
-        return state_of(self.model)
+        return {**state_of(self.model), "said": self._sayings.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         put_into(self.model, state)
+        self._sayings.load_state_dict(state["said"])
         self._live.forget()
 
 

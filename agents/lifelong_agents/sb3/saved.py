@@ -7,11 +7,13 @@ the few attributes with a leading underscore are those that its own `save` write
 from __future__ import annotations
 
 from collections import deque
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from lifelong.interaction import Array
@@ -39,15 +41,13 @@ def state_of(model: BaseAlgorithm) -> dict[str, Any]:
         "buffer": None,
     }
     if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:
-        buffer = model.replay_buffer
-        end = buffer.buffer_size if buffer.full else buffer.pos
-        rows = {name: torch.from_numpy(values[:end].copy()) for name, values in arrays(buffer).items()}
-        state["buffer"] = {"pos": buffer.pos, "full": buffer.full, "rows": rows}
+        state["buffer"] = buffer_state(model.replay_buffer)
     return state
 
 
 def put_into(model: BaseAlgorithm, state: dict[str, Any]) -> None:
-    model.set_parameters(state["parameters"], exact_match=True)
+    # Optimizers take moments as they are given, and move them.
+    model.set_parameters(deepcopy(state["parameters"]), exact_match=True)
     with torch.no_grad():
         for name, value in tuned(model).items():
             value.copy_(state["tuned"][name])
@@ -59,10 +59,21 @@ def put_into(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     model._last_obs, model._last_episode_starts = _arrays(state["standing"]), _arrays(state["starts"])
     model.action_space.np_random.bit_generator.state = state["actions_drawn"]
     if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None and state["buffer"] is not None:
-        buffer, kept = model.replay_buffer, state["buffer"]
-        buffer.pos, buffer.full = kept["pos"], kept["full"]
-        for name, values in arrays(buffer).items():
-            values[: len(kept["rows"][name])] = kept["rows"][name].cpu().numpy()
+        fill(model.replay_buffer, state["buffer"])
+
+
+def buffer_state(buffer: ReplayBuffer) -> dict[str, Any]:
+    """What a buffer holds, and where it stands."""
+    end = buffer.buffer_size if buffer.full else buffer.pos
+    rows = {name: torch.from_numpy(values[:end].copy()) for name, values in arrays(buffer).items()}
+    return {"pos": buffer.pos, "full": buffer.full, "rows": rows}
+
+
+def fill(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
+    """Make a buffer hold what `buffer_state` found in another."""
+    buffer.pos, buffer.full = state["pos"], state["full"]
+    for name, values in arrays(buffer).items():
+        values[: len(state["rows"][name])] = state["rows"][name].cpu().numpy()
 
 
 def _episodes(infos: Any) -> list[dict[str, float]] | None:

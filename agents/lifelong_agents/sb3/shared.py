@@ -26,6 +26,7 @@ from lifelong.updates.attach import Handle
 from lifelong_agents.sb3.anatomy import head_names, trunk_parts
 from lifelong_agents.sb3.memory import emptied
 from lifelong_agents.sb3.policy import Sb3Policy
+from lifelong_agents.sb3.saved import buffer_state, fill
 from lifelong_agents.sb3.values import answered
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ LATEST = 4096
 
 
 class Trunk:
-    """One model, what its trunk must not unlearn, and the heads of all its experts."""
+    """One model, what its trunk must not unlearn, and the heads of all its experts. owner: the first of them."""
 
-    def __init__(self, inner: Sb3Policy, method: Method | None) -> None:
-        self.inner, policy = inner, inner.model.policy
+    def __init__(self, inner: Sb3Policy, method: Method | None, owner: int) -> None:
+        self.inner, self.owner, policy = inner, owner, inner.model.policy
         named = {**dict(policy.named_parameters()), **dict(policy.named_buffers())}
         self._heads = [named[name].detach() for name in sorted(head_names(policy))]
         self._first = self._copy()
@@ -91,7 +92,14 @@ class Trunk:
             if self.protection is not None and self.protection.tasks and trunk:
                 self._handles.append(self.protection.attach(optimizer, form="project", every=1))
 
-    def rewound(self) -> None:
+    def held(self) -> list[Tensor]:
+        """What its steps are measured from, and what they moved."""
+        return [t for handle in self._handles for t in handle.tensors()]
+
+    @torch.no_grad()
+    def put_back(self, held: list[Tensor]) -> None:
+        for mine, theirs in zip(self.held(), held, strict=True):
+            mine.copy_(theirs)
         for handle in self._handles:
             handle.rewound()
 
@@ -131,9 +139,11 @@ class Trunk:
         return {
             "of": {number: list(heads) for number, heads in self._of.items()},
             "seated": self.seated,
+            "buffers": {number: buffer_state(buffer) for number, buffer in self._buffers.items()},
             "latest": [[at, plain(block)] for at, block in self.latest],
             "protection": None if self.protection is None else self.protection.state_dict(),
             "inner": self.inner.state_dict(),
+            "handles": [handle.state_dict() for handle in self._handles],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -144,15 +154,19 @@ class Trunk:
         # Guarding clears moments, so it comes before they are loaded.
         self.guard()
         self.inner.load_state_dict(state["inner"])
-        for handle in self._handles:
-            handle.rebase()
+        for handle, held in zip(self._handles, state["handles"], strict=True):
+            handle.load_state_dict(held)
+        self._buffers = {}
+        for number, kept in state["buffers"].items():
+            self._buffers[number] = emptied(self.inner.model.replay_buffer)  # type: ignore[attr-defined]
+            fill(self._buffers[number], kept)
 
 
 class SharingPolicy:
     """One expert's part of a `Trunk`."""
 
     def __init__(self, trunk: Trunk, number: int) -> None:
-        self._trunk, self._number = trunk, number
+        self._trunk, self._number, self._owns = trunk, number, trunk.owner == number
 
     def enter(self) -> None:
         self._trunk.seat(self._number)
@@ -170,11 +184,11 @@ class SharingPolicy:
             return self._trunk.inner.act(observations)
 
     def keep(self) -> dict[str, Any]:
-        return self._trunk.inner.keep()
+        return {**self._trunk.inner.keep(), "held": [t.clone() for t in self._trunk.held()]}
 
     def put_back(self, kept: dict[str, Any]) -> None:
         self._trunk.inner.put_back(kept)
-        self._trunk.rewound()
+        self._trunk.put_back(kept["held"])
         self._trunk.unsaw()
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
@@ -189,15 +203,15 @@ class SharingPolicy:
 
     def parameters(self) -> int:
         """What it has for itself; the trunk counts for the first expert."""
-        return self._trunk.head_size if self._number else self._trunk.inner.parameters()
+        return self._trunk.inner.parameters() if self._owns else self._trunk.head_size
 
     def bytes(self) -> int:
-        return 4 * self._trunk.head_size if self._number else self._trunk.inner.bytes()
+        return self._trunk.inner.bytes() if self._owns else 4 * self._trunk.head_size
 
     def state_dict(self) -> dict[str, Any]:
         """What it shares is saved with the first one."""
-        return {} if self._number else self._trunk.state_dict()
+        return self._trunk.state_dict() if self._owns else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if not self._number:
+        if self._owns:
             self._trunk.load_state_dict(state)

@@ -51,6 +51,11 @@ class Tap(VecEnv):
         self.left, self._look, self._watch, self.stopped = steps, look, watch, False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it is known where the lanes stand."""
+        return self._last is not None
+
+    @property
     def _env(self) -> DummyVecEnv:
         if self._inner is None:
             raise RuntimeError("Nobody has opened lanes to act in yet.")
@@ -65,7 +70,7 @@ class Tap(VecEnv):
     def reset(self) -> Any:
         if self._last is None:
             self._last = self._env.reset()
-        return self._last
+        return _own(self._last)
 
     def step_async(self, actions: Array) -> None:
         self._actions = actions
@@ -85,8 +90,8 @@ class Tap(VecEnv):
             # Rewards are copied: on-policy algorithms add to them in place where an episode was cut.
             self._rows.append((self._last, actions, rewards.copy(), after, dones & ~cut, cut))
         else:
-            self._rows.append((self._last, actions, rewards, observations, dones, dones))
-        self._last = observations
+            self._rows.append((self._last, actions, rewards, _own(observations), dones, dones))
+        self._last = _own(observations)
         if len(self._rows) >= self._look:
             block, self._rows = _joined(self._rows), []
             self.stopped = self._watch(block)
@@ -123,6 +128,11 @@ class Tap(VecEnv):
 
 def _nobody(_: Transitions) -> bool:
     return False
+
+
+def _own(observations: Any) -> Any:
+    """The same; a dict of one's own, since replay buffers write into those that they are given."""
+    return dict(observations) if isinstance(observations, dict) else observations
 
 
 def _standing(lanes: Sequence[Lane]) -> Any:

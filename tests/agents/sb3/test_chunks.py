@@ -175,3 +175,13 @@ def test_actors_change_nothing_and_act_alike() -> None:
         assert first.shape[0] == len(lanes)
         assert (made.act(observations) == first).all()
         assert np.random.get_state()[1].tolist() == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_other_lanes_of_the_same_kind_are_begun_where_they_have_not(case: str) -> None:
+    made, lanes = policy(case)
+    live(made, lanes, 30, Watching())
+    others, watch = marked(len(lanes), numbers=CASES[case][3]), Watching()
+    live(made, others, 48, watch)
+    assert rows_of(watch.blocks) == rows_lived(others)
+    assert {lane.steps for lane in lanes} == {30}

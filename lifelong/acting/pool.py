@@ -1,0 +1,92 @@
+"""All experts that act: who is there, who knows some evidence, and room for one more."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import Any
+
+from lifelong.acting.expert import ActingExpert, Kind
+from lifelong.acting.policy import Algorithm
+from lifelong.acting.spaces import space_of
+from lifelong.acting.world_model import WorldModel
+from lifelong.interaction import Stage, Transitions
+from lifelong.learner import Size
+from lifelong.shift.detector import Detector
+
+
+class ActingPool:
+    """Experts by number, made by one algorithm, each with a copy of one detector (None: they do not look out)."""
+
+    def __init__(self, algorithm: Algorithm, detector: Detector | None, limit: int | None, seed: int) -> None:
+        self._algorithm, self._detector, self._limit, self._seed = algorithm, detector, limit, seed
+        self.experts: list[ActingExpert] = []
+        self._kinds: list[Kind] = []
+        self._turns = 0
+
+    @property
+    def threshold(self) -> float | None:
+        return None if self._detector is None else self._detector.threshold
+
+    @property
+    def is_full(self) -> bool:
+        return self._limit is not None and len(self.experts) >= self._limit
+
+    def spawn(self, stage: Stage) -> ActingExpert:
+        kind = self.kind(stage.observation_space, stage.action_space)
+        policy = self._algorithm.spawn(len(self.experts), stage)
+        detector = deepcopy(self._detector) if self._detector is not None else None
+        model = WorldModel(kind.encoding, seed=self._seed)
+        self.experts.append(ActingExpert(len(self.experts), kind, policy, model, detector, lanes=stage.lanes))
+        return self.experts[-1]
+
+    def seat(self, expert: ActingExpert) -> None:
+        """It acts from now on."""
+        self._turns += 1
+        expert.seated = self._turns
+
+    def kind(self, observation_space: Any, action_space: Any) -> Kind:
+        """The same object for equal spaces, so that they are compared once."""
+        for kind in self._kinds:
+            if kind.is_of(observation_space, action_space):
+                return kind
+        self._kinds.append(Kind.of(observation_space, action_space))
+        return self._kinds[-1]
+
+    def of(self, kind: Kind) -> list[ActingExpert]:
+        """Those that could be in such a world, as far as can be seen from outside; the latest first."""
+        return sorted((e for e in self.experts if e.kind == kind), key=lambda e: -e.seated)
+
+    def nearest(self, evidence: Transitions, active: ActingExpert) -> tuple[float, ActingExpert | None]:
+        """Who of the others knows most of this, and how much what it knows is in the way (see `hindrance`).
+
+        In a full pool, where nobody knows it, the active one competes: it may be the one that is disturbed least.
+        """
+        others = [e for e in self.of(active.kind) if e is not active]
+        if self.is_full:
+            others.append(active)
+        asked = [(hindrance(e, evidence), e.number) for e in others]
+        if not asked:
+            return math.inf, None
+        least, number = min(asked)
+        return least, self.experts[number]
+
+    def size(self) -> Size:
+        parameters = sum(e.policy.parameters() for e in self.experts)
+        return Size(len(self.experts), parameters, sum(e.policy.bytes() + e.model.bytes() for e in self.experts))
+
+    def state_dict(self) -> dict[str, Any]:
+        experts = [e.state_dict() for e in self.experts]
+        return {"experts": experts, "turns": self._turns, "algorithm": self._algorithm.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.experts, self._turns = [], state["turns"]
+        for kept in state["experts"]:
+            stage = Stage(space_of(kept["observation_space"]), space_of(kept["action_space"]), kept["lanes"])
+            self.spawn(stage).load_state_dict(kept)
+        self._algorithm.load_state_dict(state["algorithm"])
+
+
+def hindrance(expert: ActingExpert, evidence: Transitions) -> float:
+    """How much what it knows is in the way; an expert that has hardly seen a world knows none."""
+    return expert.model.hindrance(expert.model.see(evidence)) if expert.model.is_ready else math.inf

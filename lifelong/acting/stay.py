@@ -1,0 +1,180 @@
+"""One expert's time in a world: what it meets there, how surprising that is, and what is still in doubt.
+
+A block is what the policy's steps showed between two looks. It is told to the detector at once, and learned by the
+model late, so that what turns out to come from another world was never learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
+from lifelong.acting.expert import ActingExpert, Lately
+from lifelong.acting.pool import ActingPool, hindrance
+from lifelong.acting.returns import Returns
+from lifelong.acting.signals import GRAIN, Look, Signal
+from lifelong.acting.world_model import Seen
+from lifelong.interaction import Interaction, Transitions
+from lifelong.shift.detector import Shift
+
+LATE = 8
+"""Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
+have been learned."""
+
+
+class ActingStay:
+    """What the active expert sees. surprise: the latest value that its detector was shown.
+
+    alarm: a shift, and the evidence for it, that the expert cannot explain (None: all is well). dismissed: alarms that
+    it could explain, each with the transitions since its onset.
+    """
+
+    def __init__(self, signal: Signal, look: int) -> None:
+        self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
+        self.expert: ActingExpert | None = None
+        self.lanes, self.surprise, self._unseen = 1, 0.0, 0
+        self.returns, self.lately = Returns(), Lately()
+        self.alarm: tuple[Shift, Evidence] | None = None
+        self.dismissed: list[tuple[Shift, int]] = []
+        self.guesses = True
+        self._stragglers: Stragglers | None = None
+        self._dates: deque[int] = deque(maxlen=256)
+        self._standing: tuple[Shift, int] | None = None
+
+    @property
+    def active(self) -> ActingExpert:
+        assert self.expert is not None
+        return self.expert
+
+    def begin(self, expert: ActingExpert, after: Evidence | None = None) -> None:
+        """Another expert takes over; `after`: the evidence that this is another world than the last one's."""
+        before = self.expert
+        if expert is not before or after is not None:
+            # Also where it goes on itself: it was stopped, and does not know where the lanes stand.
+            expert.policy.enter()
+        self.expert, self.alarm = expert, None
+        self.lately.begin(expert.policy)
+        self._dates.clear()
+        self._stragglers = self._standing = None
+        if after is not None and after.bar is not None and before is not None:
+            self._stragglers = Stragglers(before, after.bar)
+
+    def live(self, interaction: Interaction, steps: int, look: int) -> int:
+        """Let the active expert's policy take these steps, or fewer where an alarm stops it; returns how many."""
+        policy = self.active.policy
+        if self.active.detector is not None and not self._unseen:
+            # What it learned from the latest block is its own, if the block was.
+            self.lately.renew(policy)
+        self.lanes = len(interaction.lanes)
+        taken = policy.live(interaction.lanes, steps, look, self.watch)
+        self._unseen += taken
+        return taken
+
+    def watch(self, block: Transitions) -> bool:
+        """What the latest steps showed. True where the world is not what it was: the policy must stop."""
+        expert, lately = self.active, self.lately
+        self._unseen -= len(block)
+        returns = self.returns.update(block, self.lanes)
+        if expert.detector is None:
+            return False
+        seen = self._see(block) if expert.model.is_ready else None
+        lately.add(block, seen, expert.policy)
+        for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
+            self.surprise = value
+            self._dates.append(lately.number)
+            shift = expert.detector.update(value)
+            if shift is not None and self.guesses and self._standing is None:
+                self._standing = shift, self._dates[-min(shift.onset, len(self._dates))]
+        if self._standing is not None and self._is_foreign(*self._standing):
+            return True
+        while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
+            self._learn_oldest()
+        return False
+
+    def _see(self, block: Transitions) -> Seen:
+        """What the active expert's model looks at of a block."""
+        return self.active.model.see(block.rows(_some(len(block), self.lanes)))
+
+    def _learn_oldest(self) -> None:
+        """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
+        block, seen = self.lately.pop()
+        model, stragglers = self.active.model, self._stragglers
+        if stragglers is None:
+            model.learn(block, seen)
+            return
+        own = stragglers.left_out(block, model, self.lanes)
+        self._stragglers = None if stragglers.are_over else stragglers
+        if own is not None:
+            model.learn(own)
+
+    def _is_foreign(self, shift: Shift, onset: int) -> bool:
+        """There was an alarm, of something that began in block `onset`: does the expert know this world all the same?
+
+        Where too little was seen since, or too few lanes are in doubt, the alarm stands until the next look.
+        """
+        expert, lately, detector = self.active, self.lately, self.active.detector
+        assert detector is not None
+        since = lately.transitions()[max(0, onset - 1 - lately.first()) :]
+        evidence = gather(since, expert.model, self.lanes)
+        if not evidence.is_enough:
+            return False
+        while lately.first() + 1 < onset:
+            self._learn_oldest()
+        self._standing = None
+        detector.rearm()
+        if hindrance(expert, evidence.transitions) <= FOREIGN:
+            self.dismissed.append((shift, len(lately)))
+            return False
+        self.alarm = shift, evidence
+        return True
+
+    def settle(self) -> None:
+        """The expert leaves a world that was its own to the end: nothing that it saw is in doubt."""
+        while self.lately.blocks:
+            self._learn_oldest()
+
+    def state_dict(self) -> dict[str, Any]:
+        late, standing = self._stragglers, None
+        if self._standing is not None:
+            shift, onset = self._standing
+            standing = [shift.onset, shift.statistic, shift.threshold, onset]
+        return {
+            "expert": None if self.expert is None else self.expert.number,
+            "lanes": self.lanes,
+            "numbers": [self.surprise, self._unseen],
+            "returns": self.returns.state_dict(),
+            "lately": self.lately.state_dict(),
+            "dates": list(self._dates),
+            "guesses": self.guesses,
+            "standing": standing,
+            "stragglers": None if late is None else [late.before.number, late.bar, late.without],
+        }
+
+    def load_state_dict(self, state: dict[str, Any], pool: ActingPool) -> None:
+        self.expert = None if state["expert"] is None else pool.experts[state["expert"]]
+        self.lanes, self.guesses = state["lanes"], state["guesses"]
+        self.surprise, self._unseen = state["numbers"]
+        self.returns.load_state_dict(state["returns"])
+        self.lately.load_state_dict(state["lately"], self._see)
+        self._dates = deque(state["dates"], maxlen=256)
+        self._stragglers = self._standing = None
+        if state["standing"] is not None:
+            *shift, onset = state["standing"]
+            self._standing = Shift(*shift), onset
+        if state["stragglers"] is not None:
+            number, bar, without = state["stragglers"]
+            self._stragglers = Stragglers(pool.experts[number], bar, without)
+
+
+@lru_cache(maxsize=8)
+def _some(count: int, lanes: int) -> slice | NDArray[np.int64]:
+    """Which of so many transitions are looked at: every fourth step of all lanes tells how surprising all were."""
+    if count < 4 * 2 * GRAIN:
+        return slice(None)
+    return np.arange(count).reshape(-1, lanes)[::4].ravel()

@@ -1,0 +1,190 @@
+"""Judging by whole episodes: which, by whom, and what an actor is shown of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from sides import Habit, Sides, sides
+
+from lifelong.episodes import Judgement, play, succeeded
+from lifelong.evaluation.schedule import Schedule
+from lifelong.events import TaskScored
+from lifelong.interaction import Found, Stage, Transitions
+from lifelong.lifetime import run
+from lifelong.loop import acting, learning
+from lifelong.stream import EnvTask, References
+from lifelong_agents.finetune import Finetune
+
+
+class Counting(gymnasium.Env[Any, Any]):
+    """Shows [seed, steps]; an episode lasts seed % 10 steps, each of which pays the action."""
+
+    def __init__(self, named: bool = False) -> None:
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(9)
+        self.named, self.seeds = named, []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.seeds.append(seed)
+        self.steps = 0
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        seed = self.seeds[-1]
+        over = self.steps == seed % 10
+        won = {"is_success": self.steps == 2} if seed % 2 else {}
+        return self._seen(), float(action), over and seed % 2 == 0, over and seed % 2 == 1, won
+
+    def _seen(self) -> Any:
+        seen = np.array([self.seeds[-1], self.steps], np.float32)
+        return {"x": seen} if self.named else seen
+
+
+@dataclass
+class Steady:
+    """Answers with the number of the lane; expert 7 in lane 0 at first, 3 everywhere else and later."""
+
+    lanes: int
+    asked: list[Any] = field(default_factory=list)
+    shown: list[Any] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+    def act(self, observations: Any, lanes: Any) -> Any:
+        self.asked.append((rows(observations), lanes.tolist()))
+        return lanes.copy()
+
+    def observe(self, transitions: Transitions, lanes: Any) -> None:
+        self.shown.append((transitions, lanes.tolist()))
+        if not self.found:
+            self.found.append(Found(1, 3, 7))
+
+    @property
+    def experts(self) -> Any:
+        return np.array([3 if self.found else 7, *[3] * (self.lanes - 1)])
+
+
+def rows(observations: Any) -> list[list[float]]:
+    found: list[list[float]] = (observations["x"] if isinstance(observations, dict) else observations).tolist()
+    return found
+
+
+class Learner(Habit):
+    """Hands out steady actors, and keeps them."""
+
+    def actor(self, stage: Stage) -> Any:
+        self.stage, self.steady = stage, Steady(stage.lanes)
+        return self.steady
+
+
+def judged(named: bool = False, **settings: Any) -> tuple[Judgement, Learner, list[Counting]]:
+    made: list[Counting] = []
+
+    def lanes(count: int) -> list[Any]:
+        made.extend(Counting(named) for _ in range(count))
+        return list(made)
+
+    learner = Learner()
+    limit = settings.pop("limit", None)
+    task = EnvTask("count", lanes, **{"episodes": 3, "seed": 2, **settings})
+    return play(learner, task, limit), learner, made
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_each_episode_has_a_seed_and_a_lane_of_its_own_and_is_played_to_its_end(named: bool) -> None:
+    found, learner, made = judged(named)
+    assert [lane.seeds for lane in made] == [[2], [3], [4]]
+    assert [lane.steps for lane in made] == [2, 3, 4]
+    # Lane k pays k a step.
+    assert found.value == (0 * 2 + 1 * 3 + 2 * 4) / 3
+    assert found.episodes == 3
+    assert learner.steady.asked == [
+        ([[2, 0], [3, 0], [4, 0]], [0, 1, 2]),
+        ([[2, 1], [3, 1], [4, 1]], [0, 1, 2]),
+        ([[3, 2], [4, 2]], [1, 2]),
+        ([[4, 3]], [2]),
+    ]
+
+
+def test_what_is_shown_is_what_happened_and_nothing_more() -> None:
+    _, learner, _ = judged()
+    transitions, lanes = learner.steady.shown[1]
+    assert lanes == [0, 1, 2]
+    assert rows(transitions.observations) == [[2, 1], [3, 1], [4, 1]]
+    assert rows(transitions.next_observations) == [[2, 2], [3, 2], [4, 2]]
+    assert transitions.actions.tolist() == [0, 1, 2]
+    assert transitions.rewards.tolist() == [0.0, 1.0, 2.0]
+    assert transitions.terminated.tolist() == [True, False, False]
+    ends = [(t.terminated.tolist(), t.truncated.tolist()) for t, _ in learner.steady.shown]
+    assert ends[2:] == [([False, False], [True, False]), ([True], [False])]
+    assert (learner.stage.lanes, learner.stage.task) == (3, None)
+
+
+def test_steps_are_counted_by_who_took_them() -> None:
+    found, _, _ = judged()
+    # Lane 0 took its first step as expert 7; all others were expert 3's.
+    assert found.routed == ((3, 8), (7, 1))
+    assert found.found == (Found(1, 3, 7),)
+
+
+def test_a_success_is_an_episode_with_one_successful_step() -> None:
+    found, _, _ = judged(measure="success")
+    assert found.value == pytest.approx(1 / 3)
+    assert [succeeded(info) for info in ({}, {"success": 1.0}, {"is_success": True}, {"success": 0})] == [
+        False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_fewer_episodes_are_the_first_ones_and_no_more_than_there_are() -> None:
+    found, _, made = judged(limit=2)
+    assert (found.episodes, [lane.seeds for lane in made]) == (2, [[2], [3]])
+    assert judged(limit=9)[0].episodes == 3
+
+
+def test_an_episode_without_an_end_is_cut() -> None:
+    found, _, made = judged(longest=3)
+    assert [lane.steps for lane in made] == [2, 3, 3]
+    assert found.value == (0 * 2 + 1 * 3 + 2 * 3) / 3
+
+
+def test_the_label_is_told_where_it_is_shown() -> None:
+    assert judged(label="count")[1].stage.task == "count"
+
+
+def test_an_actor_that_does_not_answer_for_every_lane_is_named() -> None:
+    class Short(Learner):
+        def actor(self, stage: Stage) -> Any:
+            actor = super().actor(stage)
+            actor.act = lambda observations, lanes: lanes[:1]
+            return actor
+
+    with pytest.raises(ValueError, match=r"Short must give an action for each of 4 lanes of task 'left', got \(1,\)"):
+        play(Short(), sides("left", 0))
+
+
+def test_a_run_scores_returns_by_their_references() -> None:
+    from sides import ToyWorlds
+
+    tasks = sides("left", 0, references=References(1.0, 5.0)), sides("right", 1)
+    habit = Habit(values=np.array([1.0, 0.0]), rate=0.0)
+    events = run(ToyWorlds(tasks), habit, evaluation=Schedule(within=1, within_episodes=3)).events
+    scored = [e for _, e in events if isinstance(e, TaskScored)]
+    assert {(e.task, e.value, e.score) for e in scored} == {("left", 5.0, 1.0), ("right", 0.0, 0.0)}
+    # All episodes at a segment's end, some within.
+    assert {(e.at_end, e.samples) for e in scored} == {(True, 4), (False, 3)}
+    assert all(dict(e.routed) == {0: 5 * e.samples} for e in scored)
+
+
+def test_who_cannot_act_or_cannot_be_taught_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"Finetune cannot act: it has no live and actor\. .* such as lifelong_rl"):
+        acting(Finetune())
+    with pytest.raises(ValueError, match="Habit cannot learn from batches: it has no learn and predict"):
+        learning(Habit())
+    assert acting(Habit())
+    with pytest.raises(ValueError, match="at least one episode of at least one step"):
+        EnvTask("left", lambda count: [Sides()] * count, episodes=0)
