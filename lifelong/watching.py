@@ -85,7 +85,11 @@ class Film:
         self._steps, self._every = 0, 1
 
     def reset(self, seed: int) -> tuple[Any, dict[str, Any]]:
-        begun = self.lane.reset(seed=seed)
+        try:
+            # Some environments are made only now.
+            begun = self.lane.reset(seed=seed)
+        except Exception as error:
+            raise CannotRender(f"it cannot be begun where it is to be rendered ({_reason(error)})") from error
         self._keep()
         return begun
 

@@ -108,6 +108,13 @@ def broken() -> Any:
     raise ImportError("pygame is not installed.")
 
 
+class MadeLate(Sides):
+    """Made only when it begins, as a lane makes its environments."""
+
+    def reset(self, **_: Any) -> Any:
+        raise ValueError("it takes no render_mode")
+
+
 class Crashing(Sides):
     def render(self) -> Any:
         raise OSError("no display")
@@ -116,6 +123,7 @@ class Crashing(Sides):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
+        (MadeLate, "it cannot be begun where it is to be rendered (ValueError: it takes no render_mode)."),
         (broken, "it cannot be made to be rendered (ImportError: pygame is not installed)."),
         (lambda: Crashing(0, 5, "rgb_array"), "it cannot be rendered (OSError: no display)."),
         (lambda: Sides(0), "rendered, it gives no picture (H, W, 3) but NoneType."),

@@ -46,4 +46,4 @@ class Returns:
         return {"running": self._running.tolist(), "ended": list(self._ended)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._running, self._latest = np.array(state["running"]), list(state["ended"])
+        self._running, self._ended = np.array(state["running"]), list(state["ended"])

@@ -183,7 +183,7 @@ def test_what_happened_comes_in_order_with_the_steps_since_the_onset() -> None:
     assert since / 64 <= found.delay == back.experiences <= since / 64 + 2
 
 
-@pytest.mark.parametrize("look", [1, 4, 8, 16, 32, 72, 512])
+@pytest.mark.parametrize("look", [1, 8, 32, 72, 512])
 def test_a_shift_is_found_whatever_the_looks(look: int) -> None:
     learner, _ = actor(look=look)
     lanes = marked(visits=((0, 0), (2500, 1)), lanes=2)
@@ -392,7 +392,7 @@ def test_its_size_is_that_of_its_experts() -> None:
     assert learner.size() == Size(2, 6, 2 * 24 + models)
 
 
-@pytest.mark.parametrize("stop", [1, 7, 13, 14, 15, 17, 26])
+@pytest.mark.parametrize("stop", [1, 13, 15, 26])
 def test_a_fresh_learner_with_the_state_goes_on_as_the_other_would(stop: int) -> None:
     learner, lanes = actor(look=96)[0], marked(visits=AND_BACK)
     lives(learner, lanes, *[256] * stop)

@@ -62,22 +62,29 @@ class Sb3Policy:
                 self._roll_out(model, tap.left)
             else:
                 self._collect(model, tap.left)
-        if tap.stopped:
+        if self._stop.was_made:
             # It did not take in the last step, so it must ask where the lanes stand.
             model._last_obs = None
         return (granted - tap.left) * count
 
     def _roll_out(self, model: OnPolicyAlgorithm, left: int) -> None:
-        """As many whole rollouts as there is room for; a shorter one where there is room for none."""
-        length = model.n_steps
-        if left >= length:
-            self._learn(left // length * length)
+        """As many whole rollouts as there is room for; a shorter one where there is room for none.
+
+        Nothing can be learned from one transition alone (advantages have no spread): the last whole rollout takes it
+        in, and where there is none, it is lived and not learned from.
+        """
+        length, (whole, rest) = model.n_steps, divmod(left, model.n_steps)
+        alone = rest * self._tap.num_envs == 1
+        if whole > alone:
+            self._learn((whole - alone) * length)
             return
+        self._stop.untaught = left == 1 and alone
         try:
             model.n_steps = model.rollout_buffer.buffer_size = left
             model.rollout_buffer.reset()
             self._learn(left)
         finally:
+            self._stop.untaught = False
             model.n_steps = model.rollout_buffer.buffer_size = length
             model.rollout_buffer.reset()
 
@@ -165,14 +172,15 @@ class _AtMost(TrainFreq):
 
 
 class _Stop(BaseCallback):
-    """Ends a chunk where the world has changed."""
+    """Ends a chunk where the world has changed, or where there is too little to learn from (`untaught`)."""
 
     def __init__(self, tap: Tap) -> None:
         super().__init__()
-        self._tap = tap
+        self._tap, self.untaught, self.was_made = tap, False, False
 
     def _on_step(self) -> bool:
-        return not self._tap.stopped
+        self.was_made = self._tap.stopped or self.untaught
+        return not self.was_made
 
 
 def _same(actions: Array) -> Array:

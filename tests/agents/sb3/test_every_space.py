@@ -37,17 +37,17 @@ DONE: dict[str, Any] = {
 PPO = ON | {"batch_size": 32, "n_epochs": 1}
 CASES = [
     *(("ppo", PPO, seen, "one of three") for seen in SEEN),
-    *(("dqn", OFF | {"train_freq": 16}, seen, "one of three") for seen in SEEN),
-    *(("ppo", PPO, "rows", done) for done in DONE),
+    *(("dqn", OFF | {"train_freq": 16}, seen, "one of three") for seen in list(SEEN)[2:]),
+    *(("ppo", PPO, "rows", done) for done in list(DONE)[1:]),
     ("sac", OFF | {"train_freq": 16}, "a dict", "numbers"),
 ]
 
 
 class Turning(Anything):
-    """Pays the opposite from its 200th step on, and again from the 400th."""
+    """Pays the opposite from its 160th step on, and again from the 300th."""
 
     def step(self, action: Any) -> Any:
-        self.sign = -1.0 if 200 <= len(self.actions) < 400 else 1.0
+        self.sign = -1.0 if 160 <= len(self.actions) < 300 else 1.0
         return super().step(action)
 
 
@@ -80,9 +80,9 @@ def test_it_is_lived_in_left_and_found_again(algorithm: str, settings: Any, seen
     for k, lane in enumerate(lanes):
         lane.observation_space.seed(k)
     learner = LifelongActor(Sb3(algorithm, settings, seed=1), Told(8), look=32)
-    for _ in range(14):
+    for _ in range(11):
         learner.live(Interaction(lanes, 64))
-    assert {len(lane.actions) for lane in lanes} == {14 * 32}
+    assert {len(lane.actions) for lane in lanes} == {11 * 32}
     stage = Stage(lanes[0].observation_space, lanes[0].action_space, 2)
     observations = np.stack([lane.observation for lane in lanes]) if not isinstance(lanes[0].observation, dict) else {
         key: np.stack([lane.observation[key] for lane in lanes]) for key in lanes[0].observation

@@ -25,11 +25,10 @@ AGENTS: dict[str, tuple[Any, Any, int | None]] = {
     "lifelong ppo": (lambda: lifelong_rl("ppo", PPO, look=64, seed=3), flips, 15),
     "lifelong sac": (lambda: lifelong_rl("sac", RARELY, look=64, seed=3), swings, 15),
     "lifelong ppo that is told": (lambda: lifelong_rl("ppo", PPO, look=96, seed=3), told, None),
-    "finetune ppo": (lambda: finetune_rl("ppo", PPO, seed=3), flips, 6),
-    "finetune td3": (lambda: finetune_rl("td3", RARELY, seed=3), swings, 6),
-    "finetune ppo that is told": (lambda: finetune_rl("ppo", PPO, seed=3), told, None),
+    "finetune ppo": (lambda: finetune_rl("ppo", PPO, seed=3), told, None),
+    "finetune td3": (lambda: finetune_rl("td3", RARELY, seed=3), swings, 4),
     "sharing ppo": (lambda: lifelong_rl("ppo", PPO, look=64, share="trunk", seed=3), lambda: flips("episode"), 16),
-    "sharing dqn": (lambda: lifelong_rl("dqn", RARELY, look=64, share="trunk", seed=3), flips, 30),
+    "sharing dqn": (lambda: lifelong_rl("dqn", RARELY, look=64, share="trunk", seed=3), flips, 16),
 }
 
 

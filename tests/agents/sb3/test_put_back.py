@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from marked_worlds import Marked, marked, pairs_lived, plain, worlds_of
-from test_chunks import CASES, OFF, Watching, live, policy
+from test_chunks import CASES, OFF, ON, Watching, live, policy
 
 from lifelong.acting.learner import LifelongActor
 from lifelong.check.law import same
@@ -100,32 +100,28 @@ def lifelong(algorithm: str, settings: dict[str, Any], lanes: tuple[Marked, ...]
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c", "dqn"])
 def test_an_expert_that_is_left_is_what_it_was_when_its_world_changed(algorithm: str) -> None:
     """To the last bit what one would be that had met its own world alone, the last updates included."""
-    settings = (
-        OFF | {"train_freq": 16, "buffer_size": 8000}
-        if algorithm == "dqn"
-        else {"n_steps": 16, "policy_kwargs": {"net_arch": [8]}}
-    )
-    lanes, alone = marked(visits=((0, 0), (1024, 1))), marked()
-    left = lifelong(algorithm, settings, lanes, 1280)
+    settings = OFF | {"train_freq": 16, "buffer_size": 8000} if algorithm == "dqn" else ON
+    lanes, alone = marked(visits=((0, 0), (512, 1))), marked()
+    left = lifelong(algorithm, settings, lanes, 704)
     assert len(left.experts) == 2
     stayed = LifelongActor(Sb3(algorithm, settings, seed=1), None)
-    for _ in range(16):
+    for _ in range(8):
         stayed.live(Interaction(alone, 256))
     one, other = (learner.experts[0].policy.model for learner in (left, stayed))  # type: ignore[attr-defined]
     same("the same", everything(other), everything(one))
     if algorithm == "dqn":
-        assert one.replay_buffer.pos == other.replay_buffer.pos == 1024
+        assert one.replay_buffer.pos == other.replay_buffer.pos == 512
         assert pairs_held(one.replay_buffer) == pairs_held(other.replay_buffer)
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "size"), [("dqn", 100_000), ("dqn", 4 * 1230), ("dqn", 4 * 300), ("sac", 4 * 300)]
+    ("algorithm", "size"), [("dqn", 100_000), ("dqn", 4 * 622), ("dqn", 4 * 300), ("sac", 4 * 300)]
 )
 def test_no_buffer_holds_a_transition_of_another_experts_world(algorithm: str, size: int) -> None:
     """Also where the ring was full, or fills up just then, 14 steps after the change."""
     settings = OFF | {"buffer_size": size, "train_freq": 16}
-    lanes = marked(visits=((0, 0), (1216, 1), (2432, 0)), numbers=algorithm == "sac")
-    learner = lifelong(algorithm, settings, lanes, 3200)
+    lanes = marked(visits=((0, 0), (608, 1), (1216, 0)), numbers=algorithm == "sac")
+    learner = lifelong(algorithm, settings, lanes, 1664)
     assert len(learner.experts) == 2
     for expert in learner.experts:
         buffer = expert.policy.model.replay_buffer  # type: ignore[attr-defined]
@@ -136,12 +132,12 @@ def test_no_buffer_holds_a_transition_of_another_experts_world(algorithm: str, s
 
 
 def test_the_new_experts_buffer_begins_with_the_evidence() -> None:
-    lanes = marked(visits=((0, 0), (1216, 1)))
+    lanes = marked(visits=((0, 0), (608, 1)))
     learner = LifelongActor(Sb3("dqn", OFF, seed=1), Cusum(), look=64)
     while len(learner.experts) < 2:
         learner.live(Interaction(lanes, 64))
     buffer = learner.experts[1].policy.model.replay_buffer  # type: ignore[attr-defined]
-    before = {(*row[0], *row[3]) for lane in lanes for row in [plain(*step) for step in lane.lived[:1216]]}
+    before = {(*row[0], *row[3]) for lane in lanes for row in [plain(*step) for step in lane.lived[:608]]}
     held = pairs_held(buffer)
     assert held <= pairs_lived(lanes)
     assert not {row[:8] for row in held} & before

@@ -15,7 +15,6 @@ from lifelong.events import CheckpointSaved, ExpertChosen, Logged, ShiftDetected
 from lifelong.interaction import Interaction
 from lifelong.lifetime import Result, run
 from lifelong.record.jsonl import line_of
-from lifelong_agents.sb3.finetune_rl import finetune_rl
 from lifelong_agents.sb3.lifelong_rl import lifelong_rl
 from lifelong_envs.rl.acting_stream import ActingStream
 from lifelong_envs.rl.cartpole_flip import cartpole_flip
@@ -28,23 +27,21 @@ RARELY = OFF | {"train_freq": 16, "learning_starts": 100}
 
 
 def flips(change: Way = "now") -> ActingStream:
-    table = Timetable("A B A", [1536, 1280, 1280], lanes=4, experience=128, change=change)
+    table = Timetable("A B A", [1536, 1280, 1280], lanes=8, experience=128, change=change)
     return cartpole_flip(table, episodes=2, seed=3)
 
 
 def swings() -> ActingStream:
-    both = World("A", "Pendulum-v1"), World("B", "Pendulum-v1", observations=(1, 0, 2))
-    table = Timetable("A B A", [1536, 1280, 1280], lanes=2, experience=128, change="now")
+    both = World("A", "Pendulum-v1"), World("B", "Pendulum-v1", set={"dt": "x3"})
+    table = Timetable("A B A", [1536, 1280, 1280], lanes=8, experience=128, change="now")
     return worlds(both, table, episodes=1, seed=3)
 
 
 LIVES: dict[str, tuple[Any, Any]] = {
-    "ppo": (flips, lambda: lifelong_rl("ppo", PPO, look=64, seed=3)),
     "ppo, lane by lane": (lambda: flips("episode"), lambda: lifelong_rl("ppo", PPO, look=64, seed=3)),
     "dqn": (flips, lambda: lifelong_rl("dqn", RARELY, look=64, seed=3)),
     "ppo, sharing": (flips, lambda: lifelong_rl("ppo", PPO, look=64, share="trunk", seed=3)),
     "sac": (swings, lambda: lifelong_rl("sac", RARELY, look=64, seed=3)),
-    "finetune dqn": (flips, lambda: finetune_rl("dqn", RARELY, seed=3)),
 }
 OPTIONS: dict[str, Any] = {
     "evaluation": Schedule(within=0), "checkpoint_every": 4, "name": "x", "seed": 3, "frames": False,
@@ -82,14 +79,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("whole")
 
 
-@pytest.mark.parametrize(("life", "stop"), [*((life, 22) for life in LIVES), ("ppo, lane by lane", 26)])
-def test_what_is_taken_up_again_goes_on_as_if_it_had_never_stopped(
-    life: str, stop: int, tmp_path: Path, folder: Path
-) -> None:
+@pytest.mark.parametrize("life", LIVES)
+def test_what_is_taken_up_again_goes_on_as_if_it_had_never_stopped(life: str, tmp_path: Path, folder: Path) -> None:
     wanted = whole(life, folder / life)
     stream, learner = LIVES[life]
     with pytest.raises(Stopped):
-        run(stream(), Mortal(learner(), stop), out=tmp_path, **OPTIONS)
+        run(stream(), Mortal(learner(), 22), out=tmp_path, **OPTIONS)
     # Another process: generators stand anywhere.
     torch.rand(17)
     torn = run(stream(), learner(), out=tmp_path, resume=True, **OPTIONS)
@@ -99,7 +94,7 @@ def test_what_is_taken_up_again_goes_on_as_if_it_had_never_stopped(
         assert (tmp_path / name).read_bytes() == (folder / life / name).read_bytes()
 
 
-@pytest.mark.parametrize("life", [life for life in LIVES if "finetune" not in life])
+@pytest.mark.parametrize("life", LIVES)
 def test_these_lives_have_a_shift_before_and_one_after_the_stop(life: str, folder: Path) -> None:
     events = whole(life, folder / life).events
     found = [step for step, e in events if isinstance(e, ShiftDetected)]

@@ -59,10 +59,10 @@ def live(learner: LifelongActor, lanes: Any, interactions: int) -> list[Any]:
 @pytest.mark.parametrize("algorithm", SETTINGS)
 def test_an_expert_that_comes_back_sees_where_its_lanes_have_come_meanwhile(algorithm: str) -> None:
     made = learner(algorithm)
-    narrow, wide = marked(visits=((0, 0), (1024, 1), (2048, 0))), tuple(Wide(i) for i in range(2))
-    live(made, narrow, 12)
+    narrow, wide = marked(visits=((0, 0), (512, 1), (1024, 0))), tuple(Wide(i) for i in range(2))
+    live(made, narrow, 6)
     live(made, wide, 2)
-    live(made, narrow, 28)
+    live(made, narrow, 15)
     # Two for the narrow worlds, of which the first came back, and one for the wide one between them.
     assert [e.kind.observation_space.shape for e in made.experts] == [(4,), (5,), (4,)]
     assert made._stay.expert is made.experts[0]

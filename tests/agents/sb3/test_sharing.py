@@ -23,7 +23,7 @@ from lifelong_agents.sb3.algorithm import Sb3
 from lifelong_agents.sb3.memory import emptied
 from lifelong_agents.sb3.shared import SharingPolicy
 
-PPO = ON | {"batch_size": 16, "n_epochs": 2, "learning_rate": 1e-2}
+PPO = ON | {"batch_size": 16, "n_epochs": 1, "learning_rate": 1e-2}
 DQN = OFF | {"train_freq": 4}
 
 
@@ -34,7 +34,7 @@ def two(algorithm: str, settings: dict[str, Any], subspace: Any) -> tuple[list[S
     stage = Stage(lanes[0].observation_space, lanes[0].action_space, 4)
     policies: list[Any] = [made.spawn(number, stage) for number in range(2)]
     policies[0].enter()
-    policies[0].live(lanes, 512, 64, Watching())
+    policies[0].live(lanes, 256, 64, Watching())
     policies[1].enter()
     return policies, lanes
 
@@ -83,7 +83,7 @@ def test_what_an_expert_answers_stays_where_its_trunk_is_protected_and_moves_whe
     moved = []
     for subspace in (Gpm(energy=0.99999, first_energy=0.99999), None):
         policies, lanes = two(algorithm, settings, subspace)
-        met = np.array([row[0] for lane in lanes for row in lane.lived[:128]], np.float32)
+        met = np.array([row[0] for lane in lanes for row in lane.lived[:64]], np.float32)
         before = answers(policies[0], met)
         policies[1].live(lanes, 512, 64, Watching())
         moved.append(float((answers(policies[0], met) - before).abs().max()))
@@ -92,9 +92,9 @@ def test_what_an_expert_answers_stays_where_its_trunk_is_protected_and_moves_whe
 
 
 def test_each_has_a_memory_of_its_own() -> None:
-    lanes = marked(visits=((0, 0), (1216, 1), (2432, 0)))
+    lanes = marked(visits=((0, 0), (608, 1), (1216, 0)))
     learner = LifelongActor(Sb3("dqn", DQN, seed=1, share="trunk"), Cusum(), look=64)
-    for _ in range(3200 * 4 // 256):
+    for _ in range(1664 * 4 // 256):
         learner.live(Interaction(lanes, 256))
     trunk: Any = learner.actor(Stage(lanes[0].observation_space, lanes[0].action_space, 1))._experts[0].policy._trunk
     assert (trunk.seated, set(trunk._buffers)) == (0, {1})
