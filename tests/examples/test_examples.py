@@ -12,10 +12,16 @@ from types import ModuleType
 
 import pytest
 
-from lifelong import cli
-from lifelong.check import check_detector, check_learner, check_stream
+from lifelong import Cusum, cli
+from lifelong.acting.learner import LifelongActor
+from lifelong.check import check_acting_learner, check_detector, check_learner, check_stream
 from lifelong.config import load_config
 from lifelong.config.locate import listing
+from lifelong.evaluation.summary import Summary
+from lifelong.events import Logged
+from lifelong.interaction import Stage
+from lifelong.record.folder import RunFolder
+from lifelong.record.jsonl import read_events
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Load = Callable[[str, str], ModuleType]
@@ -100,3 +106,80 @@ def test_a_plain_loop_forgets_less_with_three_more_lines(load: Load) -> None:
     plain, held = accuracies(False), accuracies(True)
     assert min(plain[:2]) < 0.7
     assert min(held) > 0.85
+
+
+def lived_in_worlds(example: str, out: Path, *quick: str) -> tuple[Summary, Summary]:
+    """How the agent and its reference came out of an example's study, judged at the ends of visits alone."""
+    overrides = [*QUICK, "evaluation.within=0", "record.frames=false", *quick]
+    assert cli.main(["run", str(EXAMPLES / example / "study.yaml"), "--out", str(out), *overrides]) == 0
+    assert ran(out)
+    return RunFolder(out).read_summary(), RunFolder(out / "reference").read_summary()
+
+
+def test_a_ferry_finds_that_the_tide_has_turned(load: Load, tmp_path: Path) -> None:
+    quick = ["stream.timetable.order=ebb flood", "stream.timetable.steps=[7680,5120]"]
+    agent, reference = lived_in_worlds("own_env", tmp_path / "run", *quick)
+    assert (agent.experts, agent.shifts_detected, agent.false_alarms, agent.missed_shifts) == (2, 1, 0, 0)
+    assert reference.experts == 1
+    assert agent.acc is not None
+    assert reference.acc is not None
+    assert agent.acc > reference.acc + 0.2
+
+
+def test_a_ferry_drifts_with_the_current_and_is_paid_for_where_it_lands(load: Load) -> None:
+    ferry = load("own_env", "ferry").Ferry(current=0.0, gusts=0.0)
+    (_, along), _ = ferry.reset(seed=0)
+    steps = [ferry.step(2) for _ in range(20)] + [ferry.step(0) for _ in range(18)] + [ferry.step(1) for _ in range(2)]
+    # 20 steps to one side and 18 to the other: two steps of the helm, 0.03 each, are left.
+    walk = abs(along + 2 * 0.03)
+    assert steps[-1][1] == pytest.approx(1 - 4 * walk, abs=1e-6)
+    assert [ended for _, _, ended, _, _ in steps] == [False] * 39 + [True]
+    assert [info["success"] for *_, info in steps] == [False] * 39 + [walk < 0.25]
+    landings = []
+    for current in (0.085, -0.085):
+        ferry = load("own_env", "ferry").Ferry(current=current, gusts=0.0)
+        begins = ferry.reset(seed=0)[0][1]
+        way = [ferry.step(1)[0][1] for _ in range(40)]
+        assert abs(way[-1] - way[-2]) > 2 * 0.03, "at the far bank the current is stronger than the helm"
+        landings.append(way[-1] - begins)
+    assert landings[0] == pytest.approx(-landings[1], abs=1e-5)
+
+
+def test_an_algorithm_of_ones_own_explores_less_where_returns_are_higher(load: Load, tmp_path: Path) -> None:
+    make = load("own_algorithm", "own").MyPpo
+    model = make("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, ent_coef=0.02, seed=0)
+    model.learn(8)
+    assert model.ent_coef == 0.02
+    for returns, wanted in (([100.0, 300.0], 0.02 * 0.6), ([500.0], 0.0), ([900.0], 0.0), ([], 0.02)):
+        model.ep_info_buffer.clear()
+        model.ep_info_buffer.extend({"r": r, "l": 1} for r in returns)
+        model.train()
+        assert model.ent_coef == pytest.approx(wanted)
+    agent, reference = lived_in_worlds("own_algorithm", tmp_path / "run", "stream.timetable.steps=[5120,2560]")
+    assert (agent.experts, reference.experts) == (2, 1)
+    events = read_events(tmp_path / "run" / "events.jsonl")
+    said = [event.values["train/ent_coef"] for _, event in events if isinstance(event, Logged) and event.expert == 0]
+    assert said[0] > said[-1] > 0.0
+
+
+def test_reinforcement_learning_of_ones_own_meets_the_contract(load: Load) -> None:
+    make, lived = load("own_policy", "cross_entropy").CrossEntropy, load("own_policy", "train").lived
+    many = lived(LifelongActor(make(), Cusum()), steps=10_240, order="A B")
+    alone = lived(LifelongActor(make(), None, max_experts=1), steps=10_240, order="A B")
+    assert (many.summary.experts, many.summary.shifts_detected, many.summary.false_alarms) == (2, 1, 0)
+    learned, kept = many.matrix.scores[1:, 0]
+    assert learned > 0.8
+    assert kept > learned - 0.1
+    assert alone.matrix.scores[2, 0] < 0.2
+    ferry = load("own_env", "ferry").Ferry()
+    policy = make(seed=1).spawn(0, Stage(ferry.observation_space, ferry.action_space, 2))
+    assert policy.parameters() == 3 * 3
+    with pytest.raises(ValueError, match="needs a vector and a choice here, got"):
+        make().spawn(0, Stage(ferry.action_space, ferry.observation_space, 2))
+
+
+def test_reinforcement_learning_of_ones_own_holds_to_the_laws(load: Load) -> None:
+    make = load("own_policy", "cross_entropy").CrossEntropy
+    flip = importlib.import_module("lifelong_envs.rl.cartpole_flip").cartpole_flip
+    timetable = importlib.import_module("lifelong_envs.rl.timetable").Timetable
+    check_acting_learner(lambda: LifelongActor(make(), Cusum()), flip(timetable(order="A B", steps=4096)))
