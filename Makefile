@@ -31,8 +31,11 @@ test test-slow: export OMP_NUM_THREADS ?= 1
 test test-slow: export WANDB_MODE = offline
 test test-slow: export WANDB_SILENT = true
 
+# As many workers as there are cores, as a rule: make test WORKERS=0 for none beside pytest itself.
+WORKERS ?= 2
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
