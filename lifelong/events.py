@@ -93,7 +93,8 @@ class TaskEntered:
 class ShiftDetected:
     """The learner found out by itself that its world changed `delay` experiences ago (1: with the latest one).
 
-    by: what gave it away, "loss" (it rose), "fall" (it fell all at once) or "inputs" (they changed).
+    by: what gave it away, "loss" (it rose), "fall" (it fell all at once) or "inputs" (they changed); where the learner
+    acts, "surprise" (what happens is not foreseen) or "starts" (episodes begin in another way).
     """
 
     expert: int

@@ -7,7 +7,7 @@ L lanes; transitions come lane by lane within a step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,11 @@ TOGETHER = 4
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Transitions that may come from another world. bar: lanes that surprise the expert less are still in its own
-    (None: all lanes are alike)."""
+    (None: all lanes are alike). starts: (N, D) first observations of the episodes that began meanwhile, encoded."""
 
     transitions: Transitions
     bar: float | None
+    starts: Rows = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def is_enough(self) -> bool:

@@ -13,6 +13,7 @@ from lifelong.acting.encoding import Encoding
 from lifelong.acting.policy import Policy
 from lifelong.acting.saved import plain, unplain
 from lifelong.acting.spaces import plain_space
+from lifelong.acting.starts import Starts
 from lifelong.acting.world_model import Seen, WorldModel
 from lifelong.interaction import Transitions
 from lifelong.shift.detector import Detector
@@ -20,14 +21,16 @@ from lifelong.shift.detector import Detector
 
 @dataclass(slots=True)
 class ActingExpert:
-    """`kind` is what its worlds look like from outside. seated: when it last took over (larger is later). lanes: in how
-    many it lives."""
+    """`kind` is what its worlds look like from outside. starts: where their episodes begin, over which `guard` watches
+    (None: nobody does). seated: when it last took over (larger is later). lanes: in how many it lives."""
 
     number: int
     kind: Kind
     policy: Policy
     model: WorldModel
     detector: Detector | None
+    guard: Detector | None = None
+    starts: Starts = field(default_factory=Starts)
     seated: int = -1
     lanes: int = 1
 
@@ -40,6 +43,8 @@ class ActingExpert:
             "policy": self.policy.state_dict(),
             "model": self.model.state_dict(),
             "detector": None if self.detector is None else self.detector.state_dict(),
+            "guard": None if self.guard is None else self.guard.state_dict(),
+            "starts": self.starts.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -48,6 +53,9 @@ class ActingExpert:
         self.model.load_state_dict(state["model"])
         if self.detector is not None:
             self.detector.load_state_dict(state["detector"])
+        if self.guard is not None:
+            self.guard.load_state_dict(state["guard"])
+        self.starts.load_state_dict(state["starts"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,21 @@ import numpy as np
 
 from lifelong.acting.encoding import Rows
 from lifelong.acting.expert import ActingExpert
+from lifelong.acting.starts import Starts
 from lifelong.interaction import Array, Found, Observations, Stage, Transitions
 
 SURE = 2.0
 """By how much less surprised another expert must have been, summed over the steps of an episode, to take over."""
+OUTLYING = 6.0
+"""Deviations of chance beyond which a first observation is not told apart any more."""
 
 
 class Finder:
     """Acts for the first of the given experts until the steps of an episode speak for another one.
 
     All of them are asked how surprising each step was, in the same units: those of the expert that expects most error
-    of itself. Without experts it acts at random.
+    of itself; and before the first step how unlike its own the episode begins, where all of them know how theirs do.
+    Without experts it acts at random.
     """
 
     def __init__(self, experts: Sequence[ActingExpert], stage: Stage) -> None:
@@ -38,6 +42,9 @@ class Finder:
             self._space.seed(0)
         # Whoever has not seen enough to foresee anything cannot be compared.
         self._asked = np.array([i for i, e in enumerate(self._experts) if e.model.is_ready], dtype=np.int64)
+        self._at_door = np.full(
+            stage.lanes, len(self._asked) > 1 and all(self._starts(i).is_ready for i in self._asked)
+        )
 
     @property
     def experts(self) -> Array:
@@ -46,6 +53,8 @@ class Finder:
     def act(self, observations: Observations, lanes: Array) -> Array:
         if not self._experts:
             return np.stack([np.asarray(self._space.sample()) for _ in lanes])
+        if self._at_door.any():
+            self._look_round(observations, lanes)
         acting = self._acting[lanes]
         first = int(acting[0])
         if (acting == first).all():
@@ -64,7 +73,21 @@ class Finder:
         self._steps[lanes] += 1
         if len(self._asked) < 2:
             return
-        self._evidence[np.ix_(lanes, self._asked)] += self._surprise(transitions)
+        self._heed(self._surprise(transitions), lanes)
+
+    def _look_round(self, observations: Observations, lanes: Array) -> None:
+        """Where does the episode begin? One first observation is an outlier at times, and must not count for all."""
+        self._at_door[lanes] = False
+        rows = self._experts[0].kind.encoding.observations(observations)
+        unlike = np.stack([self._starts(i).each(rows) for i in self._asked], axis=1)
+        self._heed(np.minimum(unlike, OUTLYING) / OUTLYING * 1.5 * SURE, lanes)
+
+    def _starts(self, i: int) -> Starts:
+        return self._experts[i].starts
+
+    def _heed(self, surprise: Rows, lanes: Array) -> None:
+        """(M, asked) how surprised each of the asked is."""
+        self._evidence[np.ix_(lanes, self._asked)] += surprise
         asked = self._evidence[np.ix_(lanes, self._asked)]
         best = self._asked[asked.argmin(1)]
         acting = self._acting[lanes]

@@ -36,6 +36,7 @@ from lifelong.events import (
 from lifelong.interaction import Actor, Interaction, Stage
 from lifelong.learner import Size
 from lifelong.shift.detector import Detector, Shift, must_detect
+from lifelong.shift.unlabelled.watch import patient
 
 SAID_EVERY = 2048
 """Environment steps between two records of what an algorithm says of itself: each costs more than many steps."""
@@ -46,7 +47,8 @@ class LifelongActor:
 
     algorithm: makes their policies. detector: copied for each expert; None: shifts are not looked for. signal: what
     the detector is shown. look: environment steps between two looks. max_experts: where there are so many, the one that
-    knows a new world best goes on in it (None: no limit). Raises ValueError for numbers out of range.
+    knows a new world best goes on in it (None: no limit). starts: whether episodes that begin in another way are a sign
+    of another world, too. Raises ValueError for numbers out of range.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class LifelongActor:
         look: int = 256,
         max_experts: int | None = None,
         seed: int = 0,
+        starts: bool = True,
     ) -> None:
         if look < 1:
             raise ValueError(f"look counts environment steps between two looks: give 1 or more, got {look}.")
@@ -64,7 +67,8 @@ class LifelongActor:
             raise ValueError(f"max_experts must be at least 1, or None for no limit, got {max_experts}.")
         if detector is not None:
             must_detect("detector", detector)
-        self._look, self._pool = look, ActingPool(algorithm, detector, max_experts, seed)
+        guard = patient() if starts and detector is not None else None
+        self._look, self._pool = look, ActingPool(algorithm, detector, guard, max_experts, seed)
         self._stay = ActingStay(signal if signal is not None else ModelError(), look)
         self._experts_of: dict[str, int] = {}
         self._task: str | None = None
@@ -96,13 +100,13 @@ class LifelongActor:
             events += [Logged(stay.active.number, values)] if values else []
         return [self._update(interaction.steps), *events]
 
-    def _turn(self, shift: Shift, evidence: Evidence, interaction: Interaction) -> list[Event]:
+    def _turn(self, shift: Shift, evidence: Evidence, by: str, interaction: Interaction) -> list[Event]:
         """The world has shifted: who knows this one?"""
         stay, pool, expert, foreign = self._stay, self._pool, self._stay.active, evidence.transitions
         delay = _count(len(stay.lately), interaction)
         expert.policy.put_back(stay.lately.before())
-        events: list[Event] = [ShiftDetected(expert.number, delay, *_read(shift)), RolledBack(expert.number, delay)]
-        least, nearest = pool.nearest(foreign, expert)
+        events: list[Event] = [ShiftDetected(expert.number, delay, *_read(shift), by), RolledBack(expert.number, delay)]
+        least, nearest = pool.nearest(evidence, expert)
         if nearest is not None and (least <= FOREIGN or pool.is_full):
             chosen = nearest
             unexplained = round(1.0 - math.exp(-max(0.0, least)), 6)
@@ -114,6 +118,7 @@ class LifelongActor:
         stay.begin(chosen, evidence)
         chosen.policy.adopt(foreign, stay.lanes)
         chosen.model.learn(foreign)
+        chosen.starts.learn(evidence.starts)
         return events
 
     def _arrive(self, interaction: Interaction) -> list[Event]:

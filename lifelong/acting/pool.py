@@ -6,20 +6,26 @@ import math
 from copy import deepcopy
 from typing import Any
 
+from lifelong.acting.evidence import FOREIGN, Evidence
 from lifelong.acting.expert import ActingExpert, Kind
 from lifelong.acting.policy import Algorithm
 from lifelong.acting.spaces import space_of
+from lifelong.acting.starts import FEW, UNLIKE
 from lifelong.acting.world_model import WorldModel
-from lifelong.interaction import Stage, Transitions
+from lifelong.interaction import Stage
 from lifelong.learner import Size
 from lifelong.shift.detector import Detector
 
 
 class ActingPool:
-    """Experts by number, made by one algorithm, each with a copy of one detector (None: they do not look out)."""
+    """Experts by number, made by one algorithm, each with a copy of one detector (None: they do not look out), and a
+    guard over where episodes begin (None: they do not look at that)."""
 
-    def __init__(self, algorithm: Algorithm, detector: Detector | None, limit: int | None, seed: int) -> None:
-        self._algorithm, self._detector, self._limit, self._seed = algorithm, detector, limit, seed
+    def __init__(
+        self, algorithm: Algorithm, detector: Detector | None, guard: Detector | None, limit: int | None, seed: int
+    ) -> None:
+        self._algorithm, self._detector, self._guard = algorithm, detector, guard
+        self._limit, self._seed = limit, seed
         self.experts: list[ActingExpert] = []
         self._kinds: list[Kind] = []
         self._turns = 0
@@ -35,9 +41,9 @@ class ActingPool:
     def spawn(self, stage: Stage) -> ActingExpert:
         kind = self.kind(stage.observation_space, stage.action_space)
         policy = self._algorithm.spawn(len(self.experts), stage)
-        detector = deepcopy(self._detector) if self._detector is not None else None
         model = WorldModel(kind.encoding, seed=self._seed)
-        self.experts.append(ActingExpert(len(self.experts), kind, policy, model, detector, lanes=stage.lanes))
+        watch = deepcopy(self._detector), deepcopy(self._guard)
+        self.experts.append(ActingExpert(len(self.experts), kind, policy, model, *watch, lanes=stage.lanes))
         return self.experts[-1]
 
     def seat(self, expert: ActingExpert) -> None:
@@ -57,15 +63,15 @@ class ActingPool:
         """Those that could be in such a world, as far as can be seen from outside; the latest first."""
         return sorted((e for e in self.experts if e.kind == kind), key=lambda e: -e.seated)
 
-    def nearest(self, evidence: Transitions, active: ActingExpert) -> tuple[float, ActingExpert | None]:
-        """Who of the others knows most of this, and how much what it knows is in the way (see `hindrance`).
+    def nearest(self, evidence: Evidence, active: ActingExpert) -> tuple[float, ActingExpert | None]:
+        """Who of the others knows most of this, and how foreign it is to that one (see `foreignness`).
 
         In a full pool, where nobody knows it, the active one competes: it may be the one that is disturbed least.
         """
         others = [e for e in self.of(active.kind) if e is not active]
         if self.is_full:
             others.append(active)
-        asked = [(hindrance(e, evidence), e.number) for e in others]
+        asked = [(foreignness(e, evidence), e.number) for e in others]
         if not asked:
             return math.inf, None
         least, number = min(asked)
@@ -87,6 +93,15 @@ class ActingPool:
         self._algorithm.load_state_dict(state["algorithm"])
 
 
-def hindrance(expert: ActingExpert, evidence: Transitions) -> float:
-    """How much what it knows is in the way; an expert that has hardly seen a world knows none."""
-    return expert.model.hindrance(expert.model.see(evidence)) if expert.model.is_ready else math.inf
+def foreignness(expert: ActingExpert, evidence: Evidence) -> float:
+    """How much an expert's world is another one than the evidence's; above FOREIGN it is.
+
+    How much what it knows is in the way of foreseeing the transitions, or how unlike its own the episodes begin,
+    whichever is more. An expert that has hardly seen a world knows none.
+    """
+    if not expert.model.is_ready:
+        return math.inf
+    transitions = expert.model.hindrance(expert.model.see(evidence.transitions))
+    if len(evidence.starts) < FEW or not expert.starts.is_ready:
+        return transitions
+    return max(transitions, FOREIGN * expert.starts.together(evidence.starts) / UNLIKE)

@@ -7,21 +7,25 @@ model late, so that what turns out to come from another world was never learned.
 from __future__ import annotations
 
 import math
-from collections import deque
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.acting.encoding import Rows
 from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
 from lifelong.acting.expert import ActingExpert, Lately
-from lifelong.acting.pool import ActingPool, hindrance
+from lifelong.acting.pool import ActingPool, foreignness
 from lifelong.acting.returns import Returns
+from lifelong.acting.sign import Sign
 from lifelong.acting.signals import GRAIN, Look, Signal
+from lifelong.acting.starts import FEW, Begun
 from lifelong.acting.world_model import Seen
 from lifelong.interaction import Interaction, Transitions
-from lifelong.shift.detector import Shift
+from lifelong.shift.detector import Detector, Shift
+from lifelong.shift.unlabelled.watch import LIFT
 
 LATE = 8
 """Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
@@ -31,21 +35,21 @@ have been learned."""
 class ActingStay:
     """What the active expert sees. surprise: the latest value that its detector was shown.
 
-    alarm: a shift, and the evidence for it, that the expert cannot explain (None: all is well). dismissed: alarms that
-    it could explain, each with the transitions since its onset.
+    alarm: a shift, the evidence for it that the expert cannot explain, and what gave it away (None: all is well).
+    dismissed: alarms that it could explain, each with the transitions since its onset.
     """
 
     def __init__(self, signal: Signal, look: int) -> None:
         self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
         self.lanes, self.surprise, self._unseen = 1, 0.0, 0
-        self.returns, self.lately = Returns(), Lately()
-        self.alarm: tuple[Shift, Evidence] | None = None
+        self.returns, self.lately, self._begun = Returns(), Lately(), Begun()
+        self.alarm: tuple[Shift, Evidence, str] | None = None
         self.dismissed: list[tuple[Shift, int]] = []
         self.guesses = True
         self._stragglers: Stragglers | None = None
-        self._dates: deque[int] = deque(maxlen=256)
-        self._standing: tuple[Shift, int] | None = None
+        # Dated by blocks, and by the numbers of first observations.
+        self._surprises, self._strangers = Sign(), Sign()
 
     @property
     def active(self) -> ActingExpert:
@@ -55,13 +59,16 @@ class ActingStay:
     def begin(self, expert: ActingExpert, after: Evidence | None = None) -> None:
         """Another expert takes over; `after`: the evidence that this is another world than the last one's."""
         before = self.expert
+        if before is not None and expert.kind != before.kind:
+            self._begun.forget()
         if expert is not before or after is not None:
             # Also where it goes on itself: it was stopped, and does not know where the lanes stand.
             expert.policy.enter()
         self.expert, self.alarm = expert, None
         self.lately.begin(expert.policy)
-        self._dates.clear()
-        self._stragglers = self._standing = None
+        self._surprises.begin()
+        self._strangers.begin()
+        self._stragglers = None
         if after is not None and after.bar is not None and before is not None:
             self._stragglers = Stragglers(before, after.bar)
 
@@ -85,17 +92,25 @@ class ActingStay:
             return False
         seen = self._see(block) if expert.model.is_ready else None
         lately.add(block, seen, expert.policy)
-        for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
-            self.surprise = value
-            self._dates.append(lately.number)
-            shift = expert.detector.update(value)
-            if shift is not None and self.guesses and self._standing is None:
-                self._standing = shift, self._dates[-min(shift.onset, len(self._dates))]
-        if self._standing is not None and self._is_foreign(*self._standing):
+        values = self._signal.values(Look(block, seen, returns), expert.model, expert.policy)
+        if len(values):
+            self.surprise = values[-1]
+            self._surprises.show(expert.detector, values, [lately.number] * len(values), self.guesses)
+        if expert.guard is not None:
+            self._welcome(block, expert, expert.guard)
+        if self._is_foreign():
             return True
         while len(lately.blocks) > (self._late if expert.model.is_ready else 0):
             self._learn_oldest()
         return False
+
+    def _welcome(self, block: Transitions, expert: ActingExpert, guard: Detector) -> None:
+        """How unlike its own the active expert's episodes begin."""
+        count = self._begun.count
+        rows = self._begun.update(block, self.lately.number, self.lanes, expert.kind.encoding)
+        if len(rows) and expert.starts.is_ready:
+            values = [LIFT + float(value) for value in expert.starts.each(rows)]
+            self._strangers.show(guard, values, range(count, self._begun.count), self.guesses)
 
     def _see(self, block: Transitions) -> Seen:
         """What the active expert's model looks at of a block."""
@@ -103,6 +118,8 @@ class ActingStay:
 
     def _learn_oldest(self) -> None:
         """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
+        if self.active.guard is not None:
+            self.active.starts.learn(self._begun.within(self.lately.first() + 1))
         block, seen = self.lately.pop()
         model, stragglers = self.active.model, self._stragglers
         if stragglers is None:
@@ -113,7 +130,20 @@ class ActingStay:
         if own is not None:
             model.learn(own)
 
-    def _is_foreign(self, shift: Shift, onset: int) -> bool:
+    def _is_foreign(self) -> bool:
+        """Is there an alarm, and is this another world than the active expert's?"""
+        if self._surprises.standing is not None:
+            shift, onset = self._surprises.standing
+            if self._judge(self._surprises, shift, onset, self._begun.after(onset), "surprise"):
+                return True
+        if self._strangers.standing is not None:
+            shift, number = self._strangers.standing
+            starts = self._begun.since(number)
+            onset = max(self._begun.block_of(number), self.lately.first() + 1)
+            return len(starts) >= FEW and self._judge(self._strangers, shift, onset, starts, "starts")
+        return False
+
+    def _judge(self, sign: Sign, shift: Shift, onset: int, starts: Rows, by: str) -> bool:
         """There was an alarm, of something that began in block `onset`: does the expert know this world all the same?
 
         Where too little was seen since, or too few lanes are in doubt, the alarm stands until the next look.
@@ -121,17 +151,19 @@ class ActingStay:
         expert, lately, detector = self.active, self.lately, self.active.detector
         assert detector is not None
         since = lately.transitions()[max(0, onset - 1 - lately.first()) :]
-        evidence = gather(since, expert.model, self.lanes)
+        evidence = replace(gather(since, expert.model, self.lanes), starts=starts)
         if not evidence.is_enough:
             return False
         while lately.first() + 1 < onset:
             self._learn_oldest()
-        self._standing = None
+        sign.standing = None
         detector.rearm()
-        if hindrance(expert, evidence.transitions) <= FOREIGN:
+        if expert.guard is not None:
+            expert.guard.rearm()
+        if foreignness(expert, evidence) <= FOREIGN:
             self.dismissed.append((shift, len(lately)))
             return False
-        self.alarm = shift, evidence
+        self.alarm = shift, evidence, by
         return True
 
     def settle(self) -> None:
@@ -140,19 +172,17 @@ class ActingStay:
             self._learn_oldest()
 
     def state_dict(self) -> dict[str, Any]:
-        late, standing = self._stragglers, None
-        if self._standing is not None:
-            shift, onset = self._standing
-            standing = [shift.onset, shift.statistic, shift.threshold, onset]
+        late = self._stragglers
         return {
             "expert": None if self.expert is None else self.expert.number,
             "lanes": self.lanes,
             "numbers": [self.surprise, self._unseen],
             "returns": self.returns.state_dict(),
             "lately": self.lately.state_dict(),
-            "dates": list(self._dates),
+            "begun": self._begun.state_dict(),
+            "surprises": self._surprises.state_dict(),
+            "strangers": self._strangers.state_dict(),
             "guesses": self.guesses,
-            "standing": standing,
             "stragglers": None if late is None else [late.before.number, late.bar, late.without],
         }
 
@@ -162,11 +192,10 @@ class ActingStay:
         self.surprise, self._unseen = state["numbers"]
         self.returns.load_state_dict(state["returns"])
         self.lately.load_state_dict(state["lately"], self._see)
-        self._dates = deque(state["dates"], maxlen=256)
-        self._stragglers = self._standing = None
-        if state["standing"] is not None:
-            *shift, onset = state["standing"]
-            self._standing = Shift(*shift), onset
+        self._begun.load_state_dict(state["begun"])
+        self._surprises.load_state_dict(state["surprises"])
+        self._strangers.load_state_dict(state["strangers"])
+        self._stragglers = None
         if state["stragglers"] is not None:
             number, bar, without = state["stragglers"]
             self._stragglers = Stragglers(pool.experts[number], bar, without)

@@ -97,12 +97,19 @@ def _found(sentence: str | None) -> str | None:
     return None if sentence is None else f"{sentence[0].upper()}{sentence[1:]}."
 
 
+_GIVEN_AWAY = {
+    "inputs": ", by its inputs",
+    "fall": ", by a sudden fall of the loss",
+    "starts": ", by how episodes begin",
+}
+
+
 def _told(event: Event, verdict: str, step: int) -> str | None:
     match event:
         case TaskEntered():
             return f"The stream turns to {event.task}, segment {event.segment + 1}."
         case ShiftDetected():
-            how = {"inputs": ", by its inputs", "fall": ", by a sudden fall of the loss"}.get(event.by, "")
+            how = _GIVEN_AWAY.get(event.by, "")
             return f"Shift found ({verdict}){how}: it began at step {count(step - event.delay)}{_over(event)}."
         case DriftDetected():
             change = f"{score(event.gained, True)} of what there is to know is new, {score(event.lost, True)} was lost"

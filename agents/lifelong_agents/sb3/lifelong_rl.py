@@ -27,6 +27,7 @@ def lifelong_rl(
     horizon: int = 100_000,
     share: Share = "never",
     subspace: Method = PROTECTED,
+    starts: bool = True,
     seed: int = 0,
     device: str = "cpu",
 ) -> LifelongActor:
@@ -36,7 +37,8 @@ def lifelong_rl(
     trunk `subspace` protects: what an expert used of it cannot be unlearned by the others.
 
     algorithm, settings, policy, horizon: see `lifelong_agents.sb3.algorithm.Sb3`. detector: watches what `signal` says
-    every `look` environment steps (null: shifts are not looked for). max_experts: null for no limit.
+    every `look` environment steps (null: shifts are not looked for). starts: whether first observations of episodes
+    that are unlike all earlier ones are a sign, too. max_experts: null for no limit.
     """
     experts = Sb3(algorithm, settings, policy, horizon, seed, device, share, subspace)
-    return LifelongActor(experts, detector, signal, look, max_experts, seed)
+    return LifelongActor(experts, detector, signal, look, max_experts, seed, starts)

@@ -17,7 +17,7 @@ LIFT = 10.0
 the least spread. Values of a measure have a deviation of about 1 by chance: lifted, that is the least spread."""
 
 
-def _patient() -> Cusum:
+def patient() -> Cusum:
     """The settings for losses, with a longer memory and a shorter warm-up.
 
     A loss falls while a model learns and its level must follow soon; what a measure says by chance stays where it is.
@@ -36,7 +36,7 @@ class Unlabelled:
     """
 
     measure: Measure = field(default_factory=Mmd)
-    detector: Detector = field(default_factory=_patient)
+    detector: Detector = field(default_factory=patient)
 
     def __post_init__(self) -> None:
         if isinstance(self.measure, type) or not isinstance(self.measure, Measure):
