@@ -78,6 +78,10 @@ class Wanderer:
         self.calls.append("put back")
         self.knows = list(kept["knows"])
 
+    def inherit(self, parent: Wanderer) -> None:
+        self.calls.append(f"inherit {parent.number}")
+        self.knows = list(parent.knows)
+
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         self.adopted.append(transitions)
         self.knows += transitions.rewards.tolist()

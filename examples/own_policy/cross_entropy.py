@@ -113,6 +113,9 @@ class Linear:
         self._mean, self._spread = kept["mean"].cpu().numpy(), kept["spread"].cpu().numpy()
         self._tried, self._trying = [(earned, w.cpu().numpy()) for earned, w in kept["tried"]], None
 
+    def inherit(self, parent: Linear) -> None:
+        self._mean, self._spread = parent._mean.copy(), parent._spread.copy()
+
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         """It learns from whole episodes of its own alone."""
 

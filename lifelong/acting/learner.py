@@ -48,7 +48,8 @@ class LifelongActor:
     algorithm: makes their policies. detector: copied for each expert; None: shifts are not looked for. signal: what
     the detector is shown. look: environment steps between two looks. max_experts: where there are so many, the one that
     knows a new world best goes on in it (None: no limit). starts: whether episodes that begin in another way are a sign
-    of another world, too. Raises ValueError for numbers out of range.
+    of another world, too. inherit: whether a new expert begins with what the one before it knows, instead of nothing.
+    Raises ValueError for numbers out of range.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LifelongActor:
         max_experts: int | None = None,
         seed: int = 0,
         starts: bool = True,
+        inherit: bool = False,
     ) -> None:
         if look < 1:
             raise ValueError(f"look counts environment steps between two looks: give 1 or more, got {look}.")
@@ -67,6 +69,7 @@ class LifelongActor:
             raise ValueError(f"max_experts must be at least 1, or None for no limit, got {max_experts}.")
         if detector is not None:
             must_detect("detector", detector)
+        self._inherit = inherit
         guard = patient() if starts and detector is not None else None
         self._look, self._pool = look, ActingPool(algorithm, detector, guard, max_experts, seed)
         self._stay = ActingStay(signal if signal is not None else ModelError(), look)
@@ -112,7 +115,7 @@ class LifelongActor:
             unexplained = round(1.0 - math.exp(-max(0.0, least)), 6)
             events.append(ExpertChosen(chosen.number, unexplained, full=least > FOREIGN))
         else:
-            chosen = pool.spawn(_stage(interaction))
+            chosen = self._spawn(interaction, expert)
             events.append(ExpertSpawned(chosen.number, chosen.policy.parameters(), expert.number))
         pool.seat(chosen)
         stay.begin(chosen, evidence)
@@ -140,7 +143,7 @@ class LifelongActor:
             # Nothing has been lived through yet: the one that was here last begins, and the detector does the rest.
             chosen = known[0]
         else:
-            chosen = pool.spawn(_stage(interaction))
+            chosen = self._spawn(interaction, before if before is not None and before.kind == kind else None)
             parent = None if before is None else before.number
             events.append(ExpertSpawned(chosen.number, chosen.policy.parameters(), parent))
         if interaction.task is not None:
@@ -152,6 +155,12 @@ class LifelongActor:
         pool.seat(chosen)
         stay.begin(chosen)
         return events
+
+    def _spawn(self, interaction: Interaction, parent: ActingExpert | None) -> ActingExpert:
+        spawned = self._pool.spawn(_stage(interaction))
+        if self._inherit and parent is not None:
+            spawned.policy.inherit(parent.policy)
+        return spawned
 
     def _update(self, steps: int) -> Update:
         stay, detector = self._stay, self._stay.active.detector

@@ -46,6 +46,10 @@ class Policy(Protocol):
         """Become what it was when `kept` was kept; what it saw since was not its own, and is forgotten, too."""
         ...
 
+    def inherit(self, parent: Policy) -> None:
+        """Begin with what another policy of the algorithm knows, one for the same spaces."""
+        ...
+
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         """Transitions of its world that another policy made, in any order: of use where there is a replay buffer."""
         ...

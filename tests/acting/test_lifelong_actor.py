@@ -418,7 +418,7 @@ def test_so_it_does_while_an_alarm_stands() -> None:
 
     learner, lanes = actor(Once(0))[0], marked(visits=((0, 0), (800, 1)))
     lives(learner, lanes, *[256] * 13)
-    assert learner._stay._standing is not None
+    assert learner._stay._surprises.standing is not None
     goes_on_alike(learner, lanes, 6, actor(Once(0))[0])
     assert len(learner.experts) == 2
 

@@ -28,6 +28,7 @@ def lifelong_rl(
     share: Share = "never",
     subspace: Method = PROTECTED,
     starts: bool = True,
+    inherit: bool = False,
     seed: int = 0,
     device: str = "cpu",
 ) -> LifelongActor:
@@ -38,7 +39,8 @@ def lifelong_rl(
 
     algorithm, settings, policy, horizon: see `lifelong_agents.sb3.algorithm.Sb3`. detector: watches what `signal` says
     every `look` environment steps (null: shifts are not looked for). starts: whether first observations of episodes
-    that are unlike all earlier ones are a sign, too. max_experts: null for no limit.
+    that are unlike all earlier ones are a sign, too. inherit: whether a new expert begins with the policy of the one
+    before it, instead of with none. max_experts: null for no limit.
     """
     experts = Sb3(algorithm, settings, policy, horizon, seed, device, share, subspace)
-    return LifelongActor(experts, detector, signal, look, max_experts, seed, starts)
+    return LifelongActor(experts, detector, signal, look, max_experts, seed, starts, inherit)

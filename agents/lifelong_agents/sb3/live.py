@@ -23,6 +23,7 @@ class Live:
         ]
         modules = [each for name in names if isinstance(each := attrgetter(name)(model), torch.nn.Module)]
         self._tensors: list[Tensor] = [t for module in modules for t in module.state_dict().values()]
+        self._networks = len(self._tensors)
         self._tensors += [value.detach() for value in tuned(model).values()]
         self._versions: list[int] = []
         self._kept: Kept | None = None
@@ -45,6 +46,12 @@ class Live:
                 optimizer.state.clear()
             for mine, theirs in zip(_moments(optimizer), moments, strict=True):
                 mine.copy_(theirs)
+
+    @torch.no_grad()
+    def begin_as(self, other: Live) -> None:
+        """The other's networks; what is tuned beside them, and moments, are of its world."""
+        for mine, theirs in zip(self._tensors[: self._networks], other._tensors[: self._networks], strict=True):
+            mine.copy_(theirs)
 
     def forget(self) -> None:
         """The model was loaded: what was kept is of another one."""

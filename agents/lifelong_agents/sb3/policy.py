@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lifelong.acting.encoding import Rows
+from lifelong.acting.policy import Policy
 from lifelong.interaction import Array, Observations, Transitions
 from lifelong_agents.sb3.live import Live
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
@@ -123,6 +124,10 @@ class Sb3Policy:
         if kept["buffer"] is not None:
             # The last step was not added where it was stopped with it.
             give_back(self._buffer, kept["buffer"], steps - 1)
+
+    def inherit(self, parent: Policy) -> None:
+        assert isinstance(parent, Sb3Policy)
+        self._live.begin_as(parent._live)
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         if self._buffer is not None:

@@ -18,6 +18,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
 from lifelong.acting.encoding import Rows
+from lifelong.acting.policy import Policy
 from lifelong.acting.saved import plain, unplain
 from lifelong.interaction import Array, Observations, Transitions
 from lifelong.subspace.method import Method
@@ -116,6 +117,10 @@ class Trunk:
         finally:
             self._put_on(mine)
 
+    def inherit(self, number: int, parent: int) -> None:
+        """An expert that was not seated yet begins with another one's heads."""
+        self._of[number] = self._copy() if parent == self.seated else self._of[parent]
+
     def saw(self, block: Transitions) -> None:
         """The seated expert met this."""
         self.latest.append((self.inner.model.num_timesteps, block))
@@ -190,6 +195,10 @@ class SharingPolicy:
         self._trunk.inner.put_back(kept)
         self._trunk.put_back(kept["held"])
         self._trunk.unsaw()
+
+    def inherit(self, parent: Policy) -> None:
+        assert isinstance(parent, SharingPolicy)
+        self._trunk.inherit(self._number, parent._number)
 
     def adopt(self, transitions: Transitions, lanes: int) -> None:
         self._trunk.inner.adopt(transitions, lanes)
