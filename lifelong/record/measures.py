@@ -66,6 +66,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(summary: Summary) -> str:
+    """What an experience of this run is, to be put behind a number of them; empty where it is a batch."""
+    each = summary.env_steps_per_experience
+    if each is None:
+        return ""
+    batch = "" if summary.prequential_accuracy is None else "a batch, or "
+    return f"{batch}{count(each)} environment steps"
+
+
 def detects(summary: Summary) -> bool:
     """Whether the run looked for shifts by itself."""
     return (summary.threshold is not None or summary.shifts_detected > 0) and not _was_told(summary)
@@ -94,7 +103,8 @@ def _shifts(summary: Summary) -> str:
 def _delay(summary: Summary) -> str:
     if summary.detection_delay is None:
         return NONE
-    within = summary.env_steps
+    # Where batches are learned too, a step of the stream is no number of steps in a world.
+    within = None if summary.prequential_accuracy is not None else summary.env_steps_per_experience
     inside = "" if within is None else f" ({count(round(within * summary.detection_delay))} env steps)"
     return f"{summary.detection_delay:.1f} steps{inside}"
 

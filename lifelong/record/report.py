@@ -9,7 +9,7 @@ from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
 from lifelong.record.families import families_comparison, families_section
-from lifelong.record.measures import MEASURES, NONE, Measure, best, count, duration, names_of, verdict
+from lifelong.record.measures import MEASURES, NONE, Measure, best, count, counted, duration, names_of, verdict
 from lifelong.record.runs import RecordedRun, read_run
 from lifelong.record.sections import (
     detector_section,
@@ -95,14 +95,14 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
 
 def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     summary = run.summary
-    each = "" if summary.env_steps is None else f" of {count(summary.env_steps)} environment steps"
-    experiences = f"{count(summary.steps)}{each}"
+    each = counted(summary)
     return [
         ("seed", str(summary.seed)),
         ("device", summary.device),
         ("metric", summary.metric),
         ("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments"),
-        ("experiences", experiences),
+        ("experiences", count(summary.steps) + (f" (each {each})" if each else "")),
+        *([("environment steps", count(summary.env_steps))] if summary.env_steps else []),
         ("task labels", "shown to the learner" if summary.labels_shown else "hidden from the learner"),
         *([("time", duration(summary.wall_seconds))] if summary.wall_seconds else []),
     ]

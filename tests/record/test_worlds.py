@@ -59,7 +59,8 @@ def test_returns_while_learning_are_kept_apart_from_scores() -> None:
 
 def test_a_supervised_run_has_no_return(make_run: Any) -> None:
     summary = summarize(make_run(), 1.0, {})
-    assert (summary.return_while_learning, summary.env_steps, summary.families) == (None, None, {})
+    assert (summary.return_while_learning, summary.families) == (None, {})
+    assert (summary.env_steps, summary.env_steps_per_experience) == (0, None)
     assert measure("Prequential").applies(summary)
     assert not measure("Return while learning").applies(summary)
     assert summary.prequential_accuracy is not None
@@ -76,10 +77,14 @@ def test_a_stream_of_both_kinds_has_both() -> None:
     summary = summarize(records, 1.0, {})
     assert summary.return_while_learning == pytest.approx(30.0)
     assert summary.prequential_accuracy == pytest.approx((0.0 + 0.25 + 0.75) / 3)
+    # Only what was lived in a world is counted in its steps.
+    assert (summary.env_steps, summary.env_steps_per_experience) == (3 * 256, 256)
+    assert measure("Delay").write(summary) == "2.0 steps"
 
 
 def test_the_delay_says_steps_of_the_stream_and_of_the_world() -> None:
     summary = summarize(world_run(), 1.0, {})
+    assert (summary.steps, summary.env_steps, summary.env_steps_per_experience) == (6, 6 * 256, 256)
     assert summary.detection_delay == 2.0
     assert measure("Delay").write(summary) == "2.0 steps (512 env steps)"
 
@@ -100,8 +105,8 @@ def test_a_report_of_worlds_says_it_all(run: Path, tmp_path: Path) -> None:
     write_report(run, tmp_path / "report.html")
     text = text_of(tmp_path / "report.html")
     for said in (
-        "experiences 6 of 256 environment steps",
-        "experiences learned (256 environment steps each)",
+        "experiences 6 (each 256 environment steps) environment steps 1,536",
+        "experiences learned (each 256 environment steps)",
         "Continual World P ↑ 70.0 % 2 of 2",
         "Continual World F ↓ +15.0 pt 2 of 2",
         "l2metrics PM ↑ −30.0 pt 1 of 2",

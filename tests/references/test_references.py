@@ -138,7 +138,7 @@ SCHEDULE = Schedule(within=2)
 def test_alone_is_what_the_run_was_judged_to_be() -> None:
     events = run(OneWorld(sides("left", 1), 6, 20, 2), Habit(), evaluation=SCHEDULE).events
     alone = alone_of(trace_of(events))
-    assert (alone.task, alone.experiences, alone.env_steps) == ("left", 6, 20)
+    assert (alone.task, alone.experiences, alone.env_steps_per_experience) == ("left", 6, 20)
     assert alone.steps == (0, 2, 4, 6)
     assert (alone.values[0], alone.final) == (0.0, 5.0)
     course = alone.course(FACTS)
