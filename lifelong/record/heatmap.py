@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifelong.evaluation.matrix import ScoreMatrix
 from lifelong.record.marks import shortened
+from lifelong.record.measures import decimals, fixed
 from lifelong.record.palette import MUTED
 from lifelong.record.stage import WIDTH
 
@@ -20,6 +22,8 @@ FRAME = "#1e90ff"
 """Stands out from both ends of the scale."""
 LETTER = 0.062
 """Width of a letter of the names in inches, roundly."""
+DIGIT = 0.6 / 72
+"""Width of a digit in inches, for each point of its size, roundly."""
 
 
 def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
@@ -42,15 +46,15 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     colours = LinearSegmentedColormap.from_list("scores", SCALE)
     axes.pcolormesh(shown, cmap=colours, vmin=low, vmax=high, edgecolors="#ffffff", linewidth=0.6)
     letters = 7.5 if cell > 0.42 else 6.0
-    for row in range(rows):
-        for column in range(columns):
-            value = matrix.scores[row, column]
+    for column, scores in enumerate(matrix.scores.T):
+        texts = _texts(scores, percent)
+        # Digits of one place stand below each other, and the longest number in the middle.
+        right = column + 0.5 + DIGIT * letters / cell * max(map(len, texts)) / 2
+        for row, (value, text) in enumerate(zip(scores, texts, strict=True)):
             bright = (value - low) / (high - low) < 0.55 if np.isfinite(value) else True
-            text = _number(value, percent)
             axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", size=letters,
-                color="#2a1526" if bright else "#ffffff",
-            )  # fmt: skip
+                right, row + 0.5, text, ha="right", va="center", size=letters, color="#2a1526" if bright else "#ffffff"
+            )
     for row, task in enumerate(matrix.segments, start=1):
         corner = (matrix.tasks.index(task), row)
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6, clip_on=False, zorder=3))
@@ -67,10 +71,11 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     return figure
 
 
-def _number(value: float, percent: bool) -> str:
-    if np.isnan(value):
-        return "–"
-    return f"{100 * value:.0f}" if percent else f"{value:.2g}"
+def _texts(scores: NDArray[np.float64], percent: bool) -> list[str]:
+    """The numbers of a column: whole per cents, or as many decimals as give the largest three significant digits."""
+    shown = 100 * scores if percent else scores
+    places = 0 if percent else decimals(shown, 3)
+    return [fixed(value, places) for value in shown.tolist()]
 
 
 def _range(matrix: ScoreMatrix) -> tuple[float, float]:

@@ -21,7 +21,18 @@ from lifelong.events import (
     ShiftDetected,
 )
 from lifelong.record.console import ConsoleView
-from lifelong.record.measures import MEASURES, best, change, duration, names_of, score, verdict
+from lifelong.record.measures import (
+    MEASURES,
+    best,
+    change,
+    decimals,
+    duration,
+    fixed,
+    names_of,
+    number,
+    score,
+    verdict,
+)
 from lifelong.record.table import show, table
 
 MakeRun = Callable[..., list[tuple[int, Event]]]
@@ -181,3 +192,23 @@ def test_parameters_that_pruning_put_to_zero_do_not_count(make_run: MakeRun) -> 
     whole = pair(make_run)[1]
     assert parameters.value(replace(whole, nonzero=None)) == whole.parameters
     assert parameters.value(replace(whole, nonzero=7)) == 7
+
+
+def test_returns_of_any_size_are_written_without_powers_of_ten() -> None:
+    written = [number(v) for v in (-220.4, 12.34, 0.876, 0.0, 1234.5, -250_000.0, 999.6, 0.00012)]
+    assert written == ["−220", "12.3", "0.876", "0", "1,234", "−250,000", "1,000", "0.00012"]
+    assert score(-1234.5, False) == "−1,234"
+    assert change(1234.5, False) == "+1,234"
+
+
+def test_numbers_below_each_other_have_as_many_decimals() -> None:
+    nan = float("nan")
+    for column, wanted in (
+        ([-220.4, 12.34, 0.876, nan], ["−220", "12", "1", "–"]),
+        ([22.41, 9.9], ["22.4", "9.9"]),
+        ([0.876, -0.0001, 0.5], ["0.876", "0.000", "0.500"]),
+        ([-1234.5, 0.2], ["−1,234", "0"]),
+        ([nan, 0.0], ["–", "0.00"]),
+    ):
+        places = decimals(column, 3)
+        assert [fixed(value, places) for value in column] == wanted

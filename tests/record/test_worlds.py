@@ -25,6 +25,7 @@ from lifelong.record.console import ConsoleView
 from lifelong.record.curves import prequential_curve, score_figure
 from lifelong.record.families import LINES
 from lifelong.record.frames import write_strip
+from lifelong.record.heatmap import heatmap_figure
 from lifelong.record.measures import MEASURES
 from lifelong.record.report import write_report
 from lifelong.record.runs import read_run
@@ -158,6 +159,16 @@ def test_raw_returns_stay_returns(tmp_path: Path) -> None:
     panels = score_figure(read_run(folder), None).axes[3:]
     # Worlds of unlike returns: every panel has its own scale.
     assert panels[0].get_ylim() != panels[1].get_ylim()
+
+
+def test_the_matrix_of_raw_returns_can_be_read(tmp_path: Path) -> None:
+    run = read_run(recorded(tmp_path / "run", world_run("return")))
+    with drawing():
+        texts = heatmap_figure(run.matrix, percent=False).axes[0].texts
+    # Column by column: A, then B; the digits of a column end at one place.
+    assert [text.get_text() for text in texts] == ["0", "400", "250", "0", "50", "450"]
+    assert [len({text.get_position()[0] for text in part}) for part in (texts[:3], texts[3:])] == [1, 1]
+    assert '<td class="n">400.0</td>' in matrix_table(run)
 
 
 def test_a_normalised_return_above_the_expert_s_is_not_cut_off(tmp_path: Path) -> None:
