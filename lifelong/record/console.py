@@ -19,7 +19,7 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record.found import Findings
-from lifelong.record.measures import count, score
+from lifelong.record.numbers import count, score
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ from lifelong.evaluation.continual_world import cw_interval
 from lifelong.evaluation.course import Course
 from lifelong.evaluation.families import Measured, measured
 from lifelong.record import html
-from lifelong.record.measures import NONE, change, score
+from lifelong.record.numbers import NONE, change, score
 from lifelong.record.runs import RecordedRun
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lifelong.evaluation.matrix import ScoreMatrix
 from lifelong.record.marks import shortened
-from lifelong.record.measures import decimals, fixed
+from lifelong.record.numbers import decimals, fixed
 from lifelong.record.palette import MUTED
 from lifelong.record.stage import WIDTH
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import ShiftDismissed, SubspaceGrown
 from lifelong.record.marks import bands, colour_of, end_labels, shortened, triangles
-from lifelong.record.measures import count
+from lifelong.record.numbers import count
 from lifelong.record.palette import ALARM, INK, MUTED, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import LEFT, stage, title

@@ -22,7 +22,7 @@ from lifelong.events import (
 )
 from lifelong.record import html
 from lifelong.record.found import findings_of
-from lifelong.record.measures import count, decimals, fixed, number, score
+from lifelong.record.numbers import count, decimals, fixed, number, score
 from lifelong.record.runs import RecordedRun
 
 MOST_ROWS = 200

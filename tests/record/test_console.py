@@ -21,18 +21,8 @@ from lifelong.events import (
     ShiftDetected,
 )
 from lifelong.record.console import ConsoleView
-from lifelong.record.measures import (
-    MEASURES,
-    best,
-    change,
-    decimals,
-    duration,
-    fixed,
-    names_of,
-    number,
-    score,
-    verdict,
-)
+from lifelong.record.measures import MEASURES, best, names_of, verdict
+from lifelong.record.numbers import change, decimals, duration, fixed, number, score
 from lifelong.record.table import show, table
 
 MakeRun = Callable[..., list[tuple[int, Event]]]
