@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from lifelong.evaluation.summary import Summary
 from lifelong.record.numbers import NONE, change, count, duration, score
 
+KEPT = 0.01
+"""What old tasks may lose or gain and count as kept: a point, or where there are no points this share of what was
+learned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -80,7 +84,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "BWT",
         1,
-        "Backward transfer: what later tasks did to older ones. Below zero, something was lost.",
+        "Backward transfer: what later tasks did to older ones. Within 1 point (where there are no points, 1 %) they "
+        "are kept; below, something was lost.",
         lambda s: s.bwt,
         lambda s: change(s.bwt, s.percent),
     ),
@@ -215,4 +220,14 @@ def _fate(summary: Summary) -> str:
     size = change(abs(summary.bwt), summary.percent).removeprefix("+").replace(" pt", " points")
     if size in ("0.0 points", "0"):
         return f"{learned} and lost nothing on old ones"
+    if _is_kept(summary.bwt, summary):
+        return f"{learned} and kept old ones within {'1 point' if summary.percent else '1 %'}"
     return f"{learned} and {'lost' if summary.bwt < 0 else 'gained'} {size} on old ones"
+
+
+def _is_kept(change: float, summary: Summary) -> bool:
+    """Whether what old tasks lost or gained is too little to speak of: a few episodes or samples make as much."""
+    if summary.percent:
+        # As it is shown: to a tenth of a point.
+        return round(abs(change), 3) <= KEPT
+    return abs(change) <= KEPT * abs(summary.learning_accuracy or 0.0)

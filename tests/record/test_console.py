@@ -96,7 +96,7 @@ def test_the_table_has_every_measure_and_the_verdict_in_plain_words(make_run: Ma
     assert cells["Time ↓"] == ("31.2 s", "1 min 06 s")
     said = " ".join(text.split())
     assert "finetune learned its tasks to 94.8 % and lost 75.7 points on old ones;" in said
-    assert "flagship learned its tasks to 95.2 % and gained 0.1 points on old ones." in said
+    assert "flagship learned its tasks to 95.2 % and kept old ones within 1 point." in said
 
 
 def test_rows_that_no_run_has_are_left_out_and_told_learners_are_marked(make_run: MakeRun) -> None:
@@ -113,6 +113,27 @@ def test_the_verdict_does_not_let_a_learner_that_learned_nothing_look_good(make_
     lazy, good = pair(make_run)
     lazy = replace(lazy, agent="lazy", bwt=0.0, learning_accuracy=0.3)
     assert verdict([lazy, good]).startswith("lazy learned its tasks to 30.0 % and lost nothing on old ones; flagship")
+
+
+@pytest.mark.parametrize(
+    ("bwt", "fate"),
+    [
+        (-0.0004, "lost nothing on old ones"),
+        (-0.0042, "kept old ones within 1 point"),
+        (0.0104, "kept old ones within 1 point"),
+        (-0.0106, "lost 1.1 points on old ones"),
+        (0.02, "gained 2.0 points on old ones"),
+        (-0.757, "lost 75.7 points on old ones"),
+    ],
+)
+def test_the_words_follow_the_size_of_what_was_lost(make_run: MakeRun, bwt: float, fate: str) -> None:
+    assert verdict([replace(pair(make_run)[1], bwt=bwt)]).endswith(f" and {fate}.")
+
+
+@pytest.mark.parametrize(("bwt", "fate"), [(-1.9, "kept old ones within 1 %"), (-2.1, "lost 2.1 on old ones")])
+def test_of_raw_returns_a_share_of_what_was_learned_counts_as_kept(make_run: MakeRun, bwt: float, fate: str) -> None:
+    raw = replace(pair(make_run)[1], percent=False, learning_accuracy=-200.0, bwt=bwt)
+    assert verdict([raw]) == f"flagship learned its tasks to −200 and {fate}."
 
 
 def test_the_verdict_of_a_run_that_has_no_old_task_or_no_end_says_so(make_run: MakeRun) -> None:
