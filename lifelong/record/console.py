@@ -20,6 +20,7 @@ from lifelong.events import (
 )
 from lifelong.record.found import Findings
 from lifelong.record.numbers import count, score
+from lifelong.record.takeovers import Takeovers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,15 +39,14 @@ class ConsoleView:
         self._console = console or Console(stderr=True)
         self._progress: Progress | None = None
         self._experts: set[int] = set()
-        self._current = 0
-        self._spawned_at = -1
         self._percent = True
         self._loss = 0.0
         self._looks: dict[str, float] = {}
         self._findings = Findings()
+        self._takeovers = Takeovers()
 
     def on(self, step: int, event: Event) -> None:
-        found = self._findings.told(event)
+        found, again = self._findings.told(event), self._takeovers.again(event)
         if found is not None:
             self._say(step, found, "dim")
         match event:
@@ -72,18 +72,14 @@ class ConsoleView:
             case ShiftDismissed():
                 self._say(step, f"alarm dismissed, expert {event.expert} still explains the data", "dim")
             case ExpertSpawned():
-                self._current, self._spawned_at = event.expert, step
                 self._experts.add(event.expert)
                 if len(self._experts) > 1:
                     self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
             case ExpertChosen(full=True):
                 self._say(step, f"no room for another expert: {event.expert} learns a world that is not its own", "red")
-                self._current = event.expert
-            case ExpertChosen():
-                if event.expert != self._current and step != self._spawned_at:
-                    left = score(event.unexplained, True)
-                    self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
-                self._current = event.expert
+            case ExpertChosen() if again:
+                left = score(event.unexplained, True)
+                self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
             case _:
                 pass
 

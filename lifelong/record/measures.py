@@ -155,6 +155,13 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: count(s.false_alarms) if detects(s) else NONE,
     ),
     Measure(
+        "Alarms dismissed",
+        0,
+        "Alarms after which the expert at work turned out to know its world still: nothing was changed.",
+        lambda s: s.shifts_dismissed if detects(s) else None,
+        lambda s: count(s.shifts_dismissed) if detects(s) else NONE,
+    ),
+    Measure(
         "Delay",
         -1,
         "Mean number of steps from a true change to noticing it; 1 is at once.",

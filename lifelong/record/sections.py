@@ -12,6 +12,7 @@ from lifelong.record import html
 from lifelong.record.curves import comparison_figure, prequential_figure, score_figure
 from lifelong.record.heatmap import heatmap_figure
 from lifelong.record.inside import detector_figure, finite_threshold, rank_figure
+from lifelong.record.marks import ALARMS
 from lifelong.record.measures import detects
 from lifelong.record.palette import ALARM, INK, REFERENCE, VARIABLES
 from lifelong.record.runs import RecordedRun
@@ -29,7 +30,7 @@ def score_section(run: RecordedRun, naive: RecordedRun | None, name: str, title:
         "task is taught; what happens to its line elsewhere is transfer or forgetting."
     )
     if detects(run.summary):
-        note += " ▼ a shift rightly found, ▽ a false alarm."
+        note += f" {ALARMS}."
     if len(run.trace.all(ExpertSpawned)) > 1:
         note += " +1: expert 1 is spawned, ↺0: expert 0 takes over again."
     key = html.legend([(_css(REFERENCE), f"{naive.summary.agent}, for comparison")]) if naive else ""
@@ -93,9 +94,8 @@ def detector_section(run: RecordedRun) -> str:
     key = html.legend([(_css(INK), "statistic"), *([(_css(ALARM), "threshold")] if bounded else [])])
     note = (
         ("Above the threshold" if bounded else "By other signs than this one")
-        + " the learner takes the world for changed: ▼ rightly, ▽ in red a false alarm, "
-        "▽ in grey an alarm that it dismissed itself. Below: which expert learned when, in the colour of "
-        "the true task; one colour to an expert is right."
+        + f" the learner takes the world for changed: {ALARMS}. Below: which expert learned when, in the colour of the "
+        "true task; one colour to an expert is right."
     )
     return html.section("Shifts and experts", note, key + html.figure(svg))
 

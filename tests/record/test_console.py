@@ -90,6 +90,7 @@ def test_the_table_has_every_measure_and_the_verdict_in_plain_words(make_run: Ma
     assert cells["Forgetting ↓"] == ("+75.9 pt", "+0.3 pt")
     assert cells["Shifts found ↑"] == ("–", "4 of 4")
     assert cells["False alarms ↓"] == ("–", "1")
+    assert cells["Alarms dismissed"] == ("–", "1")
     assert cells["Delay ↓"] == ("–", "3.0 steps")
     assert cells["Routing ↑"] == ("–", "97.0 %")
     assert cells["Parameters ↓"] == ("89,610", "358,440")
