@@ -80,7 +80,10 @@ def detector_curve(run: RecordedRun) -> NDArray[np.float64]:
     After an alarm it begins anew, and an experience in a world may hold many looks: its last one does not show that.
     """
     curve = run.trace.statistics.copy()
-    for step, event in (*run.trace.all(ShiftDetected), *run.trace.all(ShiftDismissed)):
+    fired: list[tuple[int, ShiftDetected | ShiftDismissed]] = []
+    fired += run.trace.all(ShiftDetected)
+    fired += run.trace.all(ShiftDismissed)
+    for step, event in fired:
         at = run.trace.steps == step
         curve[at] = np.fmax(curve[at], event.statistic)
     return curve

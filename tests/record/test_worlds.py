@@ -19,7 +19,7 @@ from lifelong.evaluation.families import measured
 from lifelong.evaluation.matrix import matrix_of
 from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
-from lifelong.events import FramesDrawn, Learned, RunStarted, TaskFacts
+from lifelong.events import FramesDrawn, Learned, RunStarted, TaskEntered, TaskFacts
 from lifelong.record import wandb_sink
 from lifelong.record.console import ConsoleView
 from lifelong.record.curves import prequential_curve, score_figure
@@ -189,6 +189,27 @@ def test_the_curve_of_returns_is_over_experiences_in_which_an_episode_ended(run:
     assert steps.tolist() == [2, 3, 4, 6]
     assert returns.tolist() == [20, 40, 0, 60]
     assert len(prequential_curve(read_run(run))[0]) == 0
+
+
+def test_a_curve_is_broken_where_the_other_kind_of_task_was_lived(tmp_path: Path) -> None:
+    names, kinds = (A, B), ("normalised_return", "accuracy")
+    tasks = tuple(TaskFacts(*each, True, 0.0, 1.0, 10) for each in zip(names, kinds, strict=True))
+    segments = (A, B, A, B)
+    records: Records = [(0, RunStarted("relay", "both", 0, "cpu", tasks, segments, (0, 3, 6, 9), 12, 15.0))]
+    for number, task in enumerate(segments):
+        start = 3 * number
+        scores = (10.0 + number, NAN, 30.0) if task == A else (0.1, 0.2, 0.3 + number / 10)
+        records += [(start, TaskEntered(task, number)), (start + 3, Learned(0, 30, (0.1,) * 3, scores, (0.0,) * 3))]
+    run = read_run(recorded(tmp_path / "run", records, whole=False))
+    steps, returns = prequential_curve(run, in_worlds=True)
+    np.testing.assert_array_equal(steps, [1, 3, NAN, 7, 9])
+    np.testing.assert_array_equal(returns, [10, 30, NAN, 12, 30])
+    steps, scores = prequential_curve(run)
+    np.testing.assert_array_equal(steps, [4, 5, 6, NAN, 10, 11, 12])
+    np.testing.assert_allclose(scores, [0.1, 0.2, 0.4, NAN, 0.1, 0.2, 0.6])
+    # No mean is over both sides of a gap.
+    steps, _ = prequential_curve(run, bins=1)
+    np.testing.assert_array_equal(steps, [5, NAN, 11])
 
 
 def test_several_runs_are_compared_by_family_and_over_seeds(tmp_path: Path) -> None:
