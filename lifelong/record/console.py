@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lifelong.evaluation.trace import is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
@@ -89,7 +90,10 @@ class ConsoleView:
             self._progress = None
 
     def _start(self, run: RunStarted) -> None:
+        from rich.text import Text
+
         self._percent = all(task.higher_is_better and task.high == 1.0 for task in run.tasks)
+        self._console.print(Text(f"{run.agent} on {run.stream}: {_length(run)}", style="bold"), soft_wrap=True)
         if not self._console.is_terminal:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -120,3 +124,12 @@ class ConsoleView:
         from rich.text import Text
 
         self._console.print(Text(f"step {count(step):>9}  {what}", style=style), soft_wrap=True)
+
+
+def _length(run: RunStarted) -> str:
+    """How many steps there are, and what a step is where it is no batch."""
+    worlds = [is_world(task) for task in run.tasks]
+    steps, each = f"{count(run.steps)} steps", run.env_steps_per_experience
+    if all(worlds) and each is not None:
+        return f"{steps}, each {count(each)} environment steps"
+    return f"{steps}, each a batch or a stretch of time in a world" if any(worlds) else steps

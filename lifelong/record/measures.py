@@ -84,8 +84,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "BWT",
         1,
-        "Backward transfer: what later tasks did to older ones. Within 1 point (where there are no points, 1 %) they "
-        "are kept; below, something was lost.",
+        "Backward transfer: what later tasks did to older ones. Below zero, something was lost; up to 1 point, or "
+        "1 % of raw scores, counts as kept.",
         lambda s: s.bwt,
         lambda s: change(s.bwt, s.percent),
     ),

@@ -21,7 +21,7 @@ from lifelong.record.sections import (
     score_section,
 )
 from lifelong.record.svg import drawing
-from lifelong.record.tables import config_section, held_section, notes_table
+from lifelong.record.tables import config_section, held_section, notes_section
 from lifelong.record.worlds import worlds_section
 
 
@@ -57,7 +57,7 @@ def write_report(
             detector_section(run),
             rank_section(run),
             held_section(run),
-            html.section("What happened, in order", "The truth and what the learner decided.", notes_table(run)),
+            notes_section(run),
             config_section(run),
         ]
     out.write_text(html.page(title, "".join(body)), encoding="utf-8")
@@ -100,7 +100,7 @@ def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     return [
         ("seed", str(summary.seed)),
         ("device", summary.device),
-        ("metric", summary.metric),
+        ("metric", summary.metric.replace("_", " ")),
         ("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments"),
         ("experiences", count(summary.steps) + (f" (each {each})" if each else "")),
         *([("environment steps", count(summary.env_steps))] if summary.env_steps else []),

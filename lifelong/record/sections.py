@@ -113,9 +113,13 @@ def rank_section(run: RecordedRun) -> str:
 
 
 def _unit(run: RecordedRun) -> str:
-    if any(task.metric == "normalised_return" for task in run.trace.started.tasks) and run.summary.percent:
-        return "in per cent of the way from a random policy's return to that of an expert in this task alone"
-    return "in per cent" if run.summary.percent else f"in {run.summary.metric}, higher is better"
+    metrics = {task.metric for task in run.trace.started.tasks}
+    if not run.summary.percent:
+        return f"in {run.summary.metric}, higher is better (the darkest cell of a column is its best)"
+    if "normalised_return" not in metrics:
+        return "in per cent"
+    way = "of the way from a random policy's return to that of an expert in this task alone"
+    return f"in per cent {way}" if len(metrics) == 1 else f"in per cent; of worlds to act in, {way}"
 
 
 def _css(colour: str) -> str:

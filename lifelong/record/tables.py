@@ -49,7 +49,7 @@ def _with_raw(cell: str, value: float | None) -> str:
     return cell if value is None else f"{cell} ({score(value, False)})"
 
 
-def notes_table(run: RecordedRun) -> str:
+def notes_section(run: RecordedRun) -> str:
     """Shifts, experts and the true tasks in order, at most 200 rows."""
     shifts = shifts_of(run.trace)
     found = findings_of(run.trace)
@@ -62,7 +62,10 @@ def notes_table(run: RecordedRun) -> str:
     rest = ""
     if len(rows) > MOST_ROWS:
         rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
-    return html.table(["step", "what"], rows[:MOST_ROWS], text=(1,)) + rest
+    note = "The truth and what the learner decided. Steps count experiences."
+    return html.section(
+        "What happened, in order", note, html.table(["step", "what"], rows[:MOST_ROWS], text=(1,)) + rest
+    )
 
 
 def held_section(run: RecordedRun) -> str:

@@ -50,6 +50,7 @@ def pair(make_run: MakeRun) -> list[Summary]:
 def test_without_a_terminal_there_is_one_line_for_each_turn_of_events(make_run: MakeRun) -> None:
     lines = watched(make_run(), terminal=False).splitlines()
     assert lines == [
+        "flagship on made-up images: 2,000 steps",
         "step       403  shift found, began at step 400",
         "step       403  expert 1 is new, 89,610 parameters",
         "step       640  shift found, began at step 636",
@@ -61,7 +62,7 @@ def test_without_a_terminal_there_is_one_line_for_each_turn_of_events(make_run: 
         "step     1,603  shift found, began at step 1,600",
         "step     1,603  expert 3 is new, 89,610 parameters",
     ]
-    assert watched(make_run("finetune"), terminal=False) == ""
+    assert watched(make_run("finetune"), terminal=False) == "finetune on made-up images: 2,000 steps\n"
 
 
 def test_in_a_terminal_there_is_a_bar_with_loss_score_and_experts(make_run: MakeRun) -> None:

@@ -16,7 +16,7 @@ from world_run import NAN, A, B, Records, world_run
 
 from lifelong.evaluation.continual_world import cw_interval
 from lifelong.evaluation.families import measured
-from lifelong.evaluation.matrix import matrix_of
+from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
 from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import FramesDrawn, Learned, RunStarted, TaskEntered, TaskFacts
@@ -111,7 +111,7 @@ def test_a_report_of_worlds_says_it_all(run: Path, tmp_path: Path) -> None:
         "Continual World P ↑ 70.0 % 2 of 2",
         "Continual World F ↓ +15.0 pt 2 of 2",
         "l2metrics PM ↑ −30.0 pt 1 of 2",
-        "l2metrics FT ↑ +1 1 of 1",
+        "l2metrics FT ↑ +1.000 1 of 1",
         "CORA F ↓ +0.375 1 of 1",
         "Return of episodes while learning",
         "in per cent of the way from a random policy's return to that of an expert",
@@ -154,6 +154,7 @@ def test_raw_returns_stay_returns(tmp_path: Path) -> None:
     text = text_of(tmp_path / "report.html")
     assert "in return, higher is better" in text
     assert "CORA F ↓ +0.375" in text
+    assert "Of returns as they are only CORA" in text
     assert "Continual World P" not in text
     assert "Worlds As the run" not in text
     panels = score_figure(read_run(folder), None).axes[3:]
@@ -169,6 +170,16 @@ def test_the_matrix_of_raw_returns_can_be_read(tmp_path: Path) -> None:
     assert [text.get_text() for text in texts] == ["0", "400", "250", "0", "50", "450"]
     assert [len({text.get_position()[0] for text in part}) for part in (texts[:3], texts[3:])] == [1, 1]
     assert '<td class="n">400.0</td>' in matrix_table(run)
+
+
+def test_every_column_of_raw_returns_has_its_own_shades() -> None:
+    scores = np.array([[-1000.0, 0.1], [-500.0, NAN], [-1000.0, 0.3]])
+    with drawing():
+        cells = heatmap_figure(ScoreMatrix((A, B), (A, B), scores), percent=False).axes[0].collections[0]
+    shades = np.ma.filled(cells.get_array(), NAN).reshape(3, 2)
+    assert shades[1, 0] == shades[2, 1] == 1.0
+    assert np.isnan(shades[1, 1])
+    assert max(shades[0, 0], shades[2, 0], shades[0, 1]) <= 0.0
 
 
 def test_a_normalised_return_above_the_expert_s_is_not_cut_off(tmp_path: Path) -> None:
@@ -322,3 +333,23 @@ def test_families_are_logged_at_the_ends_of_segments(fake: FakeRun, tmp_path: Pa
         (6, "found", 0),
         (6, "found", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "each", "said"),
+    [
+        (("return", "return"), 256, "rl on worlds: 6 steps, each 256 environment steps"),
+        (("return", "accuracy"), 256, "rl on worlds: 6 steps, each a batch or a stretch of time in a world"),
+        (("accuracy", "accuracy"), None, "rl on worlds: 6 steps"),
+    ],
+)
+def test_the_terminal_says_first_who_runs_and_what_a_step_is(
+    metrics: tuple[str, str], each: int | None, said: str
+) -> None:
+    step, started = world_run()[0]
+    assert isinstance(started, RunStarted)
+    tasks = tuple(TaskFacts(name, metric, True, 0.0, 1.0, 10) for name, metric in zip((A, B), metrics, strict=True))
+    out = io.StringIO()
+    view = ConsoleView(Console(file=out, width=40, color_system=None))
+    view.on(step, replace(started, tasks=tasks, env_steps_per_experience=each))
+    assert out.getvalue() == f"{said}\n"
