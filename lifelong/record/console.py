@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lifelong.evaluation.numbers import count, score
 from lifelong.evaluation.trace import is_world
 from lifelong.events import (
     DriftDetected,
@@ -20,7 +21,6 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record.found import Findings
-from lifelong.record.numbers import count, score
 from lifelong.record.takeovers import Takeovers
 
 if TYPE_CHECKING:

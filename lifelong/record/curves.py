@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.evaluation.numbers import score
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import TaskScored
 from lifelong.record.marks import bands, colour_of, end_labels, shift_lane, shortened
-from lifelong.record.numbers import score
 from lifelong.record.palette import INK, MUTED, REFERENCE, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import stage, title

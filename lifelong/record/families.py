@@ -9,8 +9,8 @@ from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.continual_world import cw_interval
 from lifelong.evaluation.course import Course
 from lifelong.evaluation.families import Measured, measured
+from lifelong.evaluation.numbers import NONE, change, fixed, score
 from lifelong.record import html
-from lifelong.record.numbers import NONE, change, fixed, score
 from lifelong.record.runs import RecordedRun
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelong.evaluation.matrix import ScoreMatrix
+from lifelong.evaluation.numbers import decimals, fixed
 from lifelong.record.marks import shortened
-from lifelong.record.numbers import decimals, fixed
 from lifelong.record.palette import MUTED
 from lifelong.record.stage import WIDTH
 

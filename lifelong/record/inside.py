@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.evaluation.numbers import count
 from lifelong.events import ShiftDetected, ShiftDismissed, SubspaceGrown
 from lifelong.record.marks import alarms, bands, colour_of, end_labels, shortened
-from lifelong.record.numbers import count
 from lifelong.record.palette import ALARM, INK, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import LEFT, stage, title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ALARMS = "▼ a shift rightly found, ▽ in red a false alarm, ▽ in grey an alarm that the learner dismissed itself"
+
+ROWS = (0, -8)
+"""Points above the middle of their lane at which labels of experts stand."""
 
 
 def colour_of(run: RecordedRun, task: str) -> str:
@@ -44,8 +48,23 @@ def shift_lane(axes: Axes, run: RecordedRun) -> None:
     alarms(axes, run, 0.5)
     spawned = [(step, f"+{event.expert}") for step, event in run.trace.all(ExpertSpawned)]
     again = [(step, f"↺{expert}") for step, expert in takeovers_of(run.trace)]
+    ends = [-math.inf, -math.inf]
     for step, text in sorted(spawned + again):
-        axes.annotate(text, (step, 0.5), xytext=(5, 0), textcoords="offset points", va="center", size=7.5, color=MUTED)
+        # Where one would cover the one before it, they stand in two rows.
+        row = 0 if step >= ends[0] or ends[0] <= ends[1] else 1
+        ends[row] = step + _width(axes, text)
+        axes.annotate(
+            text, (step, 0.5), xytext=(5, ROWS[row]), textcoords="offset points", va="center", size=7.5, color=MUTED
+        )
+
+
+def _width(axes: Axes, text: str) -> float:
+    """Steps that a small label and its mark take up, roundly."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    points = 72 * axes.get_position().width * float(figure.get_size_inches()[0])
+    low, high = axes.get_xlim()
+    return (8 + 5 * len(text)) / points * (high - low)
 
 
 def alarms(axes: Axes, run: RecordedRun, height: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lifelong.evaluation.numbers import NONE, change, count, duration, score
 from lifelong.evaluation.summary import Summary
-from lifelong.record.numbers import NONE, change, count, duration, score
 
 KEPT = 0.01
 """What old tasks may lose or gain and count as kept: a point, or where there are no points this share of what was

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lifelong.evaluation.alone import Alone
+from lifelong.evaluation.numbers import NONE, count, duration
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
 from lifelong.record.families import families_comparison, families_section
 from lifelong.record.measures import MEASURES, Measure, best, counted, names_of, verdict
-from lifelong.record.numbers import NONE, count, duration
 from lifelong.record.runs import RecordedRun, read_run
 from lifelong.record.sections import (
     detector_section,

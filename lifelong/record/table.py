@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lifelong.evaluation.numbers import NONE
 from lifelong.evaluation.summary import Summary
 from lifelong.record.measures import MEASURES, best, names_of, verdict
-from lifelong.record.numbers import NONE
 
 if TYPE_CHECKING:
     from rich.console import Console

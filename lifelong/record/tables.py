@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lifelong.evaluation.numbers import count, decimals, fixed, number, score
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
     DriftDetected,
@@ -22,7 +23,6 @@ from lifelong.events import (
 )
 from lifelong.record import html
 from lifelong.record.found import findings_of
-from lifelong.record.numbers import count, decimals, fixed, number, score
 from lifelong.record.runs import RecordedRun
 
 MOST_ROWS = 200

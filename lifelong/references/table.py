@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lifelong.record.numbers import count, decimals
+from lifelong.evaluation.numbers import count, decimals
 from lifelong.references.worlds import Reference
 
 

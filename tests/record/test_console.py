@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from lifelong.evaluation.numbers import change, decimals, duration, fixed, number, score
 from lifelong.evaluation.summary import Summary, summarize
 from lifelong.events import (
     DriftDetected,
@@ -22,7 +23,6 @@ from lifelong.events import (
 )
 from lifelong.record.console import ConsoleView
 from lifelong.record.measures import MEASURES, best, names_of, verdict
-from lifelong.record.numbers import change, decimals, duration, fixed, number, score
 from lifelong.record.table import show, table
 
 MakeRun = Callable[..., list[tuple[int, Event]]]
