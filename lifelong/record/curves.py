@@ -74,7 +74,7 @@ def score_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
     """Mean score and one row for each task; the naive run in grey, where one is given."""
     tasks = run.matrix.tasks
     row = 0.62 if len(tasks) <= 8 else 0.48
-    figure, (lane, top, *panels) = stage(run, [(0.0, 0.24), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
+    figure, (lane, top, *panels) = stage(run, [(0.02, 0.36), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
     shift_lane(lane, run)
     both = [run, *([naive] if naive else [])]
     span = _span(both)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ALARMS = "▼ a shift rightly found, ▽ in red a false alarm, ▽ in grey an alarm that the learner dismissed itself"
 
-ROWS = (0, -8)
-"""Points above the middle of their lane at which labels of experts stand."""
+ABOVE, ROWS = 0.8, (0.42, 0.1)
+"""Heights in the lane of marks: of the triangles, and below them of the two rows of labels."""
 
 
 def colour_of(run: RecordedRun, task: str) -> str:
@@ -45,7 +45,7 @@ def shift_lane(axes: Axes, run: RecordedRun) -> None:
     """A lane of marks: shifts rightly found, false alarms, alarms that were dismissed, experts spawned and reused."""
     axes.set_ylim(0, 1)
     axes.set_axis_off()
-    alarms(axes, run, 0.5)
+    alarms(axes, run, ABOVE)
     spawned = [(step, f"+{event.expert}") for step, event in run.trace.all(ExpertSpawned)]
     again = [(step, f"↺{expert}") for step, expert in takeovers_of(run.trace)]
     ends = [-math.inf, -math.inf]
@@ -53,18 +53,16 @@ def shift_lane(axes: Axes, run: RecordedRun) -> None:
         # Where one would cover the one before it, they stand in two rows.
         row = 0 if step >= ends[0] or ends[0] <= ends[1] else 1
         ends[row] = step + _width(axes, text)
-        axes.annotate(
-            text, (step, 0.5), xytext=(5, ROWS[row]), textcoords="offset points", va="center", size=7.5, color=MUTED
-        )
+        axes.text(step, ROWS[row], text, ha="center", va="center", size=7.5, color=MUTED)
 
 
 def _width(axes: Axes, text: str) -> float:
-    """Steps that a small label and its mark take up, roundly."""
+    """Steps that a small label takes up, roundly."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     points = 72 * axes.get_position().width * float(figure.get_size_inches()[0])
     low, high = axes.get_xlim()
-    return (8 + 5 * len(text)) / points * (high - low)
+    return (3 + 5 * len(text)) / points * (high - low)
 
 
 def alarms(axes: Axes, run: RecordedRun, height: float) -> None:

@@ -12,6 +12,7 @@ from world_run import Records, world_run
 from lifelong.events import ExpertChosen, ExpertSpawned, Learned, ShiftDetected, ShiftDismissed
 from lifelong.record.curves import score_figure
 from lifelong.record.inside import detector_curve, detector_figure
+from lifelong.record.marks import ROWS
 from lifelong.record.report import write_report
 from lifelong.record.runs import read_run
 from lifelong.record.svg import drawing
@@ -76,6 +77,7 @@ def test_labels_of_experts_that_follow_each_other_at_once_do_not_cover_each_othe
     records.append((1000, ExpertSpawned(6, 10)))
     with drawing():
         lane = score_figure(read_run(recorded(tmp_path / "run", records, whole=False)), None).axes[1]
-    assert [(text.get_text(), text.xyann[1]) for text in lane.texts] == [
-        ("+1", 0), ("+2", 0), ("+3", -8), ("+4", 0), ("+5", 0), ("+6", 0),
+    upper, lower = ROWS
+    assert [(text.get_text(), text.get_position()[1]) for text in lane.texts] == [
+        ("+1", upper), ("+2", upper), ("+3", lower), ("+4", upper), ("+5", upper), ("+6", upper),
     ]  # fmt: skip
