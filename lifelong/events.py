@@ -65,7 +65,7 @@ class TaskFacts:
 class RunStarted:
     """What is about to be lived through. `oracle`: the learner is told which task it is in.
 
-    env_steps: how many steps in a world an experience is (None: experiences are batches, or differ).
+    env_steps_per_experience: how many steps in a world the first experience is (None: it is a batch).
     """
 
     stream: str
@@ -78,7 +78,7 @@ class RunStarted:
     steps: int
     threshold: float | None = None
     oracle: bool = False
-    env_steps: int | None = None
+    env_steps_per_experience: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _started(stream: Stream, learner: Agent, name: str, seed: int) -> RunStarted
         steps=sum(steps),
         threshold=learner.threshold if isinstance(learner, Watchful) else None,
         oracle=first.task is not None or any(task.label is not None for task in stream.tasks),
-        env_steps=first.steps if isinstance(first, Interaction) else None,
+        env_steps_per_experience=first.steps if isinstance(first, Interaction) else None,
     )
 
 

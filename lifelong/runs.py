@@ -19,6 +19,7 @@ from lifelong.record.subscriber import Subscriber
 from lifelong.record.table import show
 from lifelong.record.wandb_sink import WandbSink
 from lifelong.references.cache import Cache
+from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
 
 if TYPE_CHECKING:
@@ -90,10 +91,7 @@ def measure_references(
     found = references_of(
         study.stream, plan.build, described, Cache(cache), study.seed, study.schedule, episodes, _told_live(study)
     )
-    width = max(len(one.task) for one in found)
-    print(f"{'':{width}}  {'random':>10}  {plan.name} alone")
-    for one in found:
-        print(f"{one.task:{width}}  {one.random:10.5g}  {one.alone.final:.5g}")
+    show_references(found, plan.name)
     if out is not None:
         write_references(found, out)
         print(f"\nFor the report of a run: lifelong report RUN --alone {out}")
@@ -112,14 +110,24 @@ def _run_all(resolved: Resolved, study: Study, out: Path, resume: bool) -> list[
     if study.reference is not None and reference is not None:
         settings = resolved.as_dict()
         alone = {**settings, "agent": settings["reference"], "reference": None}
-        summaries.append(_one(study, study.reference, reference, resume, alone, None))
+        # Two agents of one name could not be told apart.
+        name = f"{REFERENCE}: {study.reference.name}" if study.reference.name == study.agent.name else None
+        summaries.append(_one(study, study.reference, reference, resume, alone, None, name))
     summaries.append(_one(study, study.agent, out, resume, resolved.as_dict(), reference))
     return summaries
 
 
 def _one(
-    study: Study, plan: AgentPlan, out: Path, resume: bool, settings: dict[str, Any], naive: Path | None
+    study: Study,
+    plan: AgentPlan,
+    out: Path,
+    resume: bool,
+    settings: dict[str, Any],
+    naive: Path | None,
+    name: str | None = None,
 ) -> Summary:
+    """Run one of the two agents; `name`: what the record calls it (None: its own)."""
+    name = name or plan.name
     folder = RunFolder(out)
     if resume and folder.summary.is_file():
         return folder.read_summary()
@@ -128,9 +136,9 @@ def _one(
         plan.build(),
         out=out,
         seed=study.seed,
-        name=plan.name,
+        name=name,
         evaluation=study.schedule,
-        subscribers=_watchers(study, plan.name, out, settings),
+        subscribers=_watchers(study, name, out, settings),
         flush_every=study.record.flush_every,
         checkpoint_every=study.record.checkpoint_every,
         config=_config_text(folder, settings),

@@ -15,7 +15,7 @@ import numpy as np
 from lifelong.episodes import play
 from lifelong.events import FramesDrawn
 from lifelong.learner import ActingLearner
-from lifelong.record.frames import Frame, picture_name, shrunk, write_strip
+from lifelong.record.frames import Frame, picture_name, sized, write_strip
 from lifelong.stream import EnvTask
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Film:
         return [self._kept[place] for place in places]
 
     def _keep(self) -> None:
-        self._kept.append(shrunk(_picture(self.lane)))
+        self._kept.append(sized(_picture(self.lane)))
         if len(self._kept) > 8 * FRAMES:
             self._kept = self._kept[::2]
             self._every *= 2

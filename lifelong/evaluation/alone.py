@@ -15,12 +15,13 @@ from lifelong.events import TaskFacts, TaskScored
 class Alone:
     """A run of one task: its metric's values, as they are, at the judgings, made after so many experiences.
 
-    experiences: how many there were, each of `env_steps` steps (None: batches). `final` is the value at the end.
+    experiences: how many there were, each of `env_steps_per_experience` steps (None: batches). `final` is the value
+    at the end.
     """
 
     task: str
     experiences: int
-    env_steps: int | None
+    env_steps_per_experience: int | None
     steps: tuple[int, ...]
     values: tuple[float, ...]
 
@@ -36,7 +37,8 @@ class Alone:
         elif not facts.higher_is_better:
             values = -values
         steps = np.array(self.steps, dtype=np.int64)
-        return Course((self.task,), steps, values[:, None], (Stretch(self.task, 0, self.experiences),), self.env_steps)
+        visit = Stretch(self.task, 0, self.experiences)
+        return Course((self.task,), steps, values[:, None], (visit,), self.env_steps_per_experience)
 
 
 def alone_of(trace: Trace) -> Alone:
@@ -50,4 +52,4 @@ def alone_of(trace: Trace) -> Alone:
             f"{looks[-1][0] if looks else 'none'} of {started.steps}."
         )
     steps, values = zip(*looks, strict=True)
-    return Alone(tasks.pop(), started.steps, started.env_steps, steps, values)
+    return Alone(tasks.pop(), started.steps, started.env_steps_per_experience, steps, values)

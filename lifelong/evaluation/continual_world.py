@@ -70,7 +70,7 @@ def _gain(course: Course, task: str, references: Sequence[Course]) -> float | No
     own = _mean_height(course, task, visit)
     alone = []
     for reference in references:
-        lesson = lesson_of(reference, task, visit.stop - visit.start, course.env_steps)
+        lesson = lesson_of(reference, task, visit.stop - visit.start, course.env_steps_per_experience)
         alone.append(_mean_height(reference, task, lesson))
     known = [height for height in alone if height is not None]
     if own is None or not known or len(known) < len(alone):

@@ -27,14 +27,15 @@ class Course:
 
     Scores are higher-is-better, NaN where not judged. `visits` are the stretches in which a task was taught to the
     end, in order; stretches of one task that follow each other are one visit, and a task that comes back has several.
-    env_steps: how many steps in a world an experience is. Raises ValueError where shapes or names do not fit.
+    env_steps_per_experience: how many steps in a world an experience is. Raises ValueError where shapes or names do not
+    fit.
     """
 
     tasks: tuple[str, ...]
     steps: NDArray[np.int64]
     scores: Floats
     visits: tuple[Stretch, ...]
-    env_steps: int | None = None
+    env_steps_per_experience: int | None = None
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.steps), len(self.tasks)):
@@ -102,7 +103,7 @@ def course_of(trace: Trace) -> Course:
         np.array(list(looks), dtype=np.int64),
         np.array(rows, dtype=np.float64).reshape(len(looks), len(tasks)),
         _visits(whole),
-        started.env_steps,
+        started.env_steps_per_experience,
     )
 
 
@@ -133,10 +134,10 @@ def lesson_of(reference: Course, task: str, length: int | None = None, env_steps
         raise ValueError(f"The reference for {task!r} must be a run that was taught it alone, got one of: {given}.")
     (visit,) = reference.visits
     got = visit.stop - visit.start
-    if length is not None and (got, reference.env_steps) != (length, env_steps):
+    if length is not None and (got, reference.env_steps_per_experience) != (length, env_steps):
         raise ValueError(
             f"The reference for {task!r} must be as long as its first visit, {_budget(length, env_steps)}, "
-            f"got {_budget(got, reference.env_steps)}."
+            f"got {_budget(got, reference.env_steps_per_experience)}."
         )
     return visit
 

@@ -110,10 +110,10 @@ def _efficiency(course: Course, task: str, reference: Course | None) -> float | 
 
 def _lessons(course: Course, task: str, reference: Course) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     lesson_of(reference, task)
-    if course.env_steps != reference.env_steps:
+    if course.env_steps_per_experience != reference.env_steps_per_experience:
         raise ValueError(
             f"The reference for {task!r} must have experiences of as many environment steps as the run: "
-            f"{course.env_steps}, got {reference.env_steps}."
+            f"{course.env_steps_per_experience}, got {reference.env_steps_per_experience}."
         )
     return course.lesson(task), reference.lesson(task)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.evaluation.numbers import decimals, fixed
 from lifelong.evaluation.trace import Trace
 from lifelong.events import TaskScored
 
@@ -42,6 +43,19 @@ class ScoreMatrix:
         unknown = sorted(set(self.segments) - set(self.tasks))
         if unknown:
             raise ValueError(f"Segments name tasks that have no column: {unknown}; the tasks are {self.tasks}.")
+
+    def __str__(self) -> str:
+        """A row after each segment and a column for each task, to be read: aligned, without powers of ten."""
+        after = ["untrained", *(f"{row}  {task}" for row, task in enumerate(self.segments, start=1))]
+        columns = [["", *after]]
+        for task, scores in zip(self.tasks, self.scores.T.tolist(), strict=True):
+            places = decimals(scores, 3)
+            columns.append([task, *(fixed(score, places) for score in scores)])
+        widths = [max(map(len, column)) for column in columns]
+        rows = zip(*columns, strict=True)
+        return "\n".join(
+            "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows
+        )
 
     def visits(self) -> dict[str, tuple[int, int]]:
         """The rows after the first and the last segment of every task seen, in order of appearance."""

@@ -27,8 +27,9 @@ class Summary:
     `foreign` is the share (0..1) of test samples of the tasks met that the learner took for foreign to all its experts,
     in the last row; `recognised` that of samples of tasks not met yet, in all rows. `drifts` counts slow ones.
     `return_while_learning` is the mean return, as it is, of the episodes that ended while it was learned, in worlds to
-    act in, where there is no `prequential_accuracy`. `env_steps`: how many steps in a world an experience is (None:
-    experiences are batches, or differ). `families`: the transfer measures of reinforcement learning, named by family.
+    act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
+    batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
+    differ). `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -65,7 +66,8 @@ class Summary:
     bytes: int | None = None
     archived: int | None = None
     return_while_learning: float | None = None
-    env_steps: int | None = None
+    env_steps: int = 0
+    env_steps_per_experience: int | None = None
     families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +120,8 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         bytes=finished[-1].bytes if finished else None,
         archived=finished[-1].archived if finished else None,
         return_while_learning=_return_while_learning(trace),
-        env_steps=started.env_steps,
+        env_steps=trace.env_steps(),
+        env_steps_per_experience=trace.env_steps_per_experience(),
         families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )

@@ -69,6 +69,15 @@ class Trace:
                 inside |= (self.steps > stretch.start) & (self.steps <= stretch.stop)
         return inside
 
+    def env_steps(self) -> int:
+        """Steps taken in worlds to act in, over all lanes."""
+        return round(float(self.samples[self.in_worlds()].sum()))
+
+    def env_steps_per_experience(self) -> int | None:
+        """How many steps in a world an experience there is. None: there was none in a world, or they differ."""
+        lived = np.unique(self.samples[self.in_worlds()])
+        return int(lived[0]) if len(lived) == 1 else None
+
     def oriented_scores(self) -> NDArray[np.float64]:
         """The prequential scores with the sign turned where the true task's metric is better when lower."""
         scores = self.scores.copy()

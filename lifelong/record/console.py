@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lifelong.evaluation.numbers import count, score
+from lifelong.evaluation.trace import is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
@@ -19,7 +21,7 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record.found import Findings
-from lifelong.record.measures import count, score
+from lifelong.record.takeovers import Takeovers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,15 +40,14 @@ class ConsoleView:
         self._console = console or Console(stderr=True)
         self._progress: Progress | None = None
         self._experts: set[int] = set()
-        self._current = 0
-        self._spawned_at = -1
         self._percent = True
         self._loss = 0.0
         self._looks: dict[str, float] = {}
         self._findings = Findings()
+        self._takeovers = Takeovers()
 
     def on(self, step: int, event: Event) -> None:
-        found = self._findings.told(event)
+        found, again = self._findings.told(event), self._takeovers.again(event)
         if found is not None:
             self._say(step, found, "dim")
         match event:
@@ -72,18 +73,14 @@ class ConsoleView:
             case ShiftDismissed():
                 self._say(step, f"alarm dismissed, expert {event.expert} still explains the data", "dim")
             case ExpertSpawned():
-                self._current, self._spawned_at = event.expert, step
                 self._experts.add(event.expert)
                 if len(self._experts) > 1:
                     self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
             case ExpertChosen(full=True):
                 self._say(step, f"no room for another expert: {event.expert} learns a world that is not its own", "red")
-                self._current = event.expert
-            case ExpertChosen():
-                if event.expert != self._current and step != self._spawned_at:
-                    left = score(event.unexplained, True)
-                    self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
-                self._current = event.expert
+            case ExpertChosen() if again:
+                left = score(event.unexplained, True)
+                self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
             case _:
                 pass
 
@@ -93,7 +90,10 @@ class ConsoleView:
             self._progress = None
 
     def _start(self, run: RunStarted) -> None:
+        from rich.text import Text
+
         self._percent = all(task.higher_is_better and task.high == 1.0 for task in run.tasks)
+        self._console.print(Text(f"{run.agent} on {run.stream}: {_length(run)}", style="bold"), soft_wrap=True)
         if not self._console.is_terminal:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -124,3 +124,12 @@ class ConsoleView:
         from rich.text import Text
 
         self._console.print(Text(f"step {count(step):>9}  {what}", style=style), soft_wrap=True)
+
+
+def _length(run: RunStarted) -> str:
+    """How many steps there are, and what a step is where it is no batch."""
+    worlds = [is_world(task) for task in run.tasks]
+    steps, each = f"{count(run.steps)} steps", run.env_steps_per_experience
+    if all(worlds) and each is not None:
+        return f"{steps}, each {count(each)} environment steps"
+    return f"{steps}, each a batch or a stretch of time in a world" if any(worlds) else steps

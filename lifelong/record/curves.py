@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.evaluation.numbers import score
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import TaskScored
 from lifelong.record.marks import bands, colour_of, end_labels, shift_lane, shortened
-from lifelong.record.measures import score
 from lifelong.record.palette import INK, MUTED, REFERENCE, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import stage, title
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+_NOWHERE: Curve = (np.array([np.nan]), np.array([np.nan]))
 
 
 def task_curve(run: RecordedRun, task: str) -> Curve:
@@ -43,13 +44,27 @@ def prequential_curve(run: RecordedRun, bins: int = 160, in_worlds: bool = False
     """Prequential scores averaged over about `bins` equal stretches of the stream, each put at its middle.
 
     in_worlds: of worlds to act in, the returns of the episodes that ended while learning; else of all other tasks.
+    Where tasks of the other kind were lived in between, the curve is broken by a point that is not a number.
     """
-    scores = run.trace.oriented_scores()
-    chosen = (run.trace.in_worlds() & np.isfinite(scores)) if in_worlds else ~run.trace.in_worlds()
-    steps, scores = run.trace.steps[chosen], scores[chosen]
-    if not len(steps):
-        return np.empty(0), np.empty(0)
-    width = max(1, -(-len(steps) // bins))
+    scores, acted = run.trace.oriented_scores(), run.trace.in_worlds()
+    kind = acted if in_worlds else ~acted
+    # Of some experiences there is no score: no episode ended in them.
+    known = kind & (np.isfinite(scores) | ~acted)
+    width = max(1, -(-int(known.sum()) // bins))
+    parts: list[Curve] = []
+    for part in np.split(np.arange(len(kind)), np.flatnonzero(np.diff(kind)) + 1):
+        places = part[known[part]]
+        if len(places):
+            parts += [_NOWHERE] if parts else []
+            parts.append(_averaged(run.trace.steps[places], scores[places], width))
+    return (
+        np.concatenate([np.empty(0), *(steps for steps, _ in parts)]),
+        np.concatenate([np.empty(0), *(values for _, values in parts)]),
+    )
+
+
+def _averaged(steps: NDArray[np.int64], scores: NDArray[np.float64], width: int) -> Curve:
+    """Means over each `width` points, and over what is left at the end."""
     starts = np.arange(0, len(steps), width)
     counts = np.diff([*starts, len(steps)])
     return np.add.reduceat(steps, starts) / counts, np.add.reduceat(scores, starts) / counts
@@ -59,7 +74,7 @@ def score_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:
     """Mean score and one row for each task; the naive run in grey, where one is given."""
     tasks = run.matrix.tasks
     row = 0.62 if len(tasks) <= 8 else 0.48
-    figure, (lane, top, *panels) = stage(run, [(0.0, 0.24), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
+    figure, (lane, top, *panels) = stage(run, [(0.02, 0.36), (0.24, 1.25), *([(0.3, row)] * len(tasks))])
     shift_lane(lane, run)
     both = [run, *([naive] if naive else [])]
     span = _span(both)

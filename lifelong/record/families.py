@@ -9,8 +9,8 @@ from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.continual_world import cw_interval
 from lifelong.evaluation.course import Course
 from lifelong.evaluation.families import Measured, measured
+from lifelong.evaluation.numbers import NONE, change, fixed, score
 from lifelong.record import html
-from lifelong.record.measures import NONE, change, score
 from lifelong.record.runs import RecordedRun
 
 
@@ -33,7 +33,7 @@ def _points(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return change(round(value, 3) + 0.0, False)
+    return f"{'+' if round(value, 3) > 0 else ''}{fixed(value, 3)}"
 
 
 def _plain(value: float) -> str:
@@ -57,10 +57,14 @@ LINES: dict[str, Line] = {
 }
 """By the name that the measure has in summary.json and, behind cl/, in W&B."""
 
-TITLE = "Transfer between worlds, by three families"
+TITLE = "Transfer between worlds, by families of measures"
 NOTE = (
     "The families do not agree on sign and scale: compare within a line only. Continual World counts forgetting as "
     "positive, l2metrics as negative; CORA divides by a task's largest return."
+)
+RAW = (
+    "Of returns as they are only CORA says anything, which divides by a task's largest return. The families of "
+    "Continual World and l2metrics are there where worlds have references, between which a return counts."
 )
 
 
@@ -75,14 +79,15 @@ def families_section(run: RecordedRun, alone: Sequence[Alone] = ()) -> str:
         if one.task in facts:
             references.setdefault(one.task, []).append(one.course(facts[one.task]))
     found = measured(run.trace, run.matrix, references)
+    shown = [name for name in LINES if name in found]
+    if not shown:
+        return ""
     rows = [
         [line.family, line.name, _value(name, found), f"{found[name].known} of {found[name].terms}", line.meaning]
-        for name, line in LINES.items()
-        if name in found
+        for name, line in ((name, LINES[name]) for name in shown)
     ]
-    if not rows:
-        return ""
-    note = f"{NOTE} A value is a mean over terms, tasks or pairs of tasks; where a term is not defined it is left out."
+    terms = "A value is a mean over terms, tasks or pairs of tasks; where a term is not defined it is left out."
+    note = f"{_note(shown)} {terms}"
     head = ["family", "measure", "value", "terms", "what it says"]
     return html.section(TITLE, note, html.table(head, rows, text=(0, 1, 4)))
 
@@ -95,7 +100,11 @@ def families_comparison(runs: Sequence[RecordedRun], names: Sequence[str]) -> st
         return ""
     rows = [[LINES[name].family, LINES[name].name, *(_value(name, measures) for measures in found)] for name in shown]
     table = html.table(["family", "measure", *names], rows, text=(0, 1))
-    return html.section(TITLE, NOTE, table + _over_runs(runs, found, shown))
+    return html.section(TITLE, _note(shown), table + _over_runs(runs, found, shown))
+
+
+def _note(shown: Sequence[str]) -> str:
+    return RAW if {LINES[name].family for name in shown} == {CORA} else NOTE
 
 
 def _over_runs(runs: Sequence[RecordedRun], found: Sequence[dict[str, Measured]], shown: Sequence[str]) -> str:

@@ -24,13 +24,14 @@ COLOURS = 128
 """In a picture's palette: a strip of six frames stays well below 100 kB."""
 
 
-def shrunk(frame: Frame, width: int = WIDTH) -> Frame:
-    """A frame made smaller to a width, its shape kept; one that is small enough already stays as it is."""
+def sized(frame: Frame, width: int = WIDTH) -> Frame:
+    """A frame made smaller to a width, its shape kept; of a small one every pixel becomes a square of pixels."""
     from PIL import Image
 
     height, wide = frame.shape[:2]
     if wide <= width:
-        return frame
+        times = max(1, width // max(wide, height))
+        return frame if times == 1 else frame.repeat(times, axis=0).repeat(times, axis=1)
     size = (width, max(1, round(height * width / wide)))
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
 

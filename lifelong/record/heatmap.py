@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifelong.evaluation.matrix import ScoreMatrix
+from lifelong.evaluation.numbers import decimals, fixed
 from lifelong.record.marks import shortened
 from lifelong.record.palette import MUTED
 from lifelong.record.stage import WIDTH
@@ -20,6 +22,8 @@ FRAME = "#1e90ff"
 """Stands out from both ends of the scale."""
 LETTER = 0.062
 """Width of a letter of the names in inches, roundly."""
+DIGIT = 0.6 / 72
+"""Width of a digit in inches, for each point of its size, roundly."""
 
 
 def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
@@ -37,20 +41,18 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     width, tall = left + cell * columns + (0.6 if slanted else 0.1), height * rows + (0.75 if slanted else 0.3)
     figure = Figure(figsize=(width, tall))
     axes = figure.add_axes((left / width, 0.05 / tall, cell * columns / width, height * rows / tall))
-    shown = np.ma.masked_invalid(matrix.scores)
-    low, high = (0.0, 1.0) if percent else _range(matrix)
+    shades = matrix.scores if percent else np.stack([_shades(scores) for scores in matrix.scores.T], axis=1)
     colours = LinearSegmentedColormap.from_list("scores", SCALE)
-    axes.pcolormesh(shown, cmap=colours, vmin=low, vmax=high, edgecolors="#ffffff", linewidth=0.6)
+    shown = np.ma.masked_invalid(shades)
+    axes.pcolormesh(shown, cmap=colours, vmin=0.0, vmax=1.0, edgecolors="#ffffff", linewidth=0.6)
     letters = 7.5 if cell > 0.42 else 6.0
-    for row in range(rows):
-        for column in range(columns):
-            value = matrix.scores[row, column]
-            bright = (value - low) / (high - low) < 0.55 if np.isfinite(value) else True
-            text = _number(value, percent)
-            axes.text(
-                column + 0.5, row + 0.5, text, ha="center", va="center", size=letters,
-                color="#2a1526" if bright else "#ffffff",
-            )  # fmt: skip
+    for column, scores in enumerate(matrix.scores.T):
+        texts = _texts(scores, percent)
+        # Digits of one place stand below each other, and the longest number in the middle.
+        right = column + 0.5 + DIGIT * letters / cell * max(map(len, texts)) / 2
+        for row, text in enumerate(texts):
+            tint = "#ffffff" if shades[row, column] >= 0.55 else "#2a1526"
+            axes.text(right, row + 0.5, text, ha="right", va="center", size=letters, color=tint)
     for row, task in enumerate(matrix.segments, start=1):
         corner = (matrix.tasks.index(task), row)
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6, clip_on=False, zorder=3))
@@ -67,15 +69,19 @@ def heatmap_figure(matrix: ScoreMatrix, percent: bool) -> Figure:
     return figure
 
 
-def _number(value: float, percent: bool) -> str:
-    if np.isnan(value):
-        return "–"
-    return f"{100 * value:.0f}" if percent else f"{value:.2g}"
+def _texts(scores: NDArray[np.float64], percent: bool) -> list[str]:
+    """The numbers of a column: whole per cents, or as many decimals as give the largest three significant digits."""
+    shown = 100 * scores if percent else scores
+    places = 0 if percent else decimals(shown, 3)
+    return [fixed(value, places) for value in shown.tolist()]
 
 
-def _range(matrix: ScoreMatrix) -> tuple[float, float]:
-    known = matrix.scores[np.isfinite(matrix.scores)]
+def _shades(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where scores of one task lie between its own low and high ones: unlike tasks have no scale in common."""
+    known = scores[np.isfinite(scores)]
     if not len(known) or known.min() == known.max():
-        return 0.0, 1.0
+        return np.where(np.isfinite(scores), 0.0, np.nan)
     low, high = np.quantile(known, [0.05, 1.0])
-    return (float(low), float(high)) if low < high else (float(known.min()), float(known.max()))
+    low = low if low < high else known.min()
+    shades: NDArray[np.float64] = (scores - low) / (high - low)
+    return shades

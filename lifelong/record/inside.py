@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lifelong.evaluation.shifts import shifts_of
-from lifelong.events import ShiftDismissed, SubspaceGrown
-from lifelong.record.marks import bands, colour_of, end_labels, shortened, triangles
-from lifelong.record.measures import count
-from lifelong.record.palette import ALARM, INK, MUTED, colour, dash
+from lifelong.evaluation.numbers import count
+from lifelong.events import ShiftDetected, ShiftDismissed, SubspaceGrown
+from lifelong.record.marks import alarms, bands, colour_of, end_labels, shortened
+from lifelong.record.palette import ALARM, INK, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import LEFT, stage, title
 
@@ -75,6 +74,21 @@ def envelope(
     return steps[places], values[places]
 
 
+def detector_curve(run: RecordedRun) -> NDArray[np.float64]:
+    """(U,) the detector's statistic at each update, where it fired that which it fired with.
+
+    After an alarm it begins anew, and an experience in a world may hold many looks: its last one does not show that.
+    """
+    curve = run.trace.statistics.copy()
+    fired: list[tuple[int, ShiftDetected | ShiftDismissed]] = []
+    fired += run.trace.all(ShiftDetected)
+    fired += run.trace.all(ShiftDismissed)
+    for step, event in fired:
+        at = run.trace.steps == step
+        curve[at] = np.fmax(curve[at], event.statistic)
+    return curve
+
+
 def finite_threshold(run: RecordedRun) -> float | None:
     """What the statistic must pass to be a shift; None where nothing can, as when the inputs alone are watched."""
     threshold = run.summary.threshold
@@ -84,8 +98,9 @@ def finite_threshold(run: RecordedRun) -> float | None:
 def _statistic(axes: Axes, run: RecordedRun) -> None:
     threshold = finite_threshold(run)
     bands(axes, run)
-    axes.plot(*envelope(run.trace.steps, run.trace.statistics, 700), color=INK, linewidth=0.8)
-    finite = run.trace.statistics[np.isfinite(run.trace.statistics)]
+    statistics = detector_curve(run)
+    axes.plot(*envelope(run.trace.steps, statistics, 700), color=INK, linewidth=0.8)
+    finite = statistics[np.isfinite(statistics)]
     highest = float(np.max(finite, initial=0.0))
     top = 1.15 * max(highest, threshold or 0.0) or 1.0
     if threshold is not None:
@@ -97,15 +112,7 @@ def _statistic(axes: Axes, run: RecordedRun) -> None:
             textcoords="offset points", va="center", size=8.5, color=ALARM, annotation_clip=False,
         )  # fmt: skip
     axes.set_ylim(float(np.min(finite, initial=0.0)), top)
-    shifts = shifts_of(run.trace)
-    dismissed = [step for step, _ in run.trace.all(ShiftDismissed)]
-    marks = (
-        (shifts.hit_steps, INK, INK),
-        (shifts.false_steps, ALARM, "none"),
-        (dismissed, MUTED, "none"),
-    )
-    for steps, edge, face in marks:
-        triangles(axes, steps, 0.93 * top, edge, face)
+    alarms(axes, run, 0.93 * top)
     cut = " (peaks are cut off)" if highest > top else ""
     title(axes, f"Detector statistic{cut}")
 

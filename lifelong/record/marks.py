@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lifelong.evaluation.shifts import shifts_of
-from lifelong.events import ExpertChosen, ExpertSpawned
+from lifelong.events import ExpertSpawned, ShiftDismissed
 from lifelong.record.palette import ALARM, INK, MUTED, colour
 from lifelong.record.runs import RecordedRun
+from lifelong.record.takeovers import takeovers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+ALARMS = "▼ a shift rightly found, ▽ in red a false alarm, ▽ in grey an alarm that the learner dismissed itself"
+
+ABOVE, ROWS = 0.8, (0.42, 0.1)
+"""Heights in the lane of marks: of the triangles, and below them of the two rows of labels."""
 
 
 def colour_of(run: RecordedRun, task: str) -> str:
@@ -35,24 +42,41 @@ def bands(axes: Axes, run: RecordedRun, strong: str | None = None) -> None:
 
 
 def shift_lane(axes: Axes, run: RecordedRun) -> None:
-    """A lane of marks: shifts rightly found, false alarms, experts spawned and reused."""
+    """A lane of marks: shifts rightly found, false alarms, alarms that were dismissed, experts spawned and reused."""
     axes.set_ylim(0, 1)
     axes.set_axis_off()
+    alarms(axes, run, ABOVE)
+    spawned = [(step, f"+{event.expert}") for step, event in run.trace.all(ExpertSpawned)]
+    again = [(step, f"↺{expert}") for step, expert in takeovers_of(run.trace)]
+    ends = [-math.inf, -math.inf]
+    for step, text in sorted(spawned + again):
+        # Where one would cover the one before it, they stand in two rows.
+        row = 0 if step >= ends[0] or ends[0] <= ends[1] else 1
+        ends[row] = step + _width(axes, text)
+        axes.text(step, ROWS[row], text, ha="center", va="center", size=7.5, color=MUTED)
+
+
+def _width(axes: Axes, text: str) -> float:
+    """Steps that a small label takes up, roundly."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    points = 72 * axes.get_position().width * float(figure.get_size_inches()[0])
+    low, high = axes.get_xlim()
+    return (3 + 5 * len(text)) / points * (high - low)
+
+
+def alarms(axes: Axes, run: RecordedRun, height: float) -> None:
+    """Triangles that point down at alarms: full ones at shifts rightly found, open ones at others (see `ALARMS`)."""
     shifts = shifts_of(run.trace)
-    for steps, edge, face in ((shifts.hit_steps, INK, INK), (shifts.false_steps, ALARM, "none")):
-        triangles(axes, steps, 0.5, edge, face)
-    spawned = {(step, event.expert) for step, event in run.trace.all(ExpertSpawned)}
-    chosen = {(step, event.expert) for step, event in run.trace.all(ExpertChosen)}
-    for step, expert in sorted(spawned | chosen):
-        text = f"+{expert}" if (step, expert) in spawned else f"↺{expert}"
-        axes.annotate(text, (step, 0.5), xytext=(5, 0), textcoords="offset points", va="center", size=7.5, color=MUTED)
-
-
-def triangles(axes: Axes, steps: Sequence[int], height: float, edge: str, face: str) -> None:
-    """Mark detections with triangles that point down at their steps."""
-    axes.plot(
-        steps, [height] * len(steps), "v", markeredgecolor=edge, markerfacecolor=face, markersize=5.5, clip_on=False
-    )
+    dismissed = [step for step, _ in run.trace.all(ShiftDismissed)]
+    for steps, edge, face in (
+        (shifts.hit_steps, INK, INK),
+        (shifts.false_steps, ALARM, "none"),
+        (dismissed, MUTED, "none"),
+    ):
+        axes.plot(
+            steps, [height] * len(steps), "v", markeredgecolor=edge, markerfacecolor=face, markersize=5.5, clip_on=False
+        )
 
 
 def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str, bool]]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lifelong.evaluation.numbers import NONE, change, count, duration, score
 from lifelong.evaluation.summary import Summary
 
-NONE = "–"
-MINUS = "−"
+KEPT = 0.01
+"""What old tasks may lose or gain and count as kept: a point, or where there are no points this share of what was
+learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +34,13 @@ class Measure:
         return self.name + {1: " ↑", -1: " ↓", 0: ""}[self.better]
 
 
-def score(value: float | None, percent: bool) -> str:
-    """A score: "97.2 %", or three significant digits where it is no share."""
-    if value is None:
-        return NONE
-    return _minus(f"{100 * value:.1f} %" if percent else f"{value:.3g}")
-
-
-def change(value: float | None, percent: bool) -> str:
-    """A difference of two scores, with its sign: "+1.3 pt" (points), or three significant digits."""
-    if value is None:
-        return NONE
-    shown = 100 * value if percent else value
-    # A loss of 0.02 points is not "-0.0".
-    if percent and abs(shown) < 0.05:
-        shown = 0.0
-    sign = "+" if shown > 0 else ""
-    return _minus(f"{sign}{shown:.1f} pt" if percent else f"{sign}{shown:.3g}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as "4.2 s", "3 min 05 s" or "2 h 07 min"."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def count(value: int) -> str:
-    """A whole number with thin thousands, "1,234"."""
-    return f"{value:,}"
+def counted(summary: Summary) -> str:
+    """What an experience of this run is, to be put behind a number of them; empty where it is a batch."""
+    each = summary.env_steps_per_experience
+    if each is None:
+        return ""
+    batch = "" if summary.prequential_accuracy is None else "a batch, or "
+    return f"{batch}{count(each)} environment steps"
 
 
 def detects(summary: Summary) -> bool:
@@ -73,10 +50,6 @@ def detects(summary: Summary) -> bool:
 
 def _was_told(summary: Summary) -> bool:
     return summary.shifts_told > 0 and summary.shifts_true == 0
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", MINUS)
 
 
 def _parameters(summary: Summary) -> int | None:
@@ -94,7 +67,8 @@ def _shifts(summary: Summary) -> str:
 def _delay(summary: Summary) -> str:
     if summary.detection_delay is None:
         return NONE
-    within = summary.env_steps
+    # Where batches are learned too, a step of the stream is no number of steps in a world.
+    within = None if summary.prequential_accuracy is not None else summary.env_steps_per_experience
     inside = "" if within is None else f" ({count(round(within * summary.detection_delay))} env steps)"
     return f"{summary.detection_delay:.1f} steps{inside}"
 
@@ -110,7 +84,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "BWT",
         1,
-        "Backward transfer: what later tasks did to older ones. Below zero, something was lost.",
+        "Backward transfer: what later tasks did to older ones. Below zero, something was lost; up to 1 point, or "
+        "1 % of raw scores, counts as kept.",
         lambda s: s.bwt,
         lambda s: change(s.bwt, s.percent),
     ),
@@ -180,6 +155,13 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: count(s.false_alarms) if detects(s) else NONE,
     ),
     Measure(
+        "Alarms dismissed",
+        0,
+        "Alarms after which the expert at work turned out to know its world still: nothing was changed.",
+        lambda s: s.shifts_dismissed if detects(s) else None,
+        lambda s: count(s.shifts_dismissed) if detects(s) else NONE,
+    ),
+    Measure(
         "Delay",
         -1,
         "Mean number of steps from a true change to noticing it; 1 is at once.",
@@ -245,4 +227,14 @@ def _fate(summary: Summary) -> str:
     size = change(abs(summary.bwt), summary.percent).removeprefix("+").replace(" pt", " points")
     if size in ("0.0 points", "0"):
         return f"{learned} and lost nothing on old ones"
+    if _is_kept(summary.bwt, summary):
+        return f"{learned} and kept old ones within {'1 point' if summary.percent else '1 %'}"
     return f"{learned} and {'lost' if summary.bwt < 0 else 'gained'} {size} on old ones"
+
+
+def _is_kept(change: float, summary: Summary) -> bool:
+    """Whether what old tasks lost or gained is too little to speak of: a few episodes or samples make as much."""
+    if summary.percent:
+        # As it is shown: to a tenth of a point.
+        return round(abs(change), 3) <= KEPT
+    return abs(change) <= KEPT * abs(summary.learning_accuracy or 0.0)

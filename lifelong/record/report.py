@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lifelong.evaluation.alone import Alone
+from lifelong.evaluation.numbers import NONE, count, duration
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
 from lifelong.record.families import families_comparison, families_section
-from lifelong.record.measures import MEASURES, NONE, Measure, best, count, duration, names_of, verdict
+from lifelong.record.measures import MEASURES, Measure, best, counted, names_of, verdict
 from lifelong.record.runs import RecordedRun, read_run
 from lifelong.record.sections import (
     detector_section,
@@ -20,7 +21,7 @@ from lifelong.record.sections import (
     score_section,
 )
 from lifelong.record.svg import drawing
-from lifelong.record.tables import config_section, held_section, notes_table
+from lifelong.record.tables import config_section, held_section, notes_section
 from lifelong.record.worlds import worlds_section
 
 
@@ -56,7 +57,7 @@ def write_report(
             detector_section(run),
             rank_section(run),
             held_section(run),
-            html.section("What happened, in order", "The truth and what the learner decided.", notes_table(run)),
+            notes_section(run),
             config_section(run),
         ]
     out.write_text(html.page(title, "".join(body)), encoding="utf-8")
@@ -95,14 +96,14 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
 
 def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     summary = run.summary
-    each = "" if summary.env_steps is None else f" of {count(summary.env_steps)} environment steps"
-    experiences = f"{count(summary.steps)}{each}"
+    each = counted(summary)
     return [
         ("seed", str(summary.seed)),
         ("device", summary.device),
-        ("metric", summary.metric),
+        ("metric", summary.metric.replace("_", " ")),
         ("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments"),
-        ("experiences", experiences),
+        ("experiences", count(summary.steps) + (f" (each {each})" if each else "")),
+        *([("environment steps", count(summary.env_steps))] if summary.env_steps else []),
         ("task labels", "shown to the learner" if summary.labels_shown else "hidden from the learner"),
         *([("time", duration(summary.wall_seconds))] if summary.wall_seconds else []),
     ]

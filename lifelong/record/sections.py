@@ -12,6 +12,7 @@ from lifelong.record import html
 from lifelong.record.curves import comparison_figure, prequential_figure, score_figure
 from lifelong.record.heatmap import heatmap_figure
 from lifelong.record.inside import detector_figure, finite_threshold, rank_figure
+from lifelong.record.marks import ALARMS
 from lifelong.record.measures import detects
 from lifelong.record.palette import ALARM, INK, REFERENCE, VARIABLES
 from lifelong.record.runs import RecordedRun
@@ -29,7 +30,7 @@ def score_section(run: RecordedRun, naive: RecordedRun | None, name: str, title:
         "task is taught; what happens to its line elsewhere is transfer or forgetting."
     )
     if detects(run.summary):
-        note += " ▼ a shift rightly found, ▽ a false alarm."
+        note += f" {ALARMS}."
     if len(run.trace.all(ExpertSpawned)) > 1:
         note += " +1: expert 1 is spawned, ↺0: expert 0 takes over again."
     key = html.legend([(_css(REFERENCE), f"{naive.summary.agent}, for comparison")]) if naive else ""
@@ -93,9 +94,8 @@ def detector_section(run: RecordedRun) -> str:
     key = html.legend([(_css(INK), "statistic"), *([(_css(ALARM), "threshold")] if bounded else [])])
     note = (
         ("Above the threshold" if bounded else "By other signs than this one")
-        + " the learner takes the world for changed: ▼ rightly, ▽ in red a false alarm, "
-        "▽ in grey an alarm that it dismissed itself. Below: which expert learned when, in the colour of "
-        "the true task; one colour to an expert is right."
+        + f" the learner takes the world for changed: {ALARMS}. Below: which expert learned when, in the colour of the "
+        "true task; one colour to an expert is right."
     )
     return html.section("Shifts and experts", note, key + html.figure(svg))
 
@@ -113,9 +113,13 @@ def rank_section(run: RecordedRun) -> str:
 
 
 def _unit(run: RecordedRun) -> str:
-    if any(task.metric == "normalised_return" for task in run.trace.started.tasks) and run.summary.percent:
-        return "in per cent of the way from a random policy's return to that of an expert in this task alone"
-    return "in per cent" if run.summary.percent else f"in {run.summary.metric}, higher is better"
+    metrics = {task.metric for task in run.trace.started.tasks}
+    if not run.summary.percent:
+        return f"in {run.summary.metric}, higher is better (the darkest cell of a column is its best)"
+    if "normalised_return" not in metrics:
+        return "in per cent"
+    way = "of the way from a random policy's return to that of an expert in this task alone"
+    return f"in per cent {way}" if len(metrics) == 1 else f"in per cent; of worlds to act in, {way}"
 
 
 def _css(colour: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lifelong.record.marks import colour_of, shortened
-from lifelong.record.measures import count
+from lifelong.record.measures import counted
 from lifelong.record.palette import GRID, INK, SURFACE
 from lifelong.record.runs import RecordedRun
 
@@ -58,8 +58,8 @@ def stage(
 
 def _clock(run: RecordedRun) -> str:
     """What the x axis counts."""
-    within = run.summary.env_steps
-    return "experiences learned" + ("" if within is None else f" ({count(within)} environment steps each)")
+    each = counted(run.summary)
+    return "experiences learned" + (f" (each {each})" if each else "")
 
 
 def title(axes: Axes, text: str, tint: str = INK) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lifelong.evaluation.numbers import NONE
 from lifelong.evaluation.summary import Summary
-from lifelong.record.measures import MEASURES, NONE, best, names_of, verdict
+from lifelong.record.measures import MEASURES, best, names_of, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,13 +44,13 @@ def show(summaries: Sequence[Summary], console: Console | None = None) -> None:
     console.print(table(summaries))
     if any(summary.labels_shown for summary in summaries):
         console.print("* is told which task it is in; the others find out by themselves.", style="dim")
-    if any(summary.percent for summary in summaries):
-        console.print("pt: percentage points. ↑ more is better, ↓ less is better.", style="dim")
+    points = "pt: percentage points. " if any(summary.percent for summary in summaries) else ""
+    console.print(f"{points}↑ more is better, ↓ less is better.", style="dim")
     console.print(verdict(summaries), markup=False, highlight=False)
 
 
 def _title(summaries: Sequence[Summary]) -> str:
-    streams = list(dict.fromkeys(f"{s.stream} ({s.metric})" for s in summaries))
+    streams = list(dict.fromkeys(f"{s.stream} ({s.metric.replace('_', ' ')})" for s in summaries))
     return _plain(", ".join(streams))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lifelong.evaluation.numbers import count, decimals, fixed, number, score
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
     DriftDetected,
@@ -22,7 +23,6 @@ from lifelong.events import (
 )
 from lifelong.record import html
 from lifelong.record.found import findings_of
-from lifelong.record.measures import count, score
 from lifelong.record.runs import RecordedRun
 
 MOST_ROWS = 200
@@ -33,9 +33,13 @@ def matrix_table(run: RecordedRun) -> str:
     after = ["untrained", *(f"{k}  {task}" for k, task in enumerate(run.matrix.segments, start=1))]
     normalised = {task.name for task in run.trace.started.tasks if task.metric == "normalised_return"}
     raw = {(e.segment, e.task): e.value for _, e in run.trace.all(TaskScored) if e.at_end and e.task in normalised}
+    places = [decimals(column, 4) for column in run.matrix.scores.T]
     rows = []
-    for row, (name, scores) in enumerate(zip(after, run.matrix.scores, strict=True)):
-        cells = [score(None if s != s else float(s), run.summary.percent) for s in scores]
+    for row, (name, scores) in enumerate(zip(after, run.matrix.scores.tolist(), strict=True)):
+        cells = [
+            score(None if s != s else s, True) if run.summary.percent else fixed(s, place)
+            for s, place in zip(scores, places, strict=True)
+        ]
         beside = [raw.get((row, task)) for task in run.matrix.tasks]
         rows.append([name, *map(_with_raw, cells, beside)])
     return html.table(["after segment", *run.matrix.tasks], rows)
@@ -45,7 +49,7 @@ def _with_raw(cell: str, value: float | None) -> str:
     return cell if value is None else f"{cell} ({score(value, False)})"
 
 
-def notes_table(run: RecordedRun) -> str:
+def notes_section(run: RecordedRun) -> str:
     """Shifts, experts and the true tasks in order, at most 200 rows."""
     shifts = shifts_of(run.trace)
     found = findings_of(run.trace)
@@ -58,7 +62,10 @@ def notes_table(run: RecordedRun) -> str:
     rest = ""
     if len(rows) > MOST_ROWS:
         rest = f'<p class="note">… and {count(len(rows) - MOST_ROWS)} more in events.jsonl.</p>'
-    return html.table(["step", "what"], rows[:MOST_ROWS], text=(1,)) + rest
+    note = "The truth and what the learner decided. Steps count experiences."
+    return html.section(
+        "What happened, in order", note, html.table(["step", "what"], rows[:MOST_ROWS], text=(1,)) + rest
+    )
 
 
 def held_section(run: RecordedRun) -> str:
@@ -138,4 +145,4 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
 
 
 def _over(event: ShiftDetected | ShiftDismissed) -> str:
-    return f" (statistic {event.statistic:.3g}, threshold {event.threshold:.3g})"
+    return f" (statistic {number(event.statistic)}, threshold {number(event.threshold)})"

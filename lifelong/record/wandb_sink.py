@@ -37,6 +37,7 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record.found import Findings
+from lifelong.record.takeovers import Takeovers
 from lifelong.record.wandb_run import Mode, kept_in, open_run
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class WandbSink:
         self._worlds: set[str] = set()
         self._acting = False
         self._findings = Findings()
+        self._takeovers = Takeovers()
         for step, event in before:
             self.on(step, event)
 
@@ -88,7 +90,7 @@ class WandbSink:
         if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
             self._log_judging()
         self._records.append((step, event))
-        found = self._findings.told(event)
+        found, again = self._findings.told(event), self._takeovers.again(event)
         match event:
             case RunStarted():
                 self._worlds = {task.name for task in event.tasks if is_world(task)}
@@ -121,6 +123,10 @@ class WandbSink:
             case ExpertSpawned():
                 parent = "" if event.parent is None else f", from expert {event.parent}"
                 self._mark(step, "spawn", event.expert, f"{event.parameters} parameters{parent}")
+            case ExpertChosen(full=True):
+                self._mark(step, "full", event.expert, "no room for another expert: not its own world")
+            case ExpertChosen() if again:
+                self._mark(step, "again", event.expert, f"{event.unexplained:.3g} unexplained")
             case ExpertChosen():
                 self._marks.append((step, "chosen", event.expert, f"{event.unexplained:.3g} unexplained"))
             case _:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lifelong.evaluation.numbers import score
 from lifelong.evaluation.trace import is_world
 from lifelong.events import FramesDrawn
 from lifelong.record import html
-from lifelong.record.measures import score
 from lifelong.record.runs import RecordedRun
 
 

@@ -57,7 +57,7 @@ def references_of(
             {**at_random, "seed": seed, "versions": installed()}, partial(random_return, task, episodes, seed)
         )
         length, lanes = _first_visit(stream, task.name), len(first.lanes)
-        budget = {"task": task.name, "experiences": length, "env_steps": first.steps, "lanes": lanes}
+        budget = {"task": task.name, "experiences": length, "env_steps_per_experience": first.steps, "lanes": lanes}
         world = partial(OneWorld, task, length, first.steps, lanes, seed)
         alone = single_task(world, learner, {**described, **budget}, cache, seed, evaluation, subscribers)
         found.append(Reference(task.name, float(value), alone))

@@ -19,13 +19,15 @@ def matrix(segments: str, rows: list[list[float]], tasks: str = "") -> ScoreMatr
     return ScoreMatrix(tuple(tasks or dict.fromkeys(segments)), tuple(segments), np.array(rows, dtype=float))
 
 
-def course(visits: str, looks: dict[int, list[float]], length: int = 4, env_steps: int | None = 256) -> Course:
+def course(
+    visits: str, looks: dict[int, list[float]], length: int = 4, env_steps_per_experience: int | None = 256
+) -> Course:
     """A course with visits of `length` experiences each; `looks` holds the scores by step."""
     ends = list(accumulate([length] * len(visits), initial=0))
     stretches = tuple(Stretch(task, a, b) for task, (a, b) in zip(visits, pairwise(ends), strict=True))
     tasks = tuple(dict.fromkeys(visits))
     scores = np.array(list(looks.values()), dtype=float).reshape(len(looks), len(tasks))
-    return Course(tasks, np.array(list(looks), dtype=np.int64), scores, stretches, env_steps)
+    return Course(tasks, np.array(list(looks), dtype=np.int64), scores, stretches, env_steps_per_experience)
 
 
 def acted(

@@ -77,7 +77,7 @@ def test_a_reference_of_another_task_length_or_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="4 experiences of 256 environment steps, got 8 experiences of 256"):
         cw_forward_transfer(run, {"A": [course("A", {0: [0.0], 8: [0.4]}, length=8)]})
     with pytest.raises(ValueError, match="got 4 experiences of 8 environment steps"):
-        cw_forward_transfer(run, {"A": [course("A", {0: [0.0], 4: [0.4]}, env_steps=8)]})
+        cw_forward_transfer(run, {"A": [course("A", {0: [0.0], 4: [0.4]}, env_steps_per_experience=8)]})
 
 
 def test_more_judgings_than_there_are_at_the_end_are_refused() -> None:

@@ -19,7 +19,7 @@ def test_a_course_is_what_was_judged_and_taught() -> None:
     assert found.steps.tolist() == [0, 2, 4, 6, 8, 10, 12]
     assert found.scores.tolist() == list(LOOKS.values())
     assert [(v.task, v.start, v.stop) for v in found.visits] == [("A", 0, 4), ("B", 4, 8), ("A", 8, 12)]
-    assert found.env_steps == 256
+    assert found.env_steps_per_experience == 256
     assert found.taught() == ["A", "B"]
 
 

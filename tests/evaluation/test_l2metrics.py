@@ -118,4 +118,4 @@ def test_a_reference_of_another_task_or_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="taught it alone"):
         l2_relative_performance(course("AB", LOOKS), {"A": course("B", {0: [0.0], 4: [0.6]})})
     with pytest.raises(ValueError, match="as many environment steps as the run: 256, got 8"):
-        l2_sample_efficiency(course("AB", LOOKS), {"A": course("A", {0: [0.0], 4: [0.6]}, env_steps=8)})
+        l2_sample_efficiency(course("AB", LOOKS), {"A": course("A", {0: [0.0], 4: [0.6]}, env_steps_per_experience=8)})

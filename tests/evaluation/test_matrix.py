@@ -149,3 +149,13 @@ def test_wrong_shapes_and_names_are_told() -> None:
         ScoreMatrix(("A", "A"), ("A",), np.zeros((2, 2)))
     with pytest.raises(ValueError, match="RunStarted"):
         trace_of([])
+
+
+def test_a_matrix_is_printed_to_be_read() -> None:
+    scores = np.array([[-1020.7, 0.0213, np.nan], [-220.4, 0.0213, 12.3], [-220.4, 0.88, -0.04]])
+    assert str(ScoreMatrix(("swing", "B", "C"), ("swing", "B"), scores)).splitlines() == [
+        "            swing      B     C",
+        "untrained  −1,021  0.021     –",
+        "1  swing     −220  0.021  12.3",
+        "2  B         −220  0.880   0.0",
+    ]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from lifelong.evaluation.numbers import change, decimals, duration, fixed, number, score
 from lifelong.evaluation.summary import Summary, summarize
 from lifelong.events import (
     DriftDetected,
@@ -21,7 +22,7 @@ from lifelong.events import (
     ShiftDetected,
 )
 from lifelong.record.console import ConsoleView
-from lifelong.record.measures import MEASURES, best, change, duration, names_of, score, verdict
+from lifelong.record.measures import MEASURES, best, names_of, verdict
 from lifelong.record.table import show, table
 
 MakeRun = Callable[..., list[tuple[int, Event]]]
@@ -49,6 +50,7 @@ def pair(make_run: MakeRun) -> list[Summary]:
 def test_without_a_terminal_there_is_one_line_for_each_turn_of_events(make_run: MakeRun) -> None:
     lines = watched(make_run(), terminal=False).splitlines()
     assert lines == [
+        "flagship on made-up images: 2,000 steps",
         "step       403  shift found, began at step 400",
         "step       403  expert 1 is new, 89,610 parameters",
         "step       640  shift found, began at step 636",
@@ -60,7 +62,7 @@ def test_without_a_terminal_there_is_one_line_for_each_turn_of_events(make_run: 
         "step     1,603  shift found, began at step 1,600",
         "step     1,603  expert 3 is new, 89,610 parameters",
     ]
-    assert watched(make_run("finetune"), terminal=False) == ""
+    assert watched(make_run("finetune"), terminal=False) == "finetune on made-up images: 2,000 steps\n"
 
 
 def test_in_a_terminal_there_is_a_bar_with_loss_score_and_experts(make_run: MakeRun) -> None:
@@ -89,13 +91,14 @@ def test_the_table_has_every_measure_and_the_verdict_in_plain_words(make_run: Ma
     assert cells["Forgetting ↓"] == ("+75.9 pt", "+0.3 pt")
     assert cells["Shifts found ↑"] == ("–", "4 of 4")
     assert cells["False alarms ↓"] == ("–", "1")
+    assert cells["Alarms dismissed"] == ("–", "1")
     assert cells["Delay ↓"] == ("–", "3.0 steps")
     assert cells["Routing ↑"] == ("–", "97.0 %")
     assert cells["Parameters ↓"] == ("89,610", "358,440")
     assert cells["Time ↓"] == ("31.2 s", "1 min 06 s")
     said = " ".join(text.split())
     assert "finetune learned its tasks to 94.8 % and lost 75.7 points on old ones;" in said
-    assert "flagship learned its tasks to 95.2 % and gained 0.1 points on old ones." in said
+    assert "flagship learned its tasks to 95.2 % and kept old ones within 1 point." in said
 
 
 def test_rows_that_no_run_has_are_left_out_and_told_learners_are_marked(make_run: MakeRun) -> None:
@@ -112,6 +115,27 @@ def test_the_verdict_does_not_let_a_learner_that_learned_nothing_look_good(make_
     lazy, good = pair(make_run)
     lazy = replace(lazy, agent="lazy", bwt=0.0, learning_accuracy=0.3)
     assert verdict([lazy, good]).startswith("lazy learned its tasks to 30.0 % and lost nothing on old ones; flagship")
+
+
+@pytest.mark.parametrize(
+    ("bwt", "fate"),
+    [
+        (-0.0004, "lost nothing on old ones"),
+        (-0.0042, "kept old ones within 1 point"),
+        (0.0104, "kept old ones within 1 point"),
+        (-0.0106, "lost 1.1 points on old ones"),
+        (0.02, "gained 2.0 points on old ones"),
+        (-0.757, "lost 75.7 points on old ones"),
+    ],
+)
+def test_the_words_follow_the_size_of_what_was_lost(make_run: MakeRun, bwt: float, fate: str) -> None:
+    assert verdict([replace(pair(make_run)[1], bwt=bwt)]).endswith(f" and {fate}.")
+
+
+@pytest.mark.parametrize(("bwt", "fate"), [(-1.9, "kept old ones within 1 %"), (-2.1, "lost 2.1 on old ones")])
+def test_of_raw_returns_a_share_of_what_was_learned_counts_as_kept(make_run: MakeRun, bwt: float, fate: str) -> None:
+    raw = replace(pair(make_run)[1], percent=False, learning_accuracy=-200.0, bwt=bwt)
+    assert verdict([raw]) == f"flagship learned its tasks to −200 and {fate}."
 
 
 def test_the_verdict_of_a_run_that_has_no_old_task_or_no_end_says_so(make_run: MakeRun) -> None:
@@ -181,3 +205,23 @@ def test_parameters_that_pruning_put_to_zero_do_not_count(make_run: MakeRun) -> 
     whole = pair(make_run)[1]
     assert parameters.value(replace(whole, nonzero=None)) == whole.parameters
     assert parameters.value(replace(whole, nonzero=7)) == 7
+
+
+def test_returns_of_any_size_are_written_without_powers_of_ten() -> None:
+    written = [number(v) for v in (-220.4, 12.34, 0.876, 0.0, 1234.5, -250_000.0, 999.6, 0.00012)]
+    assert written == ["−220", "12.3", "0.876", "0", "1,234", "−250,000", "1,000", "0.00012"]
+    assert score(-1234.5, False) == "−1,234"
+    assert change(1234.5, False) == "+1,234"
+
+
+def test_numbers_below_each_other_have_as_many_decimals() -> None:
+    nan = float("nan")
+    for column, wanted in (
+        ([-220.4, 12.34, 0.876, nan], ["−220", "12", "1", "–"]),
+        ([22.41, 9.9], ["22.4", "9.9"]),
+        ([0.876, -0.0001, 0.5], ["0.876", "0.000", "0.500"]),
+        ([-1234.5, 0.2], ["−1,234", "0"]),
+        ([nan, 0.0], ["–", "0.00"]),
+    ):
+        places = decimals(column, 3)
+        assert [fixed(value, places) for value in column] == wanted

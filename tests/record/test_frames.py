@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lifelong.record.frames import BETWEEN, GAP, picture_name, shrunk, write_strip
+from lifelong.record.frames import BETWEEN, GAP, picture_name, sized, write_strip
 
 
 def plain(height: int, width: int, shade: int) -> np.ndarray:
     return np.full((height, width, 3), shade, np.uint8)
 
 
-def test_a_large_frame_is_shrunk_in_shape_and_a_small_one_stays() -> None:
-    assert shrunk(plain(400, 600, 7)).shape == (107, 160, 3)
-    assert shrunk(plain(2, 3000, 7)).shape == (1, 160, 3)
-    small = plain(64, 64, 7)
-    assert shrunk(small) is small
-    assert np.all(shrunk(plain(400, 600, 7)) == 7)
+def test_a_large_frame_is_shrunk_in_shape_and_a_small_one_grows_by_whole_pixels() -> None:
+    assert sized(plain(400, 600, 7)).shape == (107, 160, 3)
+    assert sized(plain(2, 3000, 7)).shape == (1, 160, 3)
+    fits = plain(100, 90, 7)
+    assert sized(fits) is fits
+    small = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = sized(small)
+    assert large.shape == (2 * 53, 3 * 53, 3)
+    assert np.array_equal(large[::53, ::53], small)
+    assert np.array_equal(large[52::53, 52::53], small)
+    # However narrow, it does not become taller than a strip is meant to be.
+    assert sized(plain(70, 3, 7)).shape == (140, 6, 3)
+    assert np.all(sized(plain(400, 600, 7)) == 7)
 
 
 def test_a_strip_holds_the_frames_in_order_with_gaps(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_a_whole_run_is_in_the_log_with_every_number_on_the_stream_step_axis(tmp
     marks = [(row["stream_step"], name) for row in rows for name in row if name.startswith("mark/")]
     assert marks.count((403, "mark/shift")) == 1
     assert [step for step, name in marks if name == "mark/spawn"] == [0, 403, 803, 1603]
+    assert [step for step, name in marks if name == "mark/dismissed"] == [1360]
+    assert [step for step, name in marks if name == "mark/again"] == [1203]
 
     axes = {record.metric.glob_name or record.metric.name: record.metric.step_metric for record in records}
     assert {axes[name] for name in ("train/*", "task/*", "cl/*", "shift/*", "mark/*", "expert")} == {"stream_step"}

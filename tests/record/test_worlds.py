@@ -16,15 +16,16 @@ from world_run import NAN, A, B, Records, world_run
 
 from lifelong.evaluation.continual_world import cw_interval
 from lifelong.evaluation.families import measured
-from lifelong.evaluation.matrix import matrix_of
+from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
 from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
-from lifelong.events import FramesDrawn, Learned, RunStarted, TaskFacts
+from lifelong.events import FramesDrawn, Learned, RunStarted, TaskEntered, TaskFacts
 from lifelong.record import wandb_sink
 from lifelong.record.console import ConsoleView
 from lifelong.record.curves import prequential_curve, score_figure
 from lifelong.record.families import LINES
 from lifelong.record.frames import write_strip
+from lifelong.record.heatmap import heatmap_figure
 from lifelong.record.measures import MEASURES
 from lifelong.record.report import write_report
 from lifelong.record.runs import read_run
@@ -59,7 +60,8 @@ def test_returns_while_learning_are_kept_apart_from_scores() -> None:
 
 def test_a_supervised_run_has_no_return(make_run: Any) -> None:
     summary = summarize(make_run(), 1.0, {})
-    assert (summary.return_while_learning, summary.env_steps, summary.families) == (None, None, {})
+    assert (summary.return_while_learning, summary.families) == (None, {})
+    assert (summary.env_steps, summary.env_steps_per_experience) == (0, None)
     assert measure("Prequential").applies(summary)
     assert not measure("Return while learning").applies(summary)
     assert summary.prequential_accuracy is not None
@@ -76,10 +78,14 @@ def test_a_stream_of_both_kinds_has_both() -> None:
     summary = summarize(records, 1.0, {})
     assert summary.return_while_learning == pytest.approx(30.0)
     assert summary.prequential_accuracy == pytest.approx((0.0 + 0.25 + 0.75) / 3)
+    # Only what was lived in a world is counted in its steps.
+    assert (summary.env_steps, summary.env_steps_per_experience) == (3 * 256, 256)
+    assert measure("Delay").write(summary) == "2.0 steps"
 
 
 def test_the_delay_says_steps_of_the_stream_and_of_the_world() -> None:
     summary = summarize(world_run(), 1.0, {})
+    assert (summary.steps, summary.env_steps, summary.env_steps_per_experience) == (6, 6 * 256, 256)
     assert summary.detection_delay == 2.0
     assert measure("Delay").write(summary) == "2.0 steps (512 env steps)"
 
@@ -100,12 +106,12 @@ def test_a_report_of_worlds_says_it_all(run: Path, tmp_path: Path) -> None:
     write_report(run, tmp_path / "report.html")
     text = text_of(tmp_path / "report.html")
     for said in (
-        "experiences 6 of 256 environment steps",
-        "experiences learned (256 environment steps each)",
+        "experiences 6 (each 256 environment steps) environment steps 1,536",
+        "experiences learned (each 256 environment steps)",
         "Continual World P ↑ 70.0 % 2 of 2",
         "Continual World F ↓ +15.0 pt 2 of 2",
         "l2metrics PM ↑ −30.0 pt 1 of 2",
-        "l2metrics FT ↑ +1 1 of 1",
+        "l2metrics FT ↑ +1.000 1 of 1",
         "CORA F ↓ +0.375 1 of 1",
         "Return of episodes while learning",
         "in per cent of the way from a random policy's return to that of an expert",
@@ -148,11 +154,32 @@ def test_raw_returns_stay_returns(tmp_path: Path) -> None:
     text = text_of(tmp_path / "report.html")
     assert "in return, higher is better" in text
     assert "CORA F ↓ +0.375" in text
+    assert "Of returns as they are only CORA" in text
     assert "Continual World P" not in text
     assert "Worlds As the run" not in text
     panels = score_figure(read_run(folder), None).axes[3:]
     # Worlds of unlike returns: every panel has its own scale.
     assert panels[0].get_ylim() != panels[1].get_ylim()
+
+
+def test_the_matrix_of_raw_returns_can_be_read(tmp_path: Path) -> None:
+    run = read_run(recorded(tmp_path / "run", world_run("return")))
+    with drawing():
+        texts = heatmap_figure(run.matrix, percent=False).axes[0].texts
+    # Column by column: A, then B; the digits of a column end at one place.
+    assert [text.get_text() for text in texts] == ["0", "400", "250", "0", "50", "450"]
+    assert [len({text.get_position()[0] for text in part}) for part in (texts[:3], texts[3:])] == [1, 1]
+    assert '<td class="n">400.0</td>' in matrix_table(run)
+
+
+def test_every_column_of_raw_returns_has_its_own_shades() -> None:
+    scores = np.array([[-1000.0, 0.1], [-500.0, NAN], [-1000.0, 0.3]])
+    with drawing():
+        cells = heatmap_figure(ScoreMatrix((A, B), (A, B), scores), percent=False).axes[0].collections[0]
+    shades = np.ma.filled(cells.get_array(), NAN).reshape(3, 2)
+    assert shades[1, 0] == shades[2, 1] == 1.0
+    assert np.isnan(shades[1, 1])
+    assert max(shades[0, 0], shades[2, 0], shades[0, 1]) <= 0.0
 
 
 def test_a_normalised_return_above_the_expert_s_is_not_cut_off(tmp_path: Path) -> None:
@@ -173,6 +200,27 @@ def test_the_curve_of_returns_is_over_experiences_in_which_an_episode_ended(run:
     assert steps.tolist() == [2, 3, 4, 6]
     assert returns.tolist() == [20, 40, 0, 60]
     assert len(prequential_curve(read_run(run))[0]) == 0
+
+
+def test_a_curve_is_broken_where_the_other_kind_of_task_was_lived(tmp_path: Path) -> None:
+    names, kinds = (A, B), ("normalised_return", "accuracy")
+    tasks = tuple(TaskFacts(*each, True, 0.0, 1.0, 10) for each in zip(names, kinds, strict=True))
+    segments = (A, B, A, B)
+    records: Records = [(0, RunStarted("relay", "both", 0, "cpu", tasks, segments, (0, 3, 6, 9), 12, 15.0))]
+    for number, task in enumerate(segments):
+        start = 3 * number
+        scores = (10.0 + number, NAN, 30.0) if task == A else (0.1, 0.2, 0.3 + number / 10)
+        records += [(start, TaskEntered(task, number)), (start + 3, Learned(0, 30, (0.1,) * 3, scores, (0.0,) * 3))]
+    run = read_run(recorded(tmp_path / "run", records, whole=False))
+    steps, returns = prequential_curve(run, in_worlds=True)
+    np.testing.assert_array_equal(steps, [1, 3, NAN, 7, 9])
+    np.testing.assert_array_equal(returns, [10, 30, NAN, 12, 30])
+    steps, scores = prequential_curve(run)
+    np.testing.assert_array_equal(steps, [4, 5, 6, NAN, 10, 11, 12])
+    np.testing.assert_allclose(scores, [0.1, 0.2, 0.4, NAN, 0.1, 0.2, 0.6])
+    # No mean is over both sides of a gap.
+    steps, _ = prequential_curve(run, bins=1)
+    np.testing.assert_array_equal(steps, [5, NAN, 11])
 
 
 def test_several_runs_are_compared_by_family_and_over_seeds(tmp_path: Path) -> None:
@@ -285,3 +333,23 @@ def test_families_are_logged_at_the_ends_of_segments(fake: FakeRun, tmp_path: Pa
         (6, "found", 0),
         (6, "found", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "each", "said"),
+    [
+        (("return", "return"), 256, "rl on worlds: 6 steps, each 256 environment steps"),
+        (("return", "accuracy"), 256, "rl on worlds: 6 steps, each a batch or a stretch of time in a world"),
+        (("accuracy", "accuracy"), None, "rl on worlds: 6 steps"),
+    ],
+)
+def test_the_terminal_says_first_who_runs_and_what_a_step_is(
+    metrics: tuple[str, str], each: int | None, said: str
+) -> None:
+    step, started = world_run()[0]
+    assert isinstance(started, RunStarted)
+    tasks = tuple(TaskFacts(name, metric, True, 0.0, 1.0, 10) for name, metric in zip((A, B), metrics, strict=True))
+    out = io.StringIO()
+    view = ConsoleView(Console(file=out, width=40, color_system=None))
+    view.on(step, replace(started, tasks=tasks, env_steps_per_experience=each))
+    assert out.getvalue() == f"{said}\n"

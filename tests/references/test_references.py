@@ -138,7 +138,7 @@ SCHEDULE = Schedule(within=2)
 def test_alone_is_what_the_run_was_judged_to_be() -> None:
     events = run(OneWorld(sides("left", 1), 6, 20, 2), Habit(), evaluation=SCHEDULE).events
     alone = alone_of(trace_of(events))
-    assert (alone.task, alone.experiences, alone.env_steps) == ("left", 6, 20)
+    assert (alone.task, alone.experiences, alone.env_steps_per_experience) == ("left", 6, 20)
     assert alone.steps == (0, 2, 4, 6)
     assert (alone.values[0], alone.final) == (0.0, 5.0)
     course = alone.course(FACTS)
@@ -249,13 +249,22 @@ def test_the_command_measures_and_the_report_compares(
     command = ["references", "study.yaml", "--episodes", "20", "--cache", "cache", "--out", "alone.json"]
     assert main(command) == 0
     told = capsys.readouterr().out
-    head, *rows = [line.split() for line in told.splitlines()[:3]]
-    assert head == ["random", "agent", "alone"]
-    assert [(task, alone) for task, _, alone in rows] == [("left", "5"), ("right", "5")]
-    assert [float(value) for _, value, _ in rows] == pytest.approx([2.5, 2.5], abs=1.0)
+    caption, head, *rows = told.splitlines()[:4]
+    assert caption == "Mean returns, as they are:"
+    assert " ".join(head.split()) == "random policy agent alone environment steps"
+    # Columns end at one place.
+    assert {len(line) for line in (head, *rows)} == {len(head)}
+    cells = [row.split() for row in rows]
+    assert [(task, float(alone)) for task, _, alone, _ in cells] == [("left", 5.0), ("right", 5.0)]
+    assert [float(value) for _, value, _, _ in cells] == pytest.approx([2.5, 2.5], abs=1.0)
     assert len(list((tmp_path / "cache").iterdir())) == 4
     assert main(["references", "study.yaml", "--of", "reference", "--cache", "cache", "seed=1"]) == 0
     assert main(["run", "study.yaml", "--out", "run"]) == 0
+    # Two agents of one name: the record tells them apart.
+    names = [
+        json.loads((tmp_path / folder / "summary.json").read_text())["agent"] for folder in ("run", "run/reference")
+    ]
+    assert names == ["agent", "reference: agent"]
     assert main(["report", "run", "--alone", "alone.json"]) == 0
     assert "Head start over learning a task alone" in (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert main(["report", "run", "run", "--alone", "alone.json"]) == 2

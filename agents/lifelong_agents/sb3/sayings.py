@@ -31,15 +31,20 @@ class Sayings(KVWriter):
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        """What was said, and what was noted to be said; in order, for that is how it is recorded."""
+        """What was said, and what was noted to be said; in order, for that is how it is recorded.
+
+        Of a mean (`record_mean`) also over how many values it is so far.
+        """
         noted = {key: float(value) for key, value in self.logger.name_to_value.items() if _is_number(value)}
-        return {"values": dict(self._values), "noted": noted}
+        return {"values": dict(self._values), "noted": noted, "counts": dict(self.logger.name_to_count)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._values = dict(state["values"])
         self.logger.name_to_value.clear()
         for key, value in state["noted"].items():
             self.logger.record(key, value)
+        self.logger.name_to_count.clear()
+        self.logger.name_to_count.update(state["counts"])
 
 
 def _is_number(value: Any) -> bool:
