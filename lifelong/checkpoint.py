@@ -20,7 +20,7 @@ from lifelong import experience, objective
 from lifelong.learner import Agent
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 3
+FORMAT = 4
 
 
 class CheckpointError(ValueError):

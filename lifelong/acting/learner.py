@@ -120,7 +120,7 @@ class LifelongActor:
         pool.seat(chosen)
         stay.begin(chosen, evidence)
         chosen.policy.adopt(foreign, stay.lanes)
-        chosen.model.learn(foreign)
+        chosen.model.learn(foreign, doubtful=evidence.bar is not None)
         chosen.starts.learn(evidence.starts)
         return events
 

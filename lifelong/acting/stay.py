@@ -128,7 +128,7 @@ class ActingStay:
         own = stragglers.left_out(block, model, self.lanes)
         self._stragglers = None if stragglers.are_over else stragglers
         if own is not None:
-            model.learn(own)
+            model.learn(own, doubtful=True)
 
     def _is_foreign(self) -> bool:
         """Is there an alarm, and is this another world than the active expert's?"""

@@ -33,6 +33,8 @@ PLENTY = 4096
 """Transitions after which some of those that come are enough."""
 STILL = 1e-9
 """A target that moves less has not moved."""
+CLEAN = 1024
+"""Transitions beyond doubt after which what is doubtful can be done without."""
 LEAST_KNOWN = 2.0
 """States that must have been known for what was known of them to speak with full weight."""
 LEAST_NOISE = 1e-4
@@ -71,6 +73,8 @@ class WorldModel:
         self._heard = 0
         self.learned, self._solved_at = 0, 0
         self._weights, self._doubt = np.zeros_like(self._cross), np.zeros_like(self._square)
+        self._doubtful: _Sums | None = None
+        self._clean = 0
 
     @property
     def is_ready(self) -> bool:
@@ -123,15 +127,32 @@ class WorldModel:
             weight += float(counts.sum())
         return more / max(weight, LEAST_KNOWN)
 
-    def learn(self, transitions: Transitions, seen: Seen | None = None) -> None:
+    def learn(self, transitions: Transitions, seen: Seen | None = None, doubtful: bool = False) -> None:
         """Take in transitions of its own world. `seen`: some of them, as the model saw them: once it has learned
-        plenty, these are enough."""
+        plenty, these are enough. doubtful: some may be another world's; they are unlearned once there are better."""
+        if doubtful:
+            self._clean = 0
+            if self._doubtful is None:
+                self._doubtful = _Sums(np.zeros_like(self._square), np.zeros_like(self._cross))
+        elif self._doubtful is not None:
+            self._clean += len(transitions)
         if self._young is not None:
             self._young.append(transitions)
             if sum(map(len, self._young)) >= YOUNG:
                 self._grow_up(Transitions.joined(self._young))
             return
-        self._take(seen if seen is not None and self.learned > PLENTY else self.see(transitions), len(transitions))
+        some = seen if seen is not None and self.learned > PLENTY else self.see(transitions)
+        self._take(some, len(transitions), self._doubtful if doubtful else None)
+        if self._doubtful is not None and self._clean >= CLEAN:
+            self._unlearn(self._doubtful)
+
+    def _unlearn(self, doubtful: _Sums) -> None:
+        """A sum forgets exactly: a few outliers would spoil what is known where little else was seen."""
+        self._square -= doubtful.square
+        self._cross -= doubtful.cross
+        self.learned -= doubtful.count
+        self._doubtful = None
+        self._solve()
 
     def _grow_up(self, young: Transitions) -> None:
         self._young = None
@@ -146,9 +167,9 @@ class WorldModel:
         self._noise = self._spread.copy()
         half = len(young) // 2
         for part in (slice(0, half), slice(half, None)):
-            self._take(self.see(young.rows(part)), len(young.rows(part)))
+            self._take(self.see(young.rows(part)), len(young.rows(part)), self._doubtful)
 
-    def _take(self, seen: Seen, count: int) -> None:
+    def _take(self, seen: Seen, count: int, doubtful: _Sums | None) -> None:
         if self.learned:
             self._listen(np.concatenate(seen.squares))
         for action, _, made, targets in seen.parts:
@@ -158,10 +179,18 @@ class WorldModel:
             square, cross = _sums(made, targets)
             self._square[action] += square
             self._cross[action] += cross
+            if doubtful is not None:
+                doubtful.square[action] += square
+                doubtful.cross[action] += cross
         self.learned += count
+        if doubtful is not None:
+            doubtful.count += count
         if self.learned > RENEWED * self._solved_at:
-            self._weights, self._doubt = solved(self._square, self._cross)
-            self._solved_at = self.learned
+            self._solve()
+
+    def _solve(self) -> None:
+        self._weights, self._doubt = solved(self._square, self._cross)
+        self._solved_at = self.learned
 
     def _seen(self, parts: list[tuple[int, NDArray[np.int64], Rows, Rows]]) -> Seen:
         """With the squared errors of the members' mean, in units of how sure the members are."""
@@ -192,7 +221,8 @@ class WorldModel:
             "noise": self._noise.tolist(),
             "varies": self._varies.tolist(),
             "young": None if self._young is None else [plain(part) for part in self._young],
-            "counts": [self._heard, self.learned, self._solved_at],
+            "counts": [self._heard, self.learned, self._solved_at, self._clean],
+            "doubtful": None if self._doubtful is None else self._doubtful.state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -203,13 +233,31 @@ class WorldModel:
         self._varies = np.array(state["varies"])
         self._alive = max(1, int(self._varies.sum())) if self._varies.any() else len(self._varies)
         self._young = None if state["young"] is None else [unplain(part) for part in state["young"]]
-        self._heard, self.learned, self._solved_at = state["counts"]
+        self._heard, self.learned, self._solved_at, self._clean = state["counts"]
+        self._doubtful = None if state["doubtful"] is None else _Sums.of(state["doubtful"])
 
     def _listen(self, squares: Rows) -> None:
         """How wrong the model is in its own world, of late."""
         rate = max(len(squares) / 4096.0, len(squares) / (self._heard + len(squares)))
         self._noise = (1.0 - rate) * self._noise + rate * squares.mean(0)
         self._heard += len(squares)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What some transitions added to the sums of the regressions."""
+
+    square: Rows
+    cross: Rows
+    count: int = 0
+
+    def state(self) -> list[Any]:
+        return [torch.from_numpy(self.square.copy()), torch.from_numpy(self.cross.copy()), self.count]
+
+    @classmethod
+    def of(cls, state: list[Any]) -> _Sums:
+        square, cross, count = state
+        return cls(square.cpu().numpy().copy(), cross.cpu().numpy().copy(), count)
 
 
 def _doubt(made: Rows, doubt: Rows) -> Rows:
