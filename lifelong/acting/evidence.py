@@ -21,6 +21,8 @@ FOREIGN = 0.5
 """Hindrance (see `WorldModel.hindrance`) above which a world is another one; surprise by which worlds differ."""
 ENOUGH = 192
 """Transitions that it takes to say whose world they come from."""
+MIXED = 0.1
+"""Share of the evidence from lanes that change one by one that may be the old world's."""
 TOGETHER = 4
 """Looks in a row without a straggler after which there are none."""
 
@@ -33,6 +35,11 @@ class Evidence:
     transitions: Transitions
     bar: float | None
     starts: Rows = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def spared(self) -> float:
+        """How much of it may be the old world's all the same, where lanes change one by one."""
+        return 0.0 if self.bar is None else MIXED
 
     @property
     def is_enough(self) -> bool:

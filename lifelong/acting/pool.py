@@ -101,7 +101,7 @@ def foreignness(expert: ActingExpert, evidence: Evidence) -> float:
     """
     if not expert.model.is_ready:
         return math.inf
-    transitions = expert.model.hindrance(expert.model.see(evidence.transitions))
+    transitions = expert.model.hindrance(expert.model.see(evidence.transitions), evidence.spared)
     if len(evidence.starts) < FEW or not expert.starts.is_ready:
         return transitions
     return max(transitions, FOREIGN * expert.starts.together(evidence.starts) / UNLIKE)

@@ -11,6 +11,7 @@ observed numbers, the reward, and 1 where the episode terminated.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,17 +104,18 @@ class WorldModel:
             surprise[rows] = np.log1p(squares / noise).sum(1) / self._alive
         return surprise
 
-    def hindrance(self, evidence: Seen) -> float:
+    def hindrance(self, evidence: Seen, spared: float = 0.0) -> float:
         """Does what is known help to foresee the second half of the evidence, given the first, or hinder?
 
         Half of it is learned twice, by a copy of this model and by one that knows nothing else; the other half is
         foreseen by both. What comes back is how much more surprised the copy is, in the units of `surprise`. About 0 or
         less in its own world, however new the states there are: both see these for the first time. Far above 0 in
         another world. A state of which nothing was known can neither help nor hinder: the surer the model was of one,
-        the more it counts.
+        the more it counts. spared: the share of the evidence that may be another world's; so much of what hinders most
+        is left out.
         """
         noise = self.expected
-        more, weight = 0.0, 0.0
+        more, weights = [np.empty(0)], [np.empty(0)]
         for action, _, made, targets in evidence.parts:
             shown, asked, wanted = made[:, ::2], made[:, 1::2], targets[1::2]
             if not len(wanted):
@@ -121,11 +123,17 @@ class WorldModel:
             square, cross = _sums(shown, targets[::2])
             informed = solved(square + self._square[action], cross + self._cross[action])[0]
             counts = 1.0 / (1.0 + _doubt(asked, self._doubt[action]))
-            for sign, weights in ((1.0, informed), (-1.0, solved(square, cross)[0])):
-                error = wanted - (asked @ weights).mean(0)
-                more += sign * float(counts @ np.log1p(np.square(error) / noise).sum(1)) / self._alive
-            weight += float(counts.sum())
-        return more / max(weight, LEAST_KNOWN)
+            surprised = [
+                np.log1p(np.square(wanted - (asked @ known).mean(0)) / noise).sum(1) / self._alive
+                for known in (informed, solved(square, cross)[0])
+            ]
+            more.append(surprised[0] - surprised[1])
+            weights.append(counts)
+        each, weight = np.concatenate(more), np.concatenate(weights)
+        if spared:
+            kept = np.argsort(each, kind="stable")[: math.ceil(len(each) * (1.0 - spared))]
+            each, weight = each[kept], weight[kept]
+        return float(each @ weight) / max(float(weight.sum()), LEAST_KNOWN)
 
     def learn(self, transitions: Transitions, seen: Seen | None = None, doubtful: bool = False) -> None:
         """Take in transitions of its own world. `seen`: some of them, as the model saw them: once it has learned
