@@ -71,6 +71,19 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
         Attribute(path).read(Holder())
 
 
+def test_only_numbers_are_offered_for_a_number_and_some_where_none_is_close() -> None:
+    with pytest.raises(ValueError, match=r"no attribute 'winds'\. Numbers that it has: count, gravity\.$"):
+        Attribute("winds").read(Holder())
+    with pytest.raises(ValueError, match=r"no attribute 'modl'\. Did you mean 'model'\?"):
+        Attribute("modl.parts[0]").read(Holder())
+
+
+def test_the_world_is_named_that_sets_what_is_not_there() -> None:
+    worlds = [World("A", "Pendulum-v1", set={"g": 5}), World("B", "Pendulum-v1", set={"g": 7, "pul": 3})]
+    with pytest.raises(ValueError, match=r"^world 'B': set: 'pul' leads nowhere: .*Numbers that it has: dt, g, l, m"):
+        look_at(worlds)
+
+
 @pytest.mark.parametrize("path", ["", "a b", "model.", "mass[-1]", "mass[x]", "[0]"])
 def test_text_that_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="no path to an attribute"):
