@@ -18,6 +18,7 @@ from lifelong_envs.rl.bodies import Bodies
 from lifelong_envs.rl.moment import Begun, digest, plain
 from lifelong_envs.rl.places import Place, Places
 from lifelong_envs.rl.timetable import Change
+from lifelong_envs.rl.world import apart
 
 _NEVER = sys.maxsize
 _AT_ONCE = -1
@@ -57,11 +58,7 @@ class Lane(gymnasium.Env[Any, Any]):
         self._place = self._places[0]
         for change, before, after in zip(self._changes[1:], self._places, self._places[1:], strict=False):
             if change.way == "now" and before.body != after.body:
-                raise ValueError(
-                    f"change='now': {before.world.task!r} and {after.world.task!r} are made of different environments, "
-                    "so that an episode of one cannot go on in the other. Change by episode, reset or gradually; or "
-                    "let them differ only in what is set, and in actions and observations."
-                )
+                raise ValueError(apart(before.world, after.world))
 
     @property
     def steps(self) -> int:

@@ -116,8 +116,19 @@ def test_what_only_another_world_sets_is_as_it_was() -> None:
 
 
 def test_now_between_different_environments_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'A' and 'B' are made of different environments.*Change by episode, reset"):
-        lane([A, World("B", "toy_worlds:Telltale", make={"length": 2})], Change(0, "A"), Change(5, "B", "now"))
+    other = World("B", "toy_worlds:Telltale", view=("toy_worlds:Doubled",))
+    with pytest.raises(ValueError, match=r"'A' and 'B' are made of different environments \(view\).*Change by episode"):
+        lane([A, other], Change(0, "A"), Change(5, "B", "now"))
+
+
+def test_now_between_worlds_that_differ_in_how_they_are_made_says_in_what_and_what_to_do() -> None:
+    short = World("B", "toy_worlds:Telltale", make={"length": 2})
+    said = r"'A' and 'B' are one environment .*\(make: \{\} and \{length: 2\}\).* under `set` \(set: \{length: 2\}\)"
+    with pytest.raises(ValueError, match=said):
+        lane([A, short], Change(0, "A"), Change(5, "B", "now"))
+    drawn = World("B", "toy_worlds:Telltale", make={"render_mode": "rgb_array"})
+    with pytest.raises(ValueError, match=r"in the middle of an episode\. Change by episode, reset or gradually\.$"):
+        lane([A, drawn], Change(0, "A"), Change(5, "B", "now"))
 
 
 def test_an_episodes_last_info_sums_it_up() -> None:
