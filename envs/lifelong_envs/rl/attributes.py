@@ -76,7 +76,8 @@ def _within(holder: Any, part: str | int, path: str, numbers: bool = False) -> A
         if hasattr(holder, part):
             return getattr(holder, part)
         raise ValueError(
-            f"{path!r} leads nowhere: {type(holder).__name__} has no attribute {part!r}.{_others(holder, part, numbers)}"
+            f"{path!r} leads nowhere: {type(holder).__name__} has no attribute {part!r}."
+            f"{_others(holder, part, numbers)}"
         )
     try:
         return holder[part]

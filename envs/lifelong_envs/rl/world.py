@@ -6,7 +6,7 @@ import importlib
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import gymnasium
@@ -99,7 +99,7 @@ class World:
         return env
 
     def check(self) -> None:
-        """Hold one's own environment to gymnasium's rules; those with an id are trusted.
+        """Hold one's own environment, as it is without views, to gymnasium's rules; those with an id are trusted.
 
         Raises ValueError with the first complaint.
         """
@@ -107,7 +107,8 @@ class World:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env = self.built()
+            # gymnasium asks of a wrapper that it can be made anew from a record of its arguments, which nobody needs.
+            env = replace(self, view=()).built()
             try:
                 check_env(env, skip_render_check=True)
             except Exception as error:
@@ -167,7 +168,7 @@ def apart(before: World, after: World) -> str:
             "in the other. Change by episode, reset or gradually; or let them differ only in what is set, and in "
             "actions and observations."
         )
-    names = [n for n in {**before.make, **after.make} if repr(before.make.get(n)) != repr(after.make.get(n))]
+    names = [n for n in {**before.make, **after.make} if _said(before, n) != _said(after, n)]
     one, other = ({n: world.make[n] for n in names if n in world.make} for world in (before, after))
     numbers = {n: v for n, v in (other or one).items() if isinstance(v, int | float) and not isinstance(v, bool)}
     set_them = f"Write numbers that it keeps under `set` (set: {_yaml(numbers)}) and not under `make`; or change"
@@ -176,6 +177,10 @@ def apart(before: World, after: World) -> str:
         f"{pair} are one environment made with other arguments (make: {_yaml(one)} and {_yaml(other)}), which cannot "
         f"change in the middle of an episode. {way} by episode, reset or gradually."
     )
+
+
+def _said(world: World, name: str) -> str:
+    return repr(world.make[name]) if name in world.make else ""
 
 
 def _yaml(settings: dict[str, Any]) -> str:

@@ -151,6 +151,13 @@ def test_views_are_wrapped_around_an_environment_innermost_first() -> None:
     assert one.reset()[0].tolist() == (2 * bare).tolist()
 
 
+def test_a_view_of_ones_own_can_be_put_around_an_environment_of_ones_own() -> None:
+    one, bare = (
+        lane([World("A", "toy_worlds:Telltale", view=v)], Change(0, "A")) for v in (("toy_worlds:Doubled",), ())
+    )
+    assert [seen for seen, *_ in live(one, 4)] == [[2 * number for number in seen] for seen, *_ in live(bare, 4)]
+
+
 def test_an_environment_of_ones_own_can_be_given_a_time_limit() -> None:
     short = World("A", "toy_worlds:Telltale", make={"max_episode_steps": 3})
     assert [(e, c) for *_, e, c in live(lane([short], Change(0, "A")), 4)] == [(False, k == 2) for k in range(4)]
