@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lifelong.finite import must_be_finite
 from lifelong.interaction import Actor, Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
@@ -34,7 +35,10 @@ class Player(Protocol):
 
 
 def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
-    """Let the learner act in a task's own worlds for its episodes (the first `limit` of them)."""
+    """Let the learner act in a task's own worlds for its episodes (the first `limit` of them).
+
+    Raises ValueError where one of them gives rewards or observations that are not finite.
+    """
     episodes = task.episodes if limit is None else min(limit, task.episodes)
     lanes = task.lanes(episodes)
     stage = Stage(lanes[0].observation_space, lanes[0].action_space, episodes, task.label)
@@ -53,7 +57,9 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
         cut = np.array([result[3] for result in results], dtype=bool)
         after = _stacked([result[0] for result in results])
         before = _stacked([observations[k] for k in live])
-        actor.observe(Transitions(before, actions, rewards, after, ended, cut), live)
+        happened = Transitions(before, actions, rewards, after, ended, cut)
+        must_be_finite(happened, [lanes[k] for k in live.tolist()])
+        actor.observe(happened, live)
         returns[live] += rewards
         success[live] |= [succeeded(result[4]) for result in results]
         for k, result in zip(live.tolist(), results, strict=True):

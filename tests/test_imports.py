@@ -25,10 +25,11 @@ ONLY: dict[str, set[str]] = {
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
+    "finite": {"interaction"},
     "interaction": set(),
     "stream": {"experience", "interaction", "objective"},
     "learner": {"events", "experience", "interaction"},
-    "episodes": {"interaction", "learner", "stream"},
+    "episodes": {"finite", "interaction", "learner", "stream"},
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
@@ -39,7 +40,7 @@ ONLY: dict[str, set[str]] = {
     "config": {"evaluation", "learner", "stream"},
     "cli": {"config", "runs"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
-    "lifelong_envs": {"experience", "interaction", "objective", "stream"},
+    "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 

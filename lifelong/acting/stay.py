@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from lifelong.acting.pool import ActingPool, hindrance
 from lifelong.acting.returns import Returns
 from lifelong.acting.signals import GRAIN, Look, Signal
 from lifelong.acting.world_model import Seen
+from lifelong.finite import must_be_finite
 from lifelong.interaction import Interaction, Transitions
 from lifelong.shift.detector import Shift
+
+if TYPE_CHECKING:
+    from lifelong.interaction import Lane
 
 LATE = 8
 """Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
@@ -38,6 +42,7 @@ class ActingStay:
     def __init__(self, signal: Signal, look: int) -> None:
         self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
+        self._worlds: tuple[Lane, ...] = ()
         self.lanes, self.surprise, self._unseen = 1, 0.0, 0
         self.returns, self.lately = Returns(), Lately()
         self.alarm: tuple[Shift, Evidence] | None = None
@@ -71,13 +76,17 @@ class ActingStay:
         if self.active.detector is not None and not self._unseen:
             # What it learned from the latest block is its own, if the block was.
             self.lately.renew(policy)
-        self.lanes = len(interaction.lanes)
+        self._worlds, self.lanes = interaction.lanes, len(interaction.lanes)
         taken = policy.live(interaction.lanes, steps, look, self.watch)
         self._unseen += taken
         return taken
 
     def watch(self, block: Transitions) -> bool:
-        """What the latest steps showed. True where the world is not what it was: the policy must stop."""
+        """What the latest steps showed. True where the world is not what it was: the policy must stop.
+
+        Raises ValueError where they showed what is no finite number.
+        """
+        must_be_finite(block, self._worlds)
         expert, lately = self.active, self.lately
         self._unseen -= len(block)
         returns = self.returns.update(block, self.lanes)

@@ -117,7 +117,7 @@ class ActingStream:
             )
 
     def _made(self) -> tuple[Lane, ...]:
-        return tuple(Lane(self._places, self._changes, self._seed + i) for i in range(self._timetable.lanes))
+        return tuple(Lane(self._places, self._changes, self._seed + i, number=i) for i in range(self._timetable.lanes))
 
     def _task(self, world: World, episodes: int) -> EnvTask:
         judged: list[Lane] = []
