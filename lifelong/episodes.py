@@ -20,12 +20,16 @@ from lifelong.stream import EnvTask
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind."""
+    """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind.
+
+    cut: how many of the episodes had not ended after the task's `longest` steps, and count as far as they went.
+    """
 
     value: float
     episodes: int
     routed: tuple[tuple[int, int], ...]
     found: tuple[Found, ...]
+    cut: int = 0
 
 
 class Player(Protocol):
@@ -68,7 +72,17 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
         if not len(live):
             break
     value = float(success.mean() if task.measure == "success" else returns.mean())
-    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found))
+    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found), len(live))
+
+
+def said_of_cut(task: EnvTask, played: Judgement) -> str:
+    """What a person should know where episodes were cut."""
+    return (
+        f"{played.cut} of {played.episodes} episodes of {task.name!r} had not ended after {task.longest:,} steps while "
+        "it was judged, and were cut there: it is judged by what they earned until then. Where episodes never end by "
+        "themselves, give the world a limit that counts while it is learned, too (make: {max_episode_steps: N}); where "
+        "they are longer, let the stream's `longest` be so."
+    )
 
 
 def succeeded(info: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from lifelong.episodes import Judgement, play
+from lifelong.episodes import Judgement, play, said_of_cut
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskScored, Update
 from lifelong.experience import Batch, Prediction, Query
@@ -81,7 +81,9 @@ def judge(
         if isinstance(task, EnvTask):
             played = play(acting(learner), task, None if at_end else schedule.within_episodes)
             scored = task.score(played.value), played.episodes, finished, at_end, task.name in met, played.routed
-            journal.note(step, TaskScored(task.name, played.value, *scored))
+            journal.note(step, TaskScored(task.name, played.value, *scored, cut=played.cut))
+            if played.cut:
+                journal.warn_once(f"cut {task.name}", said_of_cut(task, played))
             for fact in _found(task.name, played):
                 journal.note(step, fact)
             continue

@@ -63,6 +63,10 @@ class References:
         return (value - self.random) / (self.expert - self.random)
 
 
+LONGEST = 10_000
+"""Steps after which an episode of judging is cut, where nothing else is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnvTask:
     """A world to be lived in, and how it is judged: by whole episodes, without learning.
@@ -81,7 +85,7 @@ class EnvTask:
     measure: Literal["return", "success"] = "return"
     references: References | None = None
     label: str | None = None
-    longest: int = 10_000
+    longest: int = LONGEST
     watched: Callable[[], Lane] | None = None
 
     def __post_init__(self) -> None:

@@ -180,6 +180,21 @@ def test_a_run_scores_returns_by_their_references() -> None:
     assert all(dict(e.routed) == {0: 5 * e.samples} for e in scored)
 
 
+def test_episodes_that_do_not_end_are_cut_and_that_is_said_once_for_a_task() -> None:
+    from sides import ToyWorlds
+
+    tasks = sides("left", 0, longest=2), sides("right", 1, longest=5)
+    habit = Habit(values=np.array([1.0, 0.0]), rate=0.0)
+    with pytest.warns(UserWarning, match="had not ended") as said:
+        events = run(ToyWorlds(tasks), habit, evaluation=Schedule(within=1, within_episodes=3)).events
+    (told,) = [str(warning.message) for warning in said]
+    assert told.startswith("4 of 4 episodes of 'left' had not ended after 2 steps while it was judged, and were cut")
+    assert "make: {max_episode_steps: N}" in told
+    scored = [e for _, e in events if isinstance(e, TaskScored)]
+    # Those of the other task end with their fifth step.
+    assert {(e.task, e.cut, e.value) for e in scored} == {("left", 4, 2.0), ("left", 3, 2.0), ("right", 0, 0.0)}
+
+
 def test_who_cannot_act_or_cannot_be_taught_is_told_so() -> None:
     with pytest.raises(ValueError, match=r"Finetune cannot act: it has no live and actor\. .* such as lifelong_rl"):
         acting(Finetune())
