@@ -125,6 +125,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _show(resolved: Resolved, out: Path) -> None:
     """What `run` would do: the settings, the segments of the stream, and where the record would go."""
+    from lifelong.beforehand import look_ahead
+
     study = resolved.build()
     print(resolved.to_yaml())
     print(f"# device {study.device}; stream {study.stream.name!r}:")
@@ -133,7 +135,9 @@ def _show(resolved: Resolved, out: Path) -> None:
         print(f"#   segment {number}: task {segment.task}, steps {start} to {start + segment.steps - 1}")
         start += segment.steps
     print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
-    who = [plan.name for plan in (study.reference, study.agent) if plan is not None]
+    for section, plan in study.plans:
+        look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
+    who = [plan.name for _, plan in study.plans]
     print(f"# {' and then '.join(who)} would live through it, and {out} would hold the record.")
 
 

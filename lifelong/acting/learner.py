@@ -79,6 +79,13 @@ class LifelongActor:
     def experts(self) -> Sequence[ActingExpert]:
         return tuple(self._pool.experts)
 
+    def check(self, stage: Stage) -> None:
+        """Raises ValueError where experts could not act in such a world. Nothing is changed."""
+        self._pool.check(stage)
+
+    def blind(self, stage: Stage) -> int | None:
+        return None
+
     def live(self, interaction: Interaction) -> Sequence[Update | Event]:
         events, stay = self._arrive(interaction), self._stay
         left = interaction.steps

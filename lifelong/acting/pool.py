@@ -8,6 +8,7 @@ from typing import Any
 
 from lifelong.acting.expert import ActingExpert, Kind
 from lifelong.acting.policy import Algorithm
+from lifelong.acting.randomness import random_state_kept
 from lifelong.acting.spaces import space_of
 from lifelong.acting.world_model import WorldModel
 from lifelong.interaction import Stage, Transitions
@@ -39,6 +40,16 @@ class ActingPool:
         model = WorldModel(kind.encoding, seed=self._seed)
         self.experts.append(ActingExpert(len(self.experts), kind, policy, model, detector, lanes=stage.lanes))
         return self.experts[-1]
+
+    def check(self, stage: Stage) -> None:
+        """Try out, before anybody lives, whether the algorithm can act in such a world. Raises ValueError otherwise."""
+        Kind.of(stage.observation_space, stage.action_space)
+        # Once there are experts, a copy of the algorithm would hold copies of the lanes that they live in.
+        if not self.experts:
+            with random_state_kept():
+                # Spaces have generators of their own.
+                algorithm, where = deepcopy((self._algorithm, stage))
+                algorithm.spawn(0, where)
 
     def seat(self, expert: ActingExpert) -> None:
         """It acts from now on."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lifelong.experience import Truth
-from lifelong.interaction import Interaction
+from lifelong.interaction import Interaction, Stage
 from lifelong.stream import LONGEST, EnvTask, Segment
 from lifelong_envs.rl.joined import Join
 from lifelong_envs.rl.lane import Lane
@@ -132,6 +132,7 @@ class ActingStream:
         def watched() -> Lane:
             return Lane(self._places, (Change(0, world.task),), render_mode=_FRAMES)
 
+        told = world.task if self._scenario.labels != "never" else None
         draws = _FRAMES in self._places.metadata[self._places.by_task[world.task].body].get("render_modes", ())
         return EnvTask(
             world.task,
@@ -142,5 +143,7 @@ class ActingStream:
             world.references,
             label=world.task if self._scenario.labels == "judging" else None,
             longest=longest,
+            lived=Stage(self._places.observation_space, self._places.action_space, self._timetable.lanes, told),
+            env_steps=self._timetable.experience,
             watched=watched if draws and "render_mode" not in world.make else None,
         )
