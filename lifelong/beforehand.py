@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 from lifelong.interaction import Stage
 from lifelong.learner import Agent, Foresighted
@@ -49,4 +50,26 @@ def _alike(one: Stage, other: Stage) -> bool:
 
 
 def _unnoticed(stream: Stream, learner: Foresighted) -> list[str]:
-    return []
+    """Changes from one world to another that come before a new expert can notice any."""
+    tasks = {task.name: task for task in stream.tasks if isinstance(task, EnvTask)}
+    visits = [segment for segment in stream.segments if segment.task in tasks]
+    first = {visit.task: place for place, visit in reversed(list(enumerate(visits)))}
+    short: list[str] = []
+    least = 0
+    for place, (visit, after) in enumerate(pairwise(visits)):
+        here, there = tasks[visit.task], tasks[after.task]
+        if first[visit.task] < place or here is there or here.lived is None or there.lived is None:
+            continue
+        # Other spaces are plain to see.
+        need = learner.blind(here.lived) if _alike(here.lived, there.lived) else None
+        steps = visit.steps * (here.env_steps or 0)
+        if need is not None and steps < need:
+            short.append(f"{here.name!r} ({steps:,} steps)")
+            least = max(least, need)
+    if not short:
+        return []
+    return [
+        f"an expert that is new in a world notices no change in its first {least:,} environment steps there, or more; "
+        f"the first visit is shorter to {', '.join(short)}, so that nobody will notice its end. Make visits longer "
+        "(timetable: steps), or let the agent notice sooner: by a smaller look, or a detector with a shorter warmup."
+    ]

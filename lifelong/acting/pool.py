@@ -20,14 +20,14 @@ class ActingPool:
     """Experts by number, made by one algorithm, each with a copy of one detector (None: they do not look out)."""
 
     def __init__(self, algorithm: Algorithm, detector: Detector | None, limit: int | None, seed: int) -> None:
-        self._algorithm, self._detector, self._limit, self._seed = algorithm, detector, limit, seed
+        self._algorithm, self.detector, self._limit, self._seed = algorithm, detector, limit, seed
         self.experts: list[ActingExpert] = []
         self._kinds: list[Kind] = []
         self._turns = 0
 
     @property
     def threshold(self) -> float | None:
-        return None if self._detector is None else self._detector.threshold
+        return None if self.detector is None else self.detector.threshold
 
     @property
     def is_full(self) -> bool:
@@ -36,7 +36,7 @@ class ActingPool:
     def spawn(self, stage: Stage) -> ActingExpert:
         kind = self.kind(stage.observation_space, stage.action_space)
         policy = self._algorithm.spawn(len(self.experts), stage)
-        detector = deepcopy(self._detector) if self._detector is not None else None
+        detector = deepcopy(self.detector) if self.detector is not None else None
         model = WorldModel(kind.encoding, seed=self._seed)
         self.experts.append(ActingExpert(len(self.experts), kind, policy, model, detector, lanes=stage.lanes))
         return self.experts[-1]

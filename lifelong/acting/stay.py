@@ -40,7 +40,7 @@ class ActingStay:
     """
 
     def __init__(self, signal: Signal, look: int) -> None:
-        self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
+        self.signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
         self._worlds: tuple[Lane, ...] = ()
         self.lanes, self.surprise, self._unseen = 1, 0.0, 0
@@ -94,7 +94,7 @@ class ActingStay:
             return False
         seen = self._see(block) if expert.model.is_ready else None
         lately.add(block, seen, expert.policy)
-        for value in self._signal.values(Look(block, seen, returns), expert.model, expert.policy):
+        for value in self.signal.values(Look(block, seen, returns), expert.model, expert.policy):
             self.surprise = value
             self._dates.append(lately.number)
             shift = expert.detector.update(value)
@@ -108,7 +108,7 @@ class ActingStay:
 
     def _see(self, block: Transitions) -> Seen:
         """What the active expert's model looks at of a block."""
-        return self.active.model.see(block.rows(_some(len(block), self.lanes)))
+        return self.active.model.see(block.rows(some(len(block), self.lanes)))
 
     def _learn_oldest(self) -> None:
         """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
@@ -182,8 +182,8 @@ class ActingStay:
 
 
 @lru_cache(maxsize=8)
-def _some(count: int, lanes: int) -> slice | NDArray[np.int64]:
-    """Which of so many transitions are looked at: every fourth step of all lanes tells how surprising all were."""
+def some(count: int, lanes: int) -> slice | NDArray[np.int64]:
+    """Which transitions of a block are looked at: every fourth step of all lanes tells how surprising all were."""
     if count < 4 * 2 * GRAIN:
         return slice(None)
     return np.arange(count).reshape(-1, lanes)[::4].ravel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,38 @@ def test_every_agent_is_held_against_the_stream_before_one_of_them_runs(
     assert re.match("lifelong: " + (said if ".*" in said else re.escape(said)), told), told
     assert "Traceback" not in told
     assert files(folder) == {"study.yaml"}
+
+
+SHORT = (
+    "agent lifelong_rl: an expert that is new in a world notices no change in its first 2,560 environment steps there, "
+    "or more; the first visit is shorter to 'calm' (64 steps), 'strong' (64 steps), so that nobody will notice its "
+    "end. Make visits longer (timetable: steps), or let the agent notice sooner: by a smaller look, or a detector with "
+    "a shorter warmup."
+)
+
+
+@pytest.mark.parametrize("way", [[], ["--dry-run"]])
+def test_visits_that_are_too_short_to_be_noticed_are_told_once(folder: Path, way: list[str]) -> None:
+    with pytest.warns(UserWarning, match="notices no change") as told:
+        assert cli.main(["run", "study.yaml", "--out", "out", *way]) == 0
+    assert [str(warning.message) for warning in told] == [SHORT]
+
+
+def test_warnings_are_told_as_plainly_as_errors(folder: Path) -> None:
+    dry = [sys.executable, "-m", "lifelong", "run", "study.yaml", "--dry-run"]
+    told = subprocess.run(dry, capture_output=True, text=True, check=True)
+    assert told.stderr == f"lifelong: warning: {SHORT}\n"
+
+
+@pytest.mark.parametrize(
+    "fitting",
+    ["stream.timetable.steps=2560", "stream.scenario.labels=training", "agent.detector=null", "agent=finetune_rl"],
+)
+def test_nothing_is_told_of_visits_that_are_long_enough_or_of_who_does_not_look(
+    folder: Path, recwarn: pytest.WarningsRecorder, fitting: str
+) -> None:
+    assert cli.main(["run", "study.yaml", "--dry-run", fitting]) == 0
+    assert [warning for warning in recwarn if "notices no change" in str(warning.message)] == []
 
 
 BROKEN: dict[str, Any] = {"raises": "raised ZeroDivisionError in step", "reward": "the reward is nan"}
