@@ -138,6 +138,7 @@ class LifelongActor:
         # Whoever is told the task does not guess.
         stay.guesses = interaction.task is None
         events: list[Event] = [] if before is None else [ShiftSeen(before.number)]
+        crowded = False
         known = pool.of(kind)
         number = self._experts_of.get(interaction.task) if interaction.task is not None else None
         if number is not None:
@@ -145,6 +146,8 @@ class LifelongActor:
         elif known and (interaction.task is None or pool.is_full):
             # Nothing has been lived through yet: the one that was here last begins, and the detector does the rest.
             chosen = known[0]
+            # It is told that this is a world that nobody knows.
+            crowded = told and not pool.is_one
         else:
             chosen = pool.spawn(_stage(interaction))
             parent = None if before is None else before.number
@@ -154,7 +157,7 @@ class LifelongActor:
         if before is not None:
             stay.settle()
         if not events or not isinstance(events[-1], ExpertSpawned):
-            events.append(ExpertChosen(chosen.number, 0.0))
+            events.append(ExpertChosen(chosen.number, 1.0 if crowded else 0.0, crowded))
         pool.seat(chosen)
         stay.begin(chosen)
         return events

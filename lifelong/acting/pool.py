@@ -30,6 +30,11 @@ class ActingPool:
         return None if self.detector is None else self.detector.threshold
 
     @property
+    def is_one(self) -> bool:
+        """Whether there can be one expert alone, which is meant for all worlds."""
+        return self._limit == 1
+
+    @property
     def is_full(self) -> bool:
         return self._limit is not None and len(self.experts) >= self._limit
 

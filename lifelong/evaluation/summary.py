@@ -12,7 +12,7 @@ from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accur
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
-from lifelong.events import DriftDetected, Event, ExpertSpawned, RunFinished, ShiftDismissed
+from lifelong.events import DriftDetected, Event, ExpertChosen, ExpertSpawned, RunFinished, ShiftDismissed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Summary:
     in the last row; `recognised` that of samples of tasks not met yet, in all rows. `drifts` counts slow ones.
     `return_while_learning` is the mean return, as it is, of the episodes that ended while it was learned, in worlds to
     act in, where there is no `prequential_accuracy`. `env_steps`: how many steps in a world an experience is (None:
-    experiences are batches, or differ). `families`: the transfer measures of reinforcement learning, named by family.
+    experiences are batches, or differ). `crowded` counts the times that a world was learned by an expert of another, as
+    there was no room for one more. `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -66,6 +67,7 @@ class Summary:
     archived: int | None = None
     return_while_learning: float | None = None
     env_steps: int | None = None
+    crowded: int = 0
     families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -119,6 +121,7 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         archived=finished[-1].archived if finished else None,
         return_while_learning=_return_while_learning(trace),
         env_steps=started.env_steps,
+        crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )

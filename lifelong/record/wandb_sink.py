@@ -121,6 +121,8 @@ class WandbSink:
             case ExpertSpawned():
                 parent = "" if event.parent is None else f", from expert {event.parent}"
                 self._mark(step, "spawn", event.expert, f"{event.parameters} parameters{parent}")
+            case ExpertChosen(full=True):
+                self._marks.append((step, "no room", event.expert, "learns a world that is not its own"))
             case ExpertChosen():
                 self._marks.append((step, "chosen", event.expert, f"{event.unexplained:.3g} unexplained"))
             case _:

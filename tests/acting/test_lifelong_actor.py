@@ -307,6 +307,15 @@ def test_where_there_is_no_room_the_one_that_is_disturbed_least_goes_on() -> Non
     assert policies[0].calls[:3] == ["enter", "put back", "enter"]
 
 
+def test_a_world_that_is_told_and_has_no_room_is_on_record_as_such() -> None:
+    learner, _ = actor(max_experts=2)
+    lanes = marked()
+    told = [lives(learner, lanes, 256, task=task)[1:] for task in "ABCAC"]
+    assert told[2] == [ExpertChosen(1, 1.0, full=True)]
+    # From then on, the expert is this world's, too.
+    assert told[3:] == [[ExpertChosen(0, 0.0)], [ExpertChosen(1, 0.0)]]
+
+
 def test_names_of_tasks_are_believed_and_nothing_is_guessed() -> None:
     learner, policies = actor()
     lanes = marked(visits=((0, 0), (512, 1), (1024, 0), (1536, 1)))
