@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
 import warnings
@@ -127,7 +128,10 @@ class World:
         found: Any = self._imported(path)
         for name in names.split("."):
             if not hasattr(found, name):
-                raise ValueError(f"world {self.task!r}: {reference!r} is not there: {path} has no {name!r}.")
+                there = [each for each, value in getattr(found, "__dict__", {}).items() if callable(value)]
+                close = difflib.get_close_matches(name, there, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"world {self.task!r}: {reference!r} is not there: {path} has no {name!r}.{hint}")
             found = getattr(found, name)
         if not callable(found):
             raise ValueError(f"world {self.task!r}: {reference!r} is {found!r:.80}, expected a class or a function.")

@@ -134,6 +134,7 @@ def test_a_world_that_cannot_be_is_refused(more: dict[str, Any], said: str) -> N
         (World("A", "CartPole-v1", set={"gravty": 1.0}), "world 'A': set: 'gravty'.*Did you mean 'gravity'"),
         (World("A", "no_such_module:Env"), "world 'A': 'no_such_module' cannot be imported.*beside the configuration"),
         (World("A", "toy_worlds:Nobody"), "world 'A': 'toy_worlds:Nobody' is not there: toy_worlds has no 'Nobody'"),
+        (World("A", "toy_worlds:Teltale"), "toy_worlds has no 'Teltale'. Did you mean 'Telltale'?"),
         (World("A", "CartPole-v1", needs="no_such_pkg"), "world 'A': 'no_such_pkg' cannot be imported"),
         (World("A", "CartPole-v1", view=("toy_worlds:np",)), "world 'A': 'toy_worlds:np' is .*expected a class"),
         (World("A", "toy_worlds:Broken"), "world 'A': toy_worlds:Broken is not an environment as gymnasium wants it"),
