@@ -84,7 +84,12 @@ class RunFolder:
 
     def _was_lived(self) -> bool:
         """Whether any run in here, also one that this one is compared with, has learned an experience."""
-        return any(step > 0 for events in self.path.rglob(self.events.name) for step, _ in read_events(events))
+        records = [path for path in (self.events, *self.path.glob(f"*/{self.events.name}")) if path.is_file()]
+        try:
+            return any(step > 0 for path in records for step, _ in read_events(path))
+        except ValueError:
+            # Whatever it is, it is not of a run that has just begun.
+            return True
 
     def require(self) -> RunFolder:
         """This folder, if a run was recorded in it. Raises FileNotFoundError where none was."""
