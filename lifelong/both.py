@@ -14,7 +14,7 @@ import torch
 from lifelong.events import Event, ShiftSeen, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.interaction import Actor, Array, Found, Interaction, Observations, Stage, Transitions
-from lifelong.learner import Accountable, ActingLearner, Learner, Size, Watchful
+from lifelong.learner import Accountable, ActingLearner, Foresighted, Learner, Size, Watchful
 
 NUMBERS = ("expert", "parent", "into", "instead_of")
 """Fields of events that name experts."""
@@ -62,6 +62,13 @@ class Both:
             self._met.append(who)
         self._latest = next(item.expert for item in items if isinstance(item, Update))
         return items
+
+    def check(self, stage: Stage) -> None:
+        if isinstance(self._acting, Foresighted):
+            self._acting.check(stage)
+
+    def blind(self, stage: Stage) -> int | None:
+        return self._acting.blind(stage) if isinstance(self._acting, Foresighted) else None
 
     def predict(self, query: Query) -> Prediction:
         prediction = self._supervised.predict(query)

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import count
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A defect passes through as the exception that it is, with which Python exits with 1.
     """
     options = _parse(sys.argv[1:] if arguments is None else arguments)
+    said, warnings.formatwarning = warnings.formatwarning, _warning
     try:
         code: int = options.command(options)
         sys.stdout.flush()
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"lifelong: {error}", file=sys.stderr)
         return USER_ERROR
+    finally:
+        warnings.formatwarning = said
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -121,6 +125,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _show(resolved: Resolved, out: Path) -> None:
     """What `run` would do: the settings, the segments of the stream, and where the record would go."""
+    from lifelong.beforehand import look_ahead
+
     study = resolved.build()
     print(resolved.to_yaml())
     print(f"# device {study.device}; stream {study.stream.name!r}:")
@@ -129,7 +135,9 @@ def _show(resolved: Resolved, out: Path) -> None:
         print(f"#   segment {number}: task {segment.task}, steps {start} to {start + segment.steps - 1}")
         start += segment.steps
     print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
-    who = [plan.name for plan in (study.reference, study.agent) if plan is not None]
+    for section, plan in study.plans:
+        look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
+    who = [plan.name for _, plan in study.plans]
     print(f"# {' and then '.join(who)} would live through it, and {out} would hold the record.")
 
 
@@ -189,6 +197,15 @@ def _free_folder(resolved: Resolved) -> Path:
     name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}")
     candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in count(1))
     return next(folder for folder in candidates if not folder.exists())
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Warnings to users as they read; all others with where they come from."""
+    if category is UserWarning:
+        return f"lifelong: warning: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def _is_for_people(error: ValueError | OSError) -> bool:

@@ -13,18 +13,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lifelong.finite import must_be_finite
 from lifelong.interaction import Actor, Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind."""
+    """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind.
+
+    cut: how many of the episodes had not ended after the task's `longest` steps, and count as far as they went.
+    """
 
     value: float
     episodes: int
     routed: tuple[tuple[int, int], ...]
     found: tuple[Found, ...]
+    cut: int = 0
 
 
 class Player(Protocol):
@@ -34,7 +39,10 @@ class Player(Protocol):
 
 
 def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
-    """Let the learner act in a task's own worlds for its episodes (the first `limit` of them)."""
+    """Let the learner act in a task's own worlds for its episodes (the first `limit` of them).
+
+    Raises ValueError where one of them gives rewards or observations that are not finite.
+    """
     episodes = task.episodes if limit is None else min(limit, task.episodes)
     lanes = task.lanes(episodes)
     stage = Stage(lanes[0].observation_space, lanes[0].action_space, episodes, task.label)
@@ -53,7 +61,9 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
         cut = np.array([result[3] for result in results], dtype=bool)
         after = _stacked([result[0] for result in results])
         before = _stacked([observations[k] for k in live])
-        actor.observe(Transitions(before, actions, rewards, after, ended, cut), live)
+        happened = Transitions(before, actions, rewards, after, ended, cut)
+        must_be_finite(happened, [lanes[k] for k in live.tolist()])
+        actor.observe(happened, live)
         returns[live] += rewards
         success[live] |= [succeeded(result[4]) for result in results]
         for k, result in zip(live.tolist(), results, strict=True):
@@ -62,7 +72,17 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
         if not len(live):
             break
     value = float(success.mean() if task.measure == "success" else returns.mean())
-    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found))
+    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found), len(live))
+
+
+def said_of_cut(task: EnvTask, played: Judgement) -> str:
+    """What a person should know where episodes were cut."""
+    return (
+        f"{played.cut} of {played.episodes} episodes of {task.name!r} had not ended after {task.longest:,} steps while "
+        "it was judged, and were cut there: it is judged by what they earned until then. Where episodes never end by "
+        "themselves, give the world a limit that counts while it is learned, too (make: {max_episode_steps: N}); where "
+        "they are longer, let the stream's `longest` be so."
+    )
 
 
 def succeeded(info: dict[str, Any]) -> bool:

@@ -213,6 +213,7 @@ class TaskScored:
     `segment` counts the finished segments (0: the untrained learner); `at_end` is True for the row of the score matrix
     that belongs to that segment's end and False for a look within a task. `routed` holds (expert, samples) pairs, and
     `foreign` counts the samples that the learner took for foreign to all its experts (None: it does not judge that).
+    `cut` counts the episodes, of a world to act in, that did not end and were cut.
     """
 
     task: str
@@ -224,6 +225,7 @@ class TaskScored:
     seen: bool
     routed: tuple[tuple[int, int], ...] = ()
     foreign: int | None = None
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)

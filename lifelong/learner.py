@@ -67,6 +67,22 @@ class ActingLearner(Agent, Protocol):
 
 
 @runtime_checkable
+class Foresighted(Protocol):
+    """A learner that acts and can say beforehand what it could do in a world. Asking changes nothing in it."""
+
+    def check(self, stage: Stage) -> None:
+        """Raises ValueError where it could not act in such a world."""
+        ...
+
+    def blind(self, stage: Stage) -> int | None:
+        """Environment steps in a new world before which it cannot notice that this one is left for another.
+
+        None: it does not look out for that, or cannot tell.
+        """
+        ...
+
+
+@runtime_checkable
 class Accountable(Protocol):
     """A learner that can say what holds each of its parameters: what the record keeps of that as a run ends."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from lifelong.beforehand import look_ahead
 from lifelong.checkpoint import CheckpointError, Mark, load_checkpoint, save_checkpoint
 from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
 from lifelong.evaluation.schedule import Schedule
@@ -61,6 +62,7 @@ def run(
     naive: Path | None = None,
     resume: bool = False,
     frames: bool = True,
+    looked_ahead: bool = False,
 ) -> Result:
     """Let a learner live through a stream; judge it, record it, sum it up.
 
@@ -69,37 +71,41 @@ def run(
     checkpoint_every: experiences between checkpoints (None: one at each segment's end). config: text for config.yaml.
     naive: a recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a
     learner as it was made for the run's start. frames: draw an episode of each world that can be watched, at the end.
-    Raises FileExistsError where `out` holds a run already and `resume` is not set.
+    looked_ahead: `look_ahead` has spoken of this stream and learner already. Raises FileExistsError where `out` holds a
+    run already and `resume` is not set, ValueError where the learner cannot live through the stream. Where a run fails
+    before the first experience is learned, nothing of it is left in `out`.
     """
     folder = None if out is None else RunFolder(Path(out))
+    name = name or type(learner).__name__
+    if not looked_ahead:
+        look_ahead(stream, learner, name)
     torch.manual_seed(seed)
-    mark = Mark(0, 0.0)
-    before: list[tuple[int, Event]] = []
-    if folder is not None and resume:
-        mark, before = _return_to(folder.require(), stream, learner)
-    elif folder is not None:
-        folder.create()
-        if config is not None:
+    with nullcontext() if folder is None or resume else folder.begun():
+        mark = Mark(0, 0.0)
+        before: list[tuple[int, Event]] = []
+        if folder is not None and resume:
+            mark, before = _return_to(folder.require(), stream, learner)
+        elif folder is not None and config is not None:
             folder.config.write_text(config, encoding="utf-8")
-    memory = Memory(before)
-    files: list[Subscriber] = [] if folder is None else [EventLog(folder.events), ScoresCsv(folder.scores, before)]
-    watching = Journal(subscribers)
-    for step, event in before:
-        watching.note(step, event)
-    journal = Journal([*files, memory, *subscribers], flush_every)
-    began = time.perf_counter() - mark.seconds
-    try:
-        if mark.step == 0:
-            journal.note(0, _started(stream, learner, name or type(learner).__name__, seed))
-        save = None if folder is None else _saver(folder, stream, learner, journal, began)
-        live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
-        seconds = round(time.perf_counter() - began, 3)
-        if folder is not None and frames and isinstance(learner, ActingLearner):
-            worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
-            for drawn in watch(learner, worlds, folder.path):
-                journal.note(sum(part.steps for part in stream.segments), drawn)
-    finally:
-        journal.close()
+        memory = Memory(before)
+        files: list[Subscriber] = [] if folder is None else [EventLog(folder.events), ScoresCsv(folder.scores, before)]
+        watching = Journal(subscribers)
+        for step, event in before:
+            watching.note(step, event)
+        journal = Journal([*files, memory, *subscribers], flush_every)
+        began = time.perf_counter() - mark.seconds
+        try:
+            if mark.step == 0:
+                journal.note(0, _started(stream, learner, name, seed))
+            save = None if folder is None else _saver(folder, stream, learner, journal, began)
+            live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
+            seconds = round(time.perf_counter() - began, 3)
+            if folder is not None and frames and isinstance(learner, ActingLearner):
+                worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
+                for drawn in watch(learner, worlds, folder.path):
+                    journal.note(sum(part.steps for part in stream.segments), drawn)
+        finally:
+            journal.close()
     summary = summarize(memory.events, seconds, versions())
     if folder is not None:
         folder.write_summary(summary)

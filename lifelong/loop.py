@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from lifelong.episodes import Judgement, play
+from lifelong.episodes import Judgement, play, said_of_cut
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskScored, Update
 from lifelong.experience import Batch, Prediction, Query
@@ -80,8 +80,11 @@ def judge(
     for task in stream.tasks:
         if isinstance(task, EnvTask):
             played = play(acting(learner), task, None if at_end else schedule.within_episodes)
+            _check_known(learner, task, played, task.name in met)
             scored = task.score(played.value), played.episodes, finished, at_end, task.name in met, played.routed
-            journal.note(step, TaskScored(task.name, played.value, *scored))
+            journal.note(step, TaskScored(task.name, played.value, *scored, cut=played.cut))
+            if played.cut:
+                journal.warn_once(f"cut {task.name}", said_of_cut(task, played))
             for fact in _found(task.name, played):
                 journal.note(step, fact)
             continue
@@ -147,6 +150,15 @@ def _found(task: str, played: Judgement) -> list[ExpertFound]:
         steps = [f.steps for f in played.found if (f.expert, f.instead_of) == (expert, instead_of)]
         facts.append(ExpertFound(task, expert, instead_of, len(steps), round(sum(steps) / len(steps), 3)))
     return facts
+
+
+def _check_known(learner: Agent, task: EnvTask, played: Judgement, was_met: bool) -> None:
+    """A world that was not met may be of a kind that nobody knows; one that was lived in may not."""
+    if was_met and any(expert < 0 for expert, _ in played.routed):
+        raise ValueError(
+            f"{type(learner).__name__} has lived in {task.name!r} and does not know it where it is judged: nobody acts "
+            "there. The environments that a task is judged in must have the spaces of those in which it is learned."
+        )
 
 
 def _check_answer(learner: Agent, happened: object) -> None:

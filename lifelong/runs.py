@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lifelong.beforehand import look_ahead
 from lifelong.config.settings import AgentPlan, Study
 from lifelong.config.yaml12 import dump
 from lifelong.evaluation.summary import Summary
@@ -38,10 +39,14 @@ def run_config(resolved: Resolved, out: Path) -> list[Summary]:
             f"{out} already holds a run, and a run is never written over: choose another folder, go on with that run "
             f"(lifelong resume {out}), or remove it first."
         )
-    folder.create()
-    # Before anything runs, so that a study that is stopped early can be resumed.
-    folder.config.write_text(_config_text(folder, resolved.as_dict()), encoding="utf-8")
-    return _finish(_run_all(resolved, study, out, resume=False), out)
+    # All of them before the first one runs for an hour.
+    for section, plan in study.plans:
+        look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
+    with folder.begun():
+        # Before anything runs, so that a study that is stopped early can be resumed.
+        folder.config.write_text(_config_text(folder, resolved.as_dict()), encoding="utf-8")
+        summaries = _run_all(resolved, study, out, resume=False)
+    return _finish(summaries, out)
 
 
 def resume(folder: Path) -> list[Summary]:
@@ -145,6 +150,7 @@ def _one(
         naive=naive,
         resume=resume and folder.events.is_file(),
         frames=study.record.frames,
+        looked_ahead=not resume,
     )
     return result.summary
 

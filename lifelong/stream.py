@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from torch import Tensor
 
 from lifelong.experience import Batch, Truth
-from lifelong.interaction import Interaction
+from lifelong.interaction import Interaction, Stage
 from lifelong.objective import Contract
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class References:
         return (value - self.random) / (self.expert - self.random)
 
 
+LONGEST = 10_000
+"""Steps after which an episode of judging is cut, where nothing else is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnvTask:
     """A world to be lived in, and how it is judged: by whole episodes, without learning.
@@ -71,7 +75,9 @@ class EnvTask:
     judging starts from `reset(seed=seed + k)`, every time. measure: the mean "return" of an episode, or the share
     (0..1) of episodes with "success" (`info["success"]` or `info["is_success"]` true at any of their steps).
     references: score returns by these (None: as they are). `longest`: steps after which an episode is cut. watched:
-    gives one more environment of this world, which can be rendered as rgb_array (None: it cannot be watched).
+    gives one more environment of this world, which can be rendered as rgb_array (None: it cannot be watched). lived,
+    env_steps: how it is lived in while it is learned, and the environment steps of an experience, so that a learner can
+    be held against it before anything runs (None: nothing is known beforehand).
     """
 
     name: str
@@ -81,8 +87,10 @@ class EnvTask:
     measure: Literal["return", "success"] = "return"
     references: References | None = None
     label: str | None = None
-    longest: int = 10_000
+    longest: int = LONGEST
     watched: Callable[[], Lane] | None = None
+    lived: Stage | None = None
+    env_steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.longest < 1:

@@ -13,9 +13,10 @@ from sides import Habit, Sides, sides
 from lifelong.episodes import Judgement, play, succeeded
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import TaskScored
-from lifelong.interaction import Found, Stage, Transitions
+from lifelong.interaction import Array, Found, Stage, Transitions
 from lifelong.lifetime import run
 from lifelong.loop import acting, learning
+from lifelong.record.memory import Memory
 from lifelong.stream import EnvTask, References
 from lifelong_agents.finetune import Finetune
 
@@ -178,6 +179,44 @@ def test_a_run_scores_returns_by_their_references() -> None:
     # All episodes at a segment's end, some within.
     assert {(e.at_end, e.samples) for e in scored} == {(True, 4), (False, 3)}
     assert all(dict(e.routed) == {0: 5 * e.samples} for e in scored)
+
+
+def test_episodes_that_do_not_end_are_cut_and_that_is_said_once_for_a_task() -> None:
+    from sides import ToyWorlds
+
+    tasks = sides("left", 0, longest=2), sides("right", 1, longest=5)
+    habit = Habit(values=np.array([1.0, 0.0]), rate=0.0)
+    with pytest.warns(UserWarning, match="had not ended") as said:
+        events = run(ToyWorlds(tasks), habit, evaluation=Schedule(within=1, within_episodes=3)).events
+    (told,) = [str(warning.message) for warning in said]
+    assert told.startswith("4 of 4 episodes of 'left' had not ended after 2 steps while it was judged, and were cut")
+    assert "make: {max_episode_steps: N}" in told
+    scored = [e for _, e in events if isinstance(e, TaskScored)]
+    # Those of the other task end with their fifth step.
+    assert {(e.task, e.cut, e.value) for e in scored} == {("left", 4, 2.0), ("left", 3, 2.0), ("right", 0, 0.0)}
+
+
+def test_a_world_that_was_lived_in_must_be_known_where_it_is_judged() -> None:
+    from sides import Side, ToyWorlds
+
+    class Nobody(Side):
+        @property
+        def experts(self) -> Array:
+            return np.full(self.lanes, -1)
+
+    class Lost(Habit):
+        def actor(self, stage: Stage) -> Any:
+            return Nobody(0, stage.lanes)
+
+    # The untrained learner may act at random, and is recorded to.
+    pair = sides("left", 0), sides("right", 1)
+    seen = Memory()
+    with pytest.raises(
+        ValueError, match=r"^Lost has lived in 'left' and does not know it where it is judged: nobody acts"
+    ):
+        run(ToyWorlds(pair), Lost(), evaluation=Schedule(within=0), subscribers=[seen])
+    scored = [(step, e.task, e.routed) for step, e in seen.events if isinstance(e, TaskScored)]
+    assert scored == [(0, "left", ((-1, 20),)), (0, "right", ((-1, 20),))]
 
 
 def test_who_cannot_act_or_cannot_be_taught_is_told_so() -> None:

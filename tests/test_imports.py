@@ -14,8 +14,8 @@ MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
 HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
 
 ABOVE = {
-    "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record", "runs", "stream",
-    "references", "watching",
+    "beforehand", "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record",
+    "references", "runs", "stream", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -25,10 +25,11 @@ ONLY: dict[str, set[str]] = {
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
+    "finite": {"interaction"},
     "interaction": set(),
     "stream": {"experience", "interaction", "objective"},
     "learner": {"events", "experience", "interaction"},
-    "episodes": {"interaction", "learner", "stream"},
+    "episodes": {"finite", "interaction", "learner", "stream"},
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
@@ -37,13 +38,13 @@ ONLY: dict[str, set[str]] = {
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
-    "cli": {"config", "runs"},
+    "cli": {"beforehand", "config", "runs"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
-    "lifelong_envs": {"experience", "interaction", "objective", "stream"},
+    "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
-RUNS_THINGS = {"checkpoint", "lifetime", "runs", "cli", "references", "watching"}
+RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "watching"}
 """What ties the parts together: it may know all of lifelong except what stands above itself."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lifelong.acting.blindness import blind_steps
 from lifelong.acting.evidence import FOREIGN, Evidence
 from lifelong.acting.expert import ActingExpert
 from lifelong.acting.finder import Finder
@@ -86,6 +87,16 @@ class LifelongActor:
     def experts(self) -> Sequence[ActingExpert]:
         return tuple(self._pool.experts)
 
+    def check(self, stage: Stage) -> None:
+        """Raises ValueError where experts could not act in such a world. Nothing is changed."""
+        self._pool.check(stage)
+
+    def blind(self, stage: Stage) -> int | None:
+        """See `blind_steps`; None also where it is told which world it is in."""
+        if stage.task is not None:
+            return None
+        return blind_steps(self._look, stage.lanes, self._stay.signal, self._pool.detector)
+
     def live(self, interaction: Interaction) -> Sequence[Update | Event]:
         events, stay = self._arrive(interaction), self._stay
         left = interaction.steps
@@ -135,6 +146,7 @@ class LifelongActor:
         # Whoever is told the task does not guess.
         stay.guesses = interaction.task is None
         events: list[Event] = [] if before is None else [ShiftSeen(before.number)]
+        crowded = False
         known = pool.of(kind)
         number = self._experts_of.get(interaction.task) if interaction.task is not None else None
         if number is not None:
@@ -142,6 +154,8 @@ class LifelongActor:
         elif known and (interaction.task is None or pool.is_full):
             # Nothing has been lived through yet: the one that was here last begins, and the detector does the rest.
             chosen = known[0]
+            # It is told that this is a world that nobody knows.
+            crowded = told and not pool.is_one
         else:
             chosen = self._spawn(interaction, before if before is not None and before.kind == kind else None)
             parent = None if before is None else before.number
@@ -151,7 +165,7 @@ class LifelongActor:
         if before is not None:
             stay.settle()
         if not events or not isinstance(events[-1], ExpertSpawned):
-            events.append(ExpertChosen(chosen.number, 0.0))
+            events.append(ExpertChosen(chosen.number, 1.0 if crowded else 0.0, crowded))
         pool.seat(chosen)
         stay.begin(chosen)
         return events

@@ -81,7 +81,7 @@ class Algorithm(Protocol):
 
     def spawn(self, number: int, stage: Stage) -> Policy:
         """The policy of expert `number`, as untouched as the first. Raises ValueError where the algorithm cannot act
-        in such a world."""
+        in such a world, which is tried out with a copy of the algorithm before anything runs."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

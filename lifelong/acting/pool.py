@@ -9,6 +9,7 @@ from typing import Any
 from lifelong.acting.evidence import FOREIGN, Evidence
 from lifelong.acting.expert import ActingExpert, Kind
 from lifelong.acting.policy import Algorithm
+from lifelong.acting.randomness import random_state_kept
 from lifelong.acting.spaces import space_of
 from lifelong.acting.starts import FEW, UNLIKE
 from lifelong.acting.world_model import WorldModel
@@ -24,7 +25,7 @@ class ActingPool:
     def __init__(
         self, algorithm: Algorithm, detector: Detector | None, guard: Detector | None, limit: int | None, seed: int
     ) -> None:
-        self._algorithm, self._detector, self._guard = algorithm, detector, guard
+        self._algorithm, self.detector, self._guard = algorithm, detector, guard
         self._limit, self._seed = limit, seed
         self.experts: list[ActingExpert] = []
         self._kinds: list[Kind] = []
@@ -32,7 +33,12 @@ class ActingPool:
 
     @property
     def threshold(self) -> float | None:
-        return None if self._detector is None else self._detector.threshold
+        return None if self.detector is None else self.detector.threshold
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there can be one expert alone, which is meant for all worlds."""
+        return self._limit == 1
 
     @property
     def is_full(self) -> bool:
@@ -42,9 +48,19 @@ class ActingPool:
         kind = self.kind(stage.observation_space, stage.action_space)
         policy = self._algorithm.spawn(len(self.experts), stage)
         model = WorldModel(kind.encoding, seed=self._seed)
-        watch = deepcopy(self._detector), deepcopy(self._guard)
+        watch = deepcopy(self.detector), deepcopy(self._guard)
         self.experts.append(ActingExpert(len(self.experts), kind, policy, model, *watch, lanes=stage.lanes))
         return self.experts[-1]
+
+    def check(self, stage: Stage) -> None:
+        """Try out, before anybody lives, whether the algorithm can act in such a world. Raises ValueError otherwise."""
+        Kind.of(stage.observation_space, stage.action_space)
+        # Once there are experts, a copy of the algorithm would hold copies of the lanes that they live in.
+        if not self.experts:
+            with random_state_kept():
+                # Spaces have generators of their own.
+                algorithm, where = deepcopy((self._algorithm, stage))
+                algorithm.spawn(0, where)
 
     def seat(self, expert: ActingExpert) -> None:
         """It acts from now on."""

@@ -37,6 +37,15 @@ class Signal(Protocol):
     def values(self, look: Look, model: WorldModel, policy: Policy) -> Sequence[float]: ...
 
 
+@runtime_checkable
+class Steady(Signal, Protocol):
+    """A signal of which it is known beforehand how many values it gives."""
+
+    def count(self, transitions: int) -> int:
+        """Values of a look at so many transitions, once the model can be asked."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelError:
     """How badly the expert's model of its world foresaw what happened: one value for every GRAIN transitions.
@@ -49,7 +58,10 @@ class ModelError:
         if look.seen is None:
             return []
         surprise = model.surprise(look.seen)
-        return [1.0 + float(part.mean()) for part in np.array_split(surprise, max(1, len(surprise) // GRAIN))]
+        return [1.0 + float(part.mean()) for part in np.array_split(surprise, self.count(len(surprise)))]
+
+    def count(self, transitions: int) -> int:
+        return max(1, transitions // GRAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +84,6 @@ class TemporalDifference:
                 "model_error."
             )
         return [float(np.mean(errors))]
+
+    def count(self, transitions: int) -> int:
+        return 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,13 @@ from lifelong.acting.sign import Sign
 from lifelong.acting.signals import GRAIN, Look, Signal
 from lifelong.acting.starts import FEW, Begun
 from lifelong.acting.world_model import Seen
+from lifelong.finite import must_be_finite
 from lifelong.interaction import Interaction, Transitions
 from lifelong.shift.detector import Detector, Shift
 from lifelong.shift.unlabelled.watch import LIFT
+
+if TYPE_CHECKING:
+    from lifelong.interaction import Lane
 
 LATE = 8
 """Looks that the model is behind, or more where they are short: what may turn out to belong to another world must not
@@ -40,8 +44,9 @@ class ActingStay:
     """
 
     def __init__(self, signal: Signal, look: int) -> None:
-        self._signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
+        self.signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
+        self._worlds: tuple[Lane, ...] = ()
         self.lanes, self.surprise, self._unseen = 1, 0.0, 0
         self.returns, self.lately, self._begun = Returns(), Lately(), Begun()
         self.alarm: tuple[Shift, Evidence, str] | None = None
@@ -78,13 +83,17 @@ class ActingStay:
         if self.active.detector is not None and not self._unseen:
             # What it learned from the latest block is its own, if the block was.
             self.lately.renew(policy)
-        self.lanes = len(interaction.lanes)
+        self._worlds, self.lanes = interaction.lanes, len(interaction.lanes)
         taken = policy.live(interaction.lanes, steps, look, self.watch)
         self._unseen += taken
         return taken
 
     def watch(self, block: Transitions) -> bool:
-        """What the latest steps showed. True where the world is not what it was: the policy must stop."""
+        """What the latest steps showed. True where the world is not what it was: the policy must stop.
+
+        Raises ValueError where they showed what is no finite number.
+        """
+        must_be_finite(block, self._worlds)
         expert, lately = self.active, self.lately
         self._unseen -= len(block)
         returns = self.returns.update(block, self.lanes)
@@ -92,7 +101,7 @@ class ActingStay:
             return False
         seen = self._see(block) if expert.model.is_ready else None
         lately.add(block, seen, expert.policy)
-        values = self._signal.values(Look(block, seen, returns), expert.model, expert.policy)
+        values = self.signal.values(Look(block, seen, returns), expert.model, expert.policy)
         if len(values):
             self.surprise = values[-1]
             self._surprises.show(expert.detector, values, [lately.number] * len(values), self.guesses)
@@ -114,7 +123,7 @@ class ActingStay:
 
     def _see(self, block: Transitions) -> Seen:
         """What the active expert's model looks at of a block."""
-        return self.active.model.see(block.rows(_some(len(block), self.lanes)))
+        return self.active.model.see(block.rows(some(len(block), self.lanes)))
 
     def _learn_oldest(self) -> None:
         """The oldest block is in doubt no more: the active expert's world is what its model learns from it."""
@@ -202,8 +211,8 @@ class ActingStay:
 
 
 @lru_cache(maxsize=8)
-def _some(count: int, lanes: int) -> slice | NDArray[np.int64]:
-    """Which of so many transitions are looked at: every fourth step of all lanes tells how surprising all were."""
+def some(count: int, lanes: int) -> slice | NDArray[np.int64]:
+    """Which transitions of a block are looked at: every fourth step of all lanes tells how surprising all were."""
     if count < 4 * 2 * GRAIN:
         return slice(None)
     return np.arange(count).reshape(-1, lanes)[::4].ravel()

@@ -77,3 +77,9 @@ class Study:
     seed: int
     device: str
     threads: int | None
+
+    @property
+    def plans(self) -> tuple[tuple[str, AgentPlan], ...]:
+        """Who lives through the stream, in order, each with the name of its section."""
+        both = ("reference", self.reference), ("agent", self.agent)
+        return tuple((section, plan) for section, plan in both if plan is not None)

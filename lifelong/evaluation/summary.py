@@ -12,7 +12,7 @@ from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accur
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
-from lifelong.events import DriftDetected, Event, ExpertSpawned, RunFinished, ShiftDismissed
+from lifelong.events import DriftDetected, Event, ExpertChosen, ExpertSpawned, RunFinished, ShiftDismissed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Summary:
     `return_while_learning` is the mean return, as it is, of the episodes that ended while it was learned, in worlds to
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
-    differ). `families`: the transfer measures of reinforcement learning, named by family.
+    differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
+    more. `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -68,6 +69,7 @@ class Summary:
     return_while_learning: float | None = None
     env_steps: int = 0
     env_steps_per_experience: int | None = None
+    crowded: int = 0
     families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         return_while_learning=_return_while_learning(trace),
         env_steps=trace.env_steps(),
         env_steps_per_experience=trace.env_steps_per_experience(),
+        crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )

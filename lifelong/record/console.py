@@ -77,7 +77,8 @@ class ConsoleView:
                 if len(self._experts) > 1:
                     self._say(step, f"expert {event.expert} is new, {count(event.parameters)} parameters", "green")
             case ExpertChosen(full=True):
-                self._say(step, f"no room for another expert: {event.expert} learns a world that is not its own", "red")
+                told = f"no room for another expert: {event.expert} learns a world that is not its own (max_experts)"
+                self._say(step, told, "red")
             case ExpertChosen() if again:
                 left = score(event.unexplained, True)
                 self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")

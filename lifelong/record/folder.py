@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.evaluation.summary import Summary
+from lifelong.record.jsonl import read_events
 from lifelong.record.plain import decode, encode
 
 
@@ -61,6 +65,31 @@ class RunFolder:
             )
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         return self
+
+    @contextmanager
+    def begun(self) -> Iterator[RunFolder]:
+        """Inside, a new run begins here. Where it fails before an experience was learned, nothing of it is left.
+
+        Raises FileExistsError where a run is in the folder already.
+        """
+        own = self.config, self.events, self.scores, self.checkpoints, self.wandb
+        is_new, there = not self.path.exists(), [path for path in own if path.exists()]
+        try:
+            yield self.create()
+        except Exception:
+            if not self._was_lived():
+                for path in [self.path] if is_new else [path for path in own if path not in there]:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            raise
+
+    def _was_lived(self) -> bool:
+        """Whether any run in here, also one that this one is compared with, has learned an experience."""
+        records = [path for path in (self.events, *self.path.glob(f"*/{self.events.name}")) if path.is_file()]
+        try:
+            return any(step > 0 for path in records for step, _ in read_events(path))
+        except ValueError:
+            # Whatever it is, it is not of a run that has just begun.
+            return True
 
     def require(self) -> RunFolder:
         """This folder, if a run was recorded in it. Raises FileNotFoundError where none was."""

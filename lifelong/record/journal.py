@@ -7,6 +7,7 @@ so that no step waits for the host. N updates of a run, B samples, C outputs.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -37,6 +38,7 @@ class Journal:
         self._flush_every = flush_every
         self._updates: list[tuple[int, Update]] = []
         self._held = 0
+        self._warned: set[str] = set()
 
     def note(self, step: int, item: Update | Event) -> None:
         """Take note that `item` happened when `step` experiences had been learned."""
@@ -48,6 +50,12 @@ class Journal:
         else:
             self.flush()
             self._publish(step, item)
+
+    def warn_once(self, key: str, what: str) -> None:
+        """Tell the person who runs this of something, with the first call of this key alone."""
+        if key not in self._warned:
+            self._warned.add(key)
+            warnings.warn(what, stacklevel=2)
 
     def flush(self) -> None:
         """Settle the updates noted so far and publish them."""

@@ -134,6 +134,14 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: count(s.experts),
     ),
     Measure(
+        "No room",
+        -1,
+        "Times that a world was learned by an expert whose world it is not: the pool was full (max_experts).",
+        lambda s: s.crowded or None,
+        lambda s: count(s.crowded) if s.crowded else NONE,
+        lambda s: s.crowded > 0,
+    ),
+    Measure(
         "Parameters",
         -1,
         "Trainable numbers in all experts together; those that pruning has put to zero do not count.",

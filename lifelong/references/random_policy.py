@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lifelong.episodes import play
+from lifelong.episodes import Judgement, play, said_of_cut
 from lifelong.interaction import Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
@@ -25,11 +26,15 @@ def random_return(task: EnvTask, episodes: int = 100, seed: int = 0, at_once: in
     """
     if episodes < 1 or at_once < 1:
         raise ValueError(f"Give at least one episode, and one at once, got episodes={episodes}, at_once={at_once}.")
-    total = 0.0
+    total, cut = 0.0, 0
     for first in range(0, episodes, at_once):
         count = min(at_once, episodes - first)
         judged = replace(task, episodes=count, seed=task.seed + first, measure="return")
-        total += count * play(RandomPolicy(seed, first), judged).value
+        played = play(RandomPolicy(seed, first), judged)
+        total, cut = total + count * played.value, cut + played.cut
+    if cut:
+        whole = Judgement(total / episodes, episodes, (), (), cut)
+        warnings.warn(said_of_cut(task, whole), stacklevel=2)
     return total / episodes
 
 

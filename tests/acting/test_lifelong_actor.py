@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -114,6 +115,53 @@ def test_a_shift_is_found_a_new_expert_takes_over_and_the_old_one_comes_back_wit
     assert back[-1] == ExpertChosen(0, 0.0)
     assert len(policies) == 2
     assert [p.calls for p in policies] == [["enter", "put back", "enter"], ["enter", "put back"]]
+
+
+@pytest.mark.parametrize("look", [64, 256])
+def test_how_long_a_new_expert_is_blind_is_known_beforehand(look: int) -> None:
+    learner, policies = actor(look=look)
+    lanes = marked()
+    stage = Stage(lanes[0].observation_space, lanes[0].action_space, len(lanes))
+    blind = learner.blind(stage)
+    # 192 transitions until the model can be asked; then two values a look, of which the detector takes 18.
+    assert blind == look * (-(-192 // look) + 9)
+    assert policies == []
+    for share, found in ((0.5, []), (2.0, ["ShiftDetected", "RolledBack", "ExpertSpawned"])):
+        learner, _ = actor(look=look)
+        change = int(share * blind) // len(lanes)
+        events = lives(learner, marked(visits=((0, 0), (change, 1))), *[look] * (4 * blind // look))
+        assert names(events) == ["ExpertSpawned", *found], share
+
+
+def test_who_is_told_or_cannot_know_how_often_is_not_said_to_be_blind() -> None:
+    space = marked()[0]
+    hidden = Stage(space.observation_space, space.action_space, 4)
+    assert actor()[0].blind(replace(hidden, task="A")) is None
+    assert actor(signal=NegativeReturn())[0].blind(hidden) is None
+    assert LifelongActor(Wandering(), None).blind(hidden) is None
+    assert LifelongActor(Wandering(), Every(10**6)).blind(hidden) is None
+
+
+def test_whether_it_can_act_is_tried_out_without_a_trace() -> None:
+    class Picky(Wandering):
+        def spawn(self, number: int, stage: Stage) -> Wanderer:
+            np.random.seed(3)
+            stage.action_space.seed(3)
+            if stage.lanes > 4:
+                raise ValueError("too many lanes")
+            return super().spawn(number, stage)
+
+    algorithm, space = Picky(), marked()[0]
+    learner, before = LifelongActor(algorithm, Cusum()), np.random.get_state()[1].tolist()
+    space.action_space.seed(5)
+    drawn = [deepcopy(space.action_space).sample() for _ in range(9)]
+    learner.check(Stage(space.observation_space, space.action_space, 4))
+    with pytest.raises(ValueError, match="too many lanes"):
+        learner.check(Stage(space.observation_space, space.action_space, 5))
+    assert np.random.get_state()[1].tolist() == before
+    assert [deepcopy(space.action_space).sample() for _ in range(9)] == drawn
+    assert algorithm.made == []
+    assert learner.experts == ()
 
 
 def test_whose_steps_were_whose_is_told_apart_to_the_last_one() -> None:
@@ -257,6 +305,15 @@ def test_where_there_is_no_room_the_one_that_is_disturbed_least_goes_on() -> Non
     assert events[3].unexplained > 0.3
     # It was stopped in the middle of its life: it must look where the lanes stand.
     assert policies[0].calls[:3] == ["enter", "put back", "enter"]
+
+
+def test_a_world_that_is_told_and_has_no_room_is_on_record_as_such() -> None:
+    learner, _ = actor(max_experts=2)
+    lanes = marked()
+    told = [lives(learner, lanes, 256, task=task)[1:] for task in "ABCAC"]
+    assert told[2] == [ExpertChosen(1, 1.0, full=True)]
+    # From then on, the expert is this world's, too.
+    assert told[3:] == [[ExpertChosen(0, 0.0)], [ExpertChosen(1, 0.0)]]
 
 
 def test_names_of_tasks_are_believed_and_nothing_is_guessed() -> None:

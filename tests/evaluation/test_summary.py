@@ -9,6 +9,7 @@ from lifelong.evaluation.summary import summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import (
     Event,
+    ExpertChosen,
     ExpertDissolved,
     ExpertSpawned,
     Learned,
@@ -79,6 +80,11 @@ def test_every_number_of_a_small_run_by_hand() -> None:
     assert (summary.agent, summary.stream, summary.device) == ("flagship", "s", "cpu")
     assert (summary.percent, summary.finished, summary.labels_shown) == (True, True, False)
     assert summary.versions == {"lifelong": "1"}
+
+
+def test_worlds_that_had_no_room_are_counted() -> None:
+    crowded = [*record()[:-1], (8, ExpertChosen(1, 0.9, full=True)), (8, ExpertChosen(0, 0.1)), record()[-1]]
+    assert (summarize(record(), 1.0, {}).crowded, summarize(crowded, 1.0, {}).crowded) == (0, 1)
 
 
 def test_the_owner_learned_most_of_a_task_and_the_older_expert_wins_a_tie() -> None:

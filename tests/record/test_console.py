@@ -195,7 +195,7 @@ def test_drift_and_a_pool_without_room_are_said() -> None:
     assert told.splitlines() == [
         "step         5  slow drift found: 12.0 % is new",
         "step         7  the drift goes on, and expert 0 with it",
-        "step         8  no room for another expert: 0 learns a world that is not its own",
+        "step         8  no room for another expert: 0 learns a world that is not its own (max_experts)",
         "step         9  expert 1 is gone: expert 0 knows its world as well",
     ]
 

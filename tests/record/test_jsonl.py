@@ -60,6 +60,7 @@ ONE_OF_EACH: list[Event] = [
     ParameterHeld(0, "trunk.0.weight", (100, 784), "protected", "Gpm", 3.5, 784),
     TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10)), 7),
     TaskScored("t", -INF, 0.5, 100, 1, True, False),
+    TaskScored("w", 3.0, 0.5, 10, 1, True, False, cut=2),
     ExpertFound("w", 1, 0, 10, 3.2),
     Logged(1, {"train/loss": 0.1, "train/explained_variance": -INF}),
     FramesDrawn("w", "frames/w.png", -12.5),

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecTransposeImage
 
 from lifelong.acting.encoding import Rows
 from lifelong.acting.policy import Policy
+from lifelong.finite import not_finite
 from lifelong.interaction import Array, Observations, Transitions
 from lifelong_agents.sb3.live import Live
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
@@ -58,11 +59,18 @@ class Sb3Policy:
         tap.open(lanes, granted, max(1, -(-look // count)), watch)
         if not tap.has_begun:
             model._last_obs = None
-        while tap.left and not tap.stopped:
-            if isinstance(model, OnPolicyAlgorithm):
-                self._roll_out(model, tap.left)
-            else:
-                self._collect(model, tap.left)
+        try:
+            while tap.left and not tap.stopped:
+                if isinstance(model, OnPolicyAlgorithm):
+                    self._roll_out(model, tap.left)
+                else:
+                    self._collect(model, tap.left)
+        except Exception as error:
+            # A network that is shown what is no number fails at once, before the watcher sees it.
+            said = None if tap.pending is None else not_finite(tap.pending, lanes)
+            if said is None:
+                raise
+            raise ValueError(said) from error
         if self._stop.was_made:
             # It did not take in the last step, so it must ask where the lanes stand.
             model._last_obs = None

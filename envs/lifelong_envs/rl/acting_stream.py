@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lifelong.experience import Truth
-from lifelong.interaction import Interaction
-from lifelong.stream import EnvTask, Segment
+from lifelong.interaction import Interaction, Stage
+from lifelong.stream import LONGEST, EnvTask, Segment
 from lifelong_envs.rl.joined import Join
 from lifelong_envs.rl.lane import Lane
 from lifelong_envs.rl.places import look_at
@@ -27,7 +27,8 @@ class ActingStream:
     Every lane has all N-th parts of the stream to itself, and changes by itself. `experiences(0)` begins anew;
     `experiences(start)` goes on where the lanes stand, and raises ValueError where that is somewhere else, or where an
     experience was not taken to its end. Lane i begins with seed + i. Raises ValueError for worlds that do not go
-    together, an order that names others, and a way of changing that they do not allow.
+    together, an order that names others, and a way of changing that they do not allow. longest: steps after which an
+    episode of judging is cut.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ActingStream:
         episodes: int = 10,
         join: Join = "none",
         seed: int = 0,
+        longest: int = LONGEST,
     ) -> None:
         if seed < 0:
             raise ValueError(f"{name}: seed must be 0 or more, got {seed}.")
@@ -52,7 +54,7 @@ class ActingStream:
         self._changes = timetable.changes(names)
         visited = list(dict.fromkeys(task for task, _ in visits))
         self._places = look_at([known[task] for task in visited] if len(known) == len(worlds) else worlds, join)
-        self._tasks = tuple(self._task(known[task], episodes) for task in visited)
+        self._tasks = tuple(self._task(known[task], episodes, longest) for task in visited)
         self._segments = tuple(Segment(task, steps // timetable.experience) for task, steps in visits)
         self._lanes = self._made()
 
@@ -117,9 +119,9 @@ class ActingStream:
             )
 
     def _made(self) -> tuple[Lane, ...]:
-        return tuple(Lane(self._places, self._changes, self._seed + i) for i in range(self._timetable.lanes))
+        return tuple(Lane(self._places, self._changes, self._seed + i, number=i) for i in range(self._timetable.lanes))
 
-    def _task(self, world: World, episodes: int) -> EnvTask:
+    def _task(self, world: World, episodes: int, longest: int) -> EnvTask:
         judged: list[Lane] = []
 
         def lanes(count: int) -> Sequence[Lane]:
@@ -130,6 +132,7 @@ class ActingStream:
         def watched() -> Lane:
             return Lane(self._places, (Change(0, world.task),), render_mode=_FRAMES)
 
+        told = world.task if self._scenario.labels != "never" else None
         draws = _FRAMES in self._places.metadata[self._places.by_task[world.task].body].get("render_modes", ())
         return EnvTask(
             world.task,
@@ -139,5 +142,8 @@ class ActingStream:
             world.measure,
             world.references,
             label=world.task if self._scenario.labels == "judging" else None,
+            longest=longest,
+            lived=Stage(self._places.observation_space, self._places.action_space, self._timetable.lanes, told),
+            env_steps=self._timetable.experience,
             watched=watched if draws and "render_mode" not in world.make else None,
         )

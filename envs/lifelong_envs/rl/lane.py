@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import inspect
 import sys
 import time
+import traceback
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +17,18 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 
+from lifelong.finite import foul, is_finite
 from lifelong_envs.rl.bodies import Bodies
 from lifelong_envs.rl.moment import Begun, digest, plain
 from lifelong_envs.rl.places import Place, Places
 from lifelong_envs.rl.timetable import Change
+from lifelong_envs.rl.world import apart
 
 _NEVER = sys.maxsize
 _AT_ONCE = -1
+_INFINITE = float("inf")
+_KEPT = 64
+"""Changes of world that are remembered, for messages."""
 
 
 class Lane(gymnasium.Env[Any, Any]):
@@ -28,13 +36,20 @@ class Lane(gymnasium.Env[Any, Any]):
 
     Between changes a step costs a comparison. An episode's last info has `episode`: return r, length l, and seconds t
     since the lane was made. `observation` is the latest one, None before the first reset, so that an episode can be
-    gone on with. The first reset of each environment uses `seed`, later ones go on from there.
+    gone on with. The first reset of each environment uses `seed`, later ones go on from there. `number`: which of the
+    lanes that are learned in it is (None: it is judged in).
 
-    Raises ValueError where a way of changing is not possible between two worlds.
+    Raises ValueError where a way of changing is not possible between two worlds; from `step` and `reset` also where the
+    environment fails, or gives a reward or first observation that is not finite, with the world and the step.
     """
 
     def __init__(
-        self, places: Places, changes: Sequence[Change], seed: int = 0, render_mode: str | None = None
+        self,
+        places: Places,
+        changes: Sequence[Change],
+        seed: int = 0,
+        render_mode: str | None = None,
+        number: int | None = None,
     ) -> None:
         self.observation_space, self.action_space = places.observation_space, places.action_space
         self.render_mode = render_mode
@@ -49,6 +64,8 @@ class Lane(gymnasium.Env[Any, Any]):
         # Actions are kept until the episode ends; an array may be one that its owner writes over.
         self._dtype = None if isinstance(self.action_space, Discrete) else self.action_space.dtype
         self._made = time.time()
+        self._number = number
+        self._been: deque[tuple[int, str]] = deque(maxlen=_KEPT)
         self._begun: Begun | None = None
         self._played: list[Any] = []
         self._return = 0.0
@@ -57,11 +74,7 @@ class Lane(gymnasium.Env[Any, Any]):
         self._place = self._places[0]
         for change, before, after in zip(self._changes[1:], self._places, self._places[1:], strict=False):
             if change.way == "now" and before.body != after.body:
-                raise ValueError(
-                    f"change='now': {before.world.task!r} and {after.world.task!r} are made of different environments, "
-                    "so that an episode of one cannot go on in the other. Change by episode, reset or gradually; or "
-                    "let them differ only in what is set, and in actions and observations."
-                )
+                raise ValueError(apart(before.world, after.world))
 
     @property
     def steps(self) -> int:
@@ -77,12 +90,18 @@ class Lane(gymnasium.Env[Any, Any]):
         self._played.append(action)
         if self._act is not None:
             action = self._act(action)
-        observation, reward, terminated, truncated, info = self._env.step(action)
-        if self._observe is not None:
-            observation = self._observe(observation)
-        self.observation = observation
-        self._return += reward  # type: ignore[operator]
         self._steps += 1
+        try:
+            observation, reward, terminated, truncated, info = self._env.step(action)
+            if self._observe is not None:
+                observation = self._observe(observation)
+            earned = self._return + reward  # type: ignore[operator]
+        except Exception as error:
+            raise ValueError(self._failed(f"step({action!r:.80})", error)) from error
+        if not -_INFINITE < earned < _INFINITE:
+            raise ValueError(f"{self.whereabouts()}: {foul('reward', reward)}")
+        self.observation = observation
+        self._return = earned
         if terminated or truncated or self._steps == self._cut:
             truncated = truncated or not terminated
             ended = {"r": round(float(self._return), 6), "l": len(self._played)}
@@ -98,11 +117,37 @@ class Lane(gymnasium.Env[Any, Any]):
             self._bodies.reseed()
         self._begun = Begun(self._steps, seed, options, self._draws.bit_generator.state, self._bodies.generators)
         self._enter()
-        observation, info = self._bodies.reset(self._place.body, self._seed, options)
-        self.observation = observation if self._observe is None else self._observe(observation)
+        try:
+            observation, info = self._bodies.reset(self._place.body, self._seed, options)
+            self.observation = observation if self._observe is None else self._observe(observation)
+        except Exception as error:
+            raise ValueError(self._failed("reset()", error)) from error
+        if not is_finite(self.observation):
+            where = self._where(self._place.world.task, self._steps)
+            raise ValueError(f"{where}, at an episode's begin: {foul('observation', self.observation)}")
         self._played.clear()
         self._return = 0.0
         return self.observation, info
+
+    def whereabouts(self, ago: int = 0) -> str:
+        """Where it was so many steps ago, for messages: the world, the lane, and the lane's step (1 is the first)."""
+        step = self._steps - ago
+        worlds = [task for since, task in self._been if since < step] or [self._place.world.task]
+        return self._where(worlds[-1], step)
+
+    def _where(self, task: str, step: int) -> str:
+        return f"world {task!r}, {'judging' if self._number is None else f'lane {self._number}'}, step {step:,}"
+
+    def _failed(self, call: str, error: Exception) -> str:
+        """What is said of an environment that raised."""
+        world, frames = self._place.world, traceback.extract_tb(error.__traceback__)
+        own = inspect.getsourcefile(type(self._env.unwrapped))
+        frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
+        return (
+            f"{self._where(world.task, self._steps)}: {world.env} raised {type(error).__name__} in {call}: {error} "
+            f"({frame.filename}:{frame.lineno}). Mend the environment, or give the world a `view` that keeps it from "
+            "that."
+        )
 
     def render(self) -> Any:
         """A frame of the world as it is now. Raises ResetNeeded before the first reset."""
@@ -186,6 +231,8 @@ class Lane(gymnasium.Env[Any, Any]):
         before = self._places[at - 1] if at else target
         on_the_way = self._steps < change.at + change.over
         moves = before.body == target.body == place.body
+        if not self._been or self._been[-1][1] != place.world.task:
+            self._been.append((self._steps, place.world.task))
         self._place, self._env = place, self._bodies.env(place.body)
         self._act, self._observe = place.act, place.observe
         values = place.values

@@ -56,19 +56,21 @@ def look_at(worlds: Sequence[World], join: Join = "none") -> Places:
     body_of = {world.task: numbers[world.body] for world in worlds}
     made: list[Env] = []
     bodies: list[World] = []
-    paths: list[tuple[Attribute, ...]] = []
     for body in numbers:
         alike = [world for world in worlds if world.body == body]
         alike[0].check()
         made.append(alike[0].built())
         bodies.append(alike[0])
-        paths.append(tuple(Attribute(path) for path in dict.fromkeys(path for w in alike for path in w.set)))
     own = {task: (made[at].observation_space, made[at].action_space) for task, at in body_of.items()}
     shown = joined(worlds, own, join)
+    originals = [_originals([w for w in worlds if w.body == body], made[at]) for body, at in numbers.items()]
     by_task = {}
     for world in worlds:
         at = body_of[world.task]
-        values = tuple(_value(world, attribute, made[at]) for attribute in paths[at])
+        values = tuple(
+            changed(world.set.get(path, original), original, world.task, path)
+            for path, original in originals[at].items()
+        )
         by_task[world.task] = Place(world, at, values, shown.act[world.task], shown.observe[world.task])
     for env in made:
         env.close()
@@ -76,15 +78,22 @@ def look_at(worlds: Sequence[World], join: Join = "none") -> Places:
         shown.observations,
         shown.actions,
         tuple(bodies),
-        tuple(paths),
+        tuple(tuple(map(Attribute, paths)) for paths in originals),
         by_task,
         tuple(dict(env.metadata) for env in made),
     )
 
 
-def _value(world: World, attribute: Attribute, env: Env) -> float:
-    try:
-        original = attribute.read(env.unwrapped)
-    except ValueError as error:
-        raise ValueError(f"world {world.task!r}: set: {error}") from error
-    return changed(world.set.get(attribute.path, original), original, world.task, attribute.path)
+def _originals(alike: Sequence[World], env: Env) -> dict[str, float]:
+    """What there is in the environment of all that any world of this body sets, by its path.
+
+    Raises ValueError, naming the world that sets it, where there is no such number.
+    """
+    found: dict[str, float] = {}
+    for world in alike:
+        for path in world.set:
+            try:
+                found[path] = Attribute(path).read(env.unwrapped)
+            except ValueError as error:
+                raise ValueError(f"world {world.task!r}: set: {error}") from error
+    return found

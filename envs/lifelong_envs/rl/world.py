@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import gymnasium
@@ -71,6 +72,14 @@ class World:
         """What it is made from: worlds of equal bodies can change into each other in the middle of an episode."""
         return self.env, repr(sorted(self.make.items())), self.needs, self.view
 
+    def unlike(self, other: World) -> tuple[str, ...]:
+        """In which parts of their bodies two worlds differ: none of env, make, needs and view where they are equal."""
+        return tuple(
+            name
+            for name, mine, theirs in zip(("env", "make", "needs", "view"), self.body, other.body, strict=True)
+            if mine != theirs
+        )
+
     def built(self, render_mode: str | None = None) -> Env:
         """The environment, as it is before anything in it is set.
 
@@ -91,7 +100,7 @@ class World:
         return env
 
     def check(self) -> None:
-        """Hold one's own environment to gymnasium's rules; those with an id are trusted.
+        """Hold one's own environment, as it is without views, to gymnasium's rules; those with an id are trusted.
 
         Raises ValueError with the first complaint.
         """
@@ -99,7 +108,8 @@ class World:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            env = self.built()
+            # gymnasium asks of a wrapper that it can be made anew from a record of its arguments, which nobody needs.
+            env = replace(self, view=()).built()
             try:
                 check_env(env, skip_render_check=True)
             except Exception as error:
@@ -118,7 +128,10 @@ class World:
         found: Any = self._imported(path)
         for name in names.split("."):
             if not hasattr(found, name):
-                raise ValueError(f"world {self.task!r}: {reference!r} is not there: {path} has no {name!r}.")
+                there = [each for each, value in getattr(found, "__dict__", {}).items() if callable(value)]
+                close = difflib.get_close_matches(name, there, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"world {self.task!r}: {reference!r} is not there: {path} has no {name!r}.{hint}")
             found = getattr(found, name)
         if not callable(found):
             raise ValueError(f"world {self.task!r}: {reference!r} is {found!r:.80}, expected a class or a function.")
@@ -147,3 +160,32 @@ def changed(value: float | str, original: float, task: str, path: str) -> float:
         raise ValueError(
             f'world {task!r}: set {path} to a number, or to a multiple of what it is such as "x1.5", got {value!r}.'
         ) from None
+
+
+def apart(before: World, after: World) -> str:
+    """Why an episode of one world cannot go on in the other, and what to do."""
+    pair = f"change='now': {before.task!r} and {after.task!r}"
+    differ = before.unlike(after)
+    if differ != ("make",):
+        return (
+            f"{pair} are made of different environments ({', '.join(differ)}), so that an episode of one cannot go on "
+            "in the other. Change by episode, reset or gradually; or let them differ only in what is set, and in "
+            "actions and observations."
+        )
+    names = [n for n in {**before.make, **after.make} if _said(before, n) != _said(after, n)]
+    one, other = ({n: world.make[n] for n in names if n in world.make} for world in (before, after))
+    numbers = {n: v for n, v in (other or one).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    set_them = f"Write numbers that it keeps under `set` (set: {_yaml(numbers)}) and not under `make`; or change"
+    way = set_them if numbers else "Change"
+    return (
+        f"{pair} are one environment made with other arguments (make: {_yaml(one)} and {_yaml(other)}), which cannot "
+        f"change in the middle of an episode. {way} by episode, reset or gradually."
+    )
+
+
+def _said(world: World, name: str) -> str:
+    return repr(world.make[name]) if name in world.make else ""
+
+
+def _yaml(settings: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"

@@ -60,7 +60,10 @@ def test_an_algorithm_of_ones_own_is_named_by_its_module() -> None:
         ("her", "no algorithm 'her'"),
         ("", "no algorithm ''"),
         ("nowhere:Mine", "nowhere:Mine cannot be found: No module named 'nowhere'"),
-        ("stable_baselines3:Mine", "has no attribute 'Mine'"),
+        ("stable_baselines3:Mine", "stable_baselines3 has no 'Mine'.$"),
+        (f"{__name__}:Mina", f"{__name__} has no 'Mina'. Did you mean '{__name__}:Mine'"),
+        # What is near and no algorithm is not offered for one.
+        (f"{__name__}:falliing", f"{__name__} has no 'falliing'.$"),
         ("numpy:array", "must be a subclass of Stable-Baselines3's OnPolicyAlgorithm or OffPolicyAlgorithm"),
         (f"{__name__}:Sb3", "must be a subclass of Stable-Baselines3's"),
     ],
@@ -92,7 +95,10 @@ def test_who_needs_a_memory_or_masks_is_refused(name: str) -> None:
         ({1: 8}, "PPO takes no 1"),
         ({"seed": 8}, "cannot hold 'seed': it follows from the run"),
         ({"env": 8}, "cannot hold 'env'"),
-        ({"policy_kwargs": {"activation_fn": "torch.nn:ReLUU"}}, "torch.nn:ReLUU cannot be found"),
+        (
+            {"policy_kwargs": {"activation_fn": "torch.nn:ReLUU"}},
+            "torch.nn:ReLUU cannot be found: .*Did you mean 'torch.nn:ReLU'",
+        ),
     ],
 )
 def test_settings_that_are_none_are_refused_at_once(settings: Any, said: str) -> None:
@@ -133,6 +139,23 @@ def test_what_an_algorithm_cannot_do_is_said_before_it_begins(why: str) -> None:
     name, asked = REFUSED[why]
     with pytest.raises(ValueError, match=f"{name.upper()} cannot act in this world or with these settings: "):
         spawn(name, **asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "act", "instead"),
+    [
+        ("sac", SIDES, ["a2c", "dqn", "ppo"]),
+        ("dqn", FORCE, ["a2c", "ddpg", "ppo", "sac", "td3"]),
+        ("td3", spaces.MultiDiscrete([2, 3]), ["a2c", "ppo"]),
+    ],
+)
+def test_who_could_act_instead_is_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, act: Any, instead: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    with pytest.raises(ValueError, match=r"does not take actions that are .*\. Algorithms that do: ") as said:
+        spawn(name, act=act)
+    assert str(said.value).endswith(f"{act}. Algorithms that do: {', '.join(instead)}.")
 
 
 def test_texts_in_settings_stand_for_what_they_name_and_lists_for_pairs() -> None:

@@ -35,6 +35,10 @@ def lived(stream: ActingStream, start: int = 0, stop: int | None = None) -> list
     return found
 
 
+def test_how_long_an_episode_of_judging_may_be_is_a_setting_of_the_stream() -> None:
+    assert [task.longest for stream in (worlds((A,), longest=7), worlds((A,))) for task in stream.tasks] == [7, 10_000]
+
+
 def test_every_lane_changes_at_its_share_of_the_steps() -> None:
     stream = small()
     paid = lived(stream)

@@ -116,8 +116,19 @@ def test_what_only_another_world_sets_is_as_it_was() -> None:
 
 
 def test_now_between_different_environments_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'A' and 'B' are made of different environments.*Change by episode, reset"):
-        lane([A, World("B", "toy_worlds:Telltale", make={"length": 2})], Change(0, "A"), Change(5, "B", "now"))
+    other = World("B", "toy_worlds:Telltale", view=("toy_worlds:Doubled",))
+    with pytest.raises(ValueError, match=r"'A' and 'B' are made of different environments \(view\).*Change by episode"):
+        lane([A, other], Change(0, "A"), Change(5, "B", "now"))
+
+
+def test_now_between_worlds_that_differ_in_how_they_are_made_says_in_what_and_what_to_do() -> None:
+    short = World("B", "toy_worlds:Telltale", make={"length": 2})
+    said = r"'A' and 'B' are one environment .*\(make: \{\} and \{length: 2\}\).* under `set` \(set: \{length: 2\}\)"
+    with pytest.raises(ValueError, match=said):
+        lane([A, short], Change(0, "A"), Change(5, "B", "now"))
+    drawn = World("B", "toy_worlds:Telltale", make={"render_mode": None})
+    with pytest.raises(ValueError, match=r"in the middle of an episode\. Change by episode, reset or gradually\.$"):
+        lane([A, drawn], Change(0, "A"), Change(5, "B", "now"))
 
 
 def test_an_episodes_last_info_sums_it_up() -> None:
@@ -235,3 +246,51 @@ def test_stable_baselines3_learns_the_same_in_lanes_as_in_its_own_environments()
     assert episodes == lived
     assert len(lived) > 4
     assert all(torch.equal(wanted[name], seen[name]) for name in wanted)
+
+
+def failing(how: str, **make: Any) -> World:
+    return World("broken", "broken_worlds:Failing", make={"how": how, **make}, set={"sound": 0})
+
+
+@pytest.mark.parametrize(
+    ("how", "said", "cause"),
+    [
+        (
+            "raises",
+            r"raised ZeroDivisionError in step\(1\): nothing left \(.*broken_worlds.py:\d+\)\. Mend",
+            ZeroDivisionError,
+        ),
+        ("reward", r"the reward is nan\. Nothing can be learned", None),
+    ],
+)
+def test_an_environment_that_fails_is_named_with_its_world_lane_and_step(how: str, said: str, cause: Any) -> None:
+    sound = World("sound", "broken_worlds:Failing", make={"how": how})
+    places = look_at([sound, failing(how)])
+    one = Lane(places, (Change(0, "sound"), Change(50, "broken", "now")), number=3)
+    live(one, 56)
+    with pytest.raises(ValueError, match=rf"^world 'broken', lane 3, step 57: .*{said}") as caught:
+        one.step(1)
+    assert isinstance(caught.value.__cause__, cause or type(None))
+
+
+@pytest.mark.parametrize("what", [np.inf, -np.inf])
+def test_rewards_without_bounds_are_refused_too(what: float) -> None:
+    one = lane([failing("reward", at=1, what=what)], Change(0, "broken"))
+    one.reset()
+    with pytest.raises(ValueError, match=rf"world 'broken', judging, step 1: the reward is {what}"):
+        one.step(0)
+
+
+def test_an_environment_that_cannot_be_begun_is_named() -> None:
+    one = Lane(look_at([failing("reset", at=50)]), (Change(0, "broken"),), number=0)
+    with pytest.raises(
+        ValueError, match=r"^world 'broken', lane 0, step 50: .* raised KeyError in reset\(\): 'no start'"
+    ):
+        live(one, 50)
+
+
+def test_a_lane_knows_where_it_was() -> None:
+    one = Lane(look_at([A, B]), (Change(0, "A"), Change(7, "B", "now")), number=1)
+    live(one, 9)
+    said = [one.whereabouts(ago) for ago in (0, 1, 2, 3, 8)]
+    assert said == [f"world '{w}', lane 1, step {k}" for w, k in (("B", 9), ("B", 8), ("A", 7), ("A", 6), ("A", 1))]

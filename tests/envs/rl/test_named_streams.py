@@ -131,7 +131,9 @@ def test_what_is_set_in_a_robot_is_what_mujoco_has_then(robot: Any) -> None:
 def test_lunar_lander_keeps_the_laws_but_cannot_change_in_the_middle() -> None:
     pytest.importorskip("Box2D")
     check_acting_stream(lunar_lander(short("reset", order="standard windy")))
-    with pytest.raises(ValueError, match="'standard' and 'light' are made of different environments"):
+    with pytest.raises(
+        ValueError, match=r"'standard' and 'light' are one environment made .*\(set: \{gravity: -3.0\}\)"
+    ):
         lunar_lander(short("now"))
 
 

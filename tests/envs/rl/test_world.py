@@ -71,6 +71,19 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
         Attribute(path).read(Holder())
 
 
+def test_only_numbers_are_offered_for_a_number_and_some_where_none_is_close() -> None:
+    with pytest.raises(ValueError, match=r"no attribute 'winds'\. Numbers that it has: count, gravity\.$"):
+        Attribute("winds").read(Holder())
+    with pytest.raises(ValueError, match=r"no attribute 'modl'\. Did you mean 'model'\?"):
+        Attribute("modl.parts[0]").read(Holder())
+
+
+def test_the_world_is_named_that_sets_what_is_not_there() -> None:
+    worlds = [World("A", "Pendulum-v1", set={"g": 5}), World("B", "Pendulum-v1", set={"g": 7, "pul": 3})]
+    with pytest.raises(ValueError, match=r"^world 'B': set: 'pul' leads nowhere: .*Numbers that it has: dt, g, l, m"):
+        look_at(worlds)
+
+
 @pytest.mark.parametrize("path", ["", "a b", "model.", "mass[-1]", "mass[x]", "[0]"])
 def test_text_that_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="no path to an attribute"):
@@ -121,6 +134,7 @@ def test_a_world_that_cannot_be_is_refused(more: dict[str, Any], said: str) -> N
         (World("A", "CartPole-v1", set={"gravty": 1.0}), "world 'A': set: 'gravty'.*Did you mean 'gravity'"),
         (World("A", "no_such_module:Env"), "world 'A': 'no_such_module' cannot be imported.*beside the configuration"),
         (World("A", "toy_worlds:Nobody"), "world 'A': 'toy_worlds:Nobody' is not there: toy_worlds has no 'Nobody'"),
+        (World("A", "toy_worlds:Teltale"), "toy_worlds has no 'Teltale'. Did you mean 'Telltale'?"),
         (World("A", "CartPole-v1", needs="no_such_pkg"), "world 'A': 'no_such_pkg' cannot be imported"),
         (World("A", "CartPole-v1", view=("toy_worlds:np",)), "world 'A': 'toy_worlds:np' is .*expected a class"),
         (World("A", "toy_worlds:Broken"), "world 'A': toy_worlds:Broken is not an environment as gymnasium wants it"),
@@ -136,6 +150,13 @@ def test_views_are_wrapped_around_an_environment_innermost_first() -> None:
     one = lane([World("A", "CartPole-v1", view=view)], Change(0, "A"), seed=3)
     bare = gymnasium.make("CartPole-v1").reset(seed=3)[0]
     assert one.reset()[0].tolist() == (2 * bare).tolist()
+
+
+def test_a_view_of_ones_own_can_be_put_around_an_environment_of_ones_own() -> None:
+    one, bare = (
+        lane([World("A", "toy_worlds:Telltale", view=v)], Change(0, "A")) for v in (("toy_worlds:Doubled",), ())
+    )
+    assert [seen for seen, *_ in live(one, 4)] == [[2 * number for number in seen] for seen, *_ in live(bare, 4)]
 
 
 def test_an_environment_of_ones_own_can_be_given_a_time_limit() -> None:
