@@ -4,7 +4,8 @@ python -m benchmarks.rl [STREAM ...] [--quick] [--json FILE]
 
 STREAM: flip, stationary, middle, physics, pair, minigrid, mujoco (default: all but the last two, which take long).
 Each row is one run; scores are normalised returns (0: random policy, 1: the stream's stated expert). `told` is the
-single-task expert: the same algorithm with a separate model for each task, told which task it is in. ACC: mean at the
+single-task expert: the same algorithm with a separate model for each task, told which task it is in. `inheriting`: new
+experts begin with the policy of the one before. ACC: mean at the
 end over the tasks; worst: the lowest of them; learned: the diagonal; BWT: what later tasks did to older ones; again:
 the score on a task as it comes back, before it is trained on again, as a share of what it had when it was left.
 delay: mean environment steps from a change to its detection.
@@ -63,7 +64,16 @@ CASES = {
     ],
     "pair": [Case("cartpole_physics", "standard hanging short", ("trunk", "naive", "unprotected", "lifelong"))],
     "minigrid": [
-        Case("minigrid", "empty door lava door", ("lifelong", "naive"), "grid", 81_920, 1024, "episode", seeds=3)
+        Case(
+            "minigrid",
+            "empty door lava door",
+            ("lifelong", "inheriting", "naive"),
+            "grid",
+            81_920,
+            1024,
+            "episode",
+            seeds=3,
+        )
     ],
     "mujoco": [
         Case(
@@ -81,6 +91,7 @@ def learner(agent: str, case: Case, seed: int) -> LifelongActor:
     algorithm, settings = SETTINGS[case.settings]
     makers: dict[str, Callable[[], LifelongActor]] = {
         "lifelong": lambda: lifelong_rl(algorithm, settings, seed=seed),
+        "inheriting": lambda: lifelong_rl(algorithm, settings, inherit=True, seed=seed),
         "told": lambda: lifelong_rl(algorithm, settings, detector=None, seed=seed),
         "trunk": lambda: lifelong_rl(algorithm, settings, share="trunk", seed=seed),
         "unprotected": lambda: lifelong_rl(algorithm, settings, share="trunk", subspace=None, seed=seed),
@@ -133,7 +144,7 @@ def once(case: Case, agent: str, seed: int) -> tuple[object, ...]:
     late = None if summary.detection_delay is None else round(summary.detection_delay * case.experience)
     spawned_late = [e for step, e in result.events if isinstance(e, ExpertChosen) and e.full]
     assert not spawned_late
-    detects = agent in ("lifelong", "trunk", "unprotected")
+    detects = agent in ("lifelong", "inheriting", "trunk", "unprotected")
     return (
         case.stream,
         case.order,

@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lifelong.acting.encoding import Encoding, Rows
 from lifelong.interaction import Transitions
 from lifelong.shift.unlabelled.chance import Chance
-from lifelong.shift.unlabelled.standard import Standard
+from lifelong.shift.unlabelled.standard import BOUND, Standard
 
 LEAST, MOST = 16, 128
 """First observations that a reference is made of, at least and at most: beyond, it stays what it is."""
 FEW = 8
 """Fewer first observations do not say whose world they come from."""
 ROUNDING = 1e-3
+RENEWED = 1.4
+"""The kernel is worked out anew when the reference has grown by this factor."""
 UNLIKE = 20.0
 """Deviations of chance by which those of another world differ. In 20,000 episodes each of six worlds, no 8 or 16 in a
 row came above 13 in their own; in other levels of a grid world 8 came to 31 and more."""
@@ -38,6 +39,7 @@ class Starts:
     def __init__(self) -> None:
         self._kept: Rows = np.empty((0, 0))
         self._fitted: _Fitted | None = None
+        self._fitted_to = 0
 
     @property
     def is_ready(self) -> bool:
@@ -47,61 +49,77 @@ class Starts:
     def learn(self, rows: Rows) -> None:
         """Take in first observations of its own world."""
         some = rows[: MOST - len(self._kept)]
-        if len(some):
-            self._kept = np.concatenate((self._kept, some)) if len(self._kept) else some.copy()
-            self._fitted = None
+        if not len(some):
+            return
+        self._kept = np.concatenate((self._kept, some)) if len(self._kept) else some.copy()
+        if self.is_ready and len(self._kept) >= min(MOST, RENEWED * self._fitted_to):
+            self._fitted, self._fitted_to = _Fitted(self._kept), len(self._kept)
 
     def each(self, rows: Rows) -> Rows:
         """(N,) how unlike its own each one is, from 0."""
-        fitted = self._fit()
-        distances = 1.0 - 2.0 * fitted.nearness(rows).mean(1) + fitted.within
-        unlike: Rows = fitted.chance.standardise(distances, 1).clamp(min=0.0).numpy()
+        fitted = self._reference
+        distances = 1.0 - 2.0 * fitted.nearness(fitted.scaled(rows)).mean(1) + fitted.within
+        unlike: Rows = np.maximum(fitted.chance.standardise(distances, 1), 0.0)
         return unlike
 
     def together(self, rows: Rows) -> float:
         """How unlike its own they are as a sample: about 0 by chance; above `UNLIKE` they are another world's."""
-        fitted = self._fit()
+        fitted = self._reference
         scaled = fitted.scaled(rows)
-        distance = _kernel(scaled, scaled, fitted.width).mean() - 2.0 * fitted.nearness(rows).mean() + fitted.within
+        within = _kernel(scaled, scaled, fitted.width).mean()
+        distance = within - 2.0 * fitted.nearness(scaled).mean() + fitted.within
         return float(fitted.chance.standardise(distance, len(rows)))
 
-    def _fit(self) -> _Fitted:
+    @property
+    def _reference(self) -> _Fitted:
         if self._fitted is None:
-            self._fitted = _Fitted(self._kept)
+            raise RuntimeError(
+                f"Too few episodes have begun to tell what is unlike them: {len(self._kept)} of {LEAST}."
+            )
         return self._fitted
 
     def state_dict(self) -> dict[str, Any]:
-        return {"kept": torch.from_numpy(self._kept.copy())}
+        return {"kept": torch.from_numpy(self._kept.copy()), "fitted_to": self._fitted_to}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._kept, self._fitted = state["kept"].cpu().numpy().copy(), None
+        self._kept, self._fitted_to = state["kept"].cpu().numpy().copy(), state["fitted_to"]
+        # To what it was fitted, which may be fewer than there are.
+        self._fitted = _Fitted(self._kept[: self._fitted_to]) if self._fitted_to else None
 
 
 class _Fitted:
-    """The kernel of a reference. within: the mean of the kernel between its rows."""
+    """The kernel of a reference. width: of the kernel, in deviations. within: its mean between the reference's rows."""
 
     def __init__(self, kept: Rows) -> None:
-        rows = torch.from_numpy(kept)
-        self._standard = Standard.of(rows)
-        self._reference = self._standard(rows).double()
-        distances = torch.pdist(self._reference)
+        standard = Standard.of(torch.from_numpy(kept))
+        self._centre, self._inverse = standard.centre.numpy(), standard.inverse.numpy()
+        self._reference = self.scaled(kept)
+        above = np.triu_indices(len(kept), 1)
+        distances = np.sqrt(_squares(self._reference, self._reference)[above])
         # More than half of the rows may be one and the same, or all; rounding alone is no distance.
-        self.width = next((float(d) for d in (distances.median(), distances.mean()) if d > ROUNDING), 1.0)
+        self.width = next((float(d) for d in (np.median(distances), distances.mean()) if d > ROUNDING), 1.0)
         kernel = _kernel(self._reference, self._reference, self.width)
-        self.within, self.chance = kernel.mean(), Chance.of(kernel, len(rows))
+        self.within, self.chance = float(kernel.mean()), Chance.of(torch.from_numpy(kernel), len(kept))
 
-    def scaled(self, rows: Rows) -> Tensor:
-        return self._standard(torch.from_numpy(rows)).double()
+    def scaled(self, rows: Rows) -> Rows:
+        """In deviations of the reference, an outlier as BOUND of them."""
+        scaled: Rows = np.clip((rows - self._centre) * self._inverse, -BOUND, BOUND)
+        return scaled
 
-    def nearness(self, rows: Rows) -> Tensor:
+    def nearness(self, scaled: Rows) -> Rows:
         """(N, R)."""
-        return _kernel(self.scaled(rows), self._reference, self.width)
+        return _kernel(scaled, self._reference, self.width)
 
 
-def _kernel(one: Tensor, other: Tensor, width: float) -> Tensor:
-    # Without matrix products, so that equal rows are at a distance of exactly zero.
-    distances = torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")
-    return torch.exp(-0.5 * (distances / width).square())
+def _kernel(one: Rows, other: Rows, width: float) -> Rows:
+    near: Rows = np.exp(_squares(one, other) * (-0.5 / width**2))
+    return near
+
+
+def _squares(one: Rows, other: Rows) -> Rows:
+    # By differences, so that equal rows are at a distance of exactly zero.
+    squares: Rows = np.square(one[:, None] - other).sum(2)
+    return squares
 
 
 class Begun:
