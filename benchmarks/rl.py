@@ -5,10 +5,10 @@ python -m benchmarks.rl [STREAM ...] [--quick] [--json FILE]
 STREAM: flip, stationary, middle, physics, pair, minigrid, mujoco (default: all but the last two, which take long).
 Each row is one run; scores are normalised returns (0: random policy, 1: the stream's stated expert). `told` is the
 single-task expert: the same algorithm with a separate model for each task, told which task it is in. `inheriting`: new
-experts begin with the policy of the one before. ACC: mean at the
-end over the tasks; worst: the lowest of them; learned: the diagonal; BWT: what later tasks did to older ones; again:
-the score on a task as it comes back, before it is trained on again, as a share of what it had when it was left.
-delay: mean environment steps from a change to its detection.
+experts begin with the policy of the one before. ACC: mean at the end over the tasks; worst: the lowest of them;
+learned: the diagonal; BWT: what later tasks did to older ones; again: the score on a task as it comes back, before it
+is trained on again, as a share of what it had when it was left. delay: mean environment steps from a change to its
+detection.
 """
 
 from __future__ import annotations

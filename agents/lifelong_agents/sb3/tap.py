@@ -27,7 +27,6 @@ class Tap(VecEnv):
 
     def __init__(self, lanes: int, observation_space: Any, action_space: Any) -> None:
         # Before all else: the base class asks for attributes.
-        # Before all else, for the base class asks for attributes.
         self._inner: DummyVecEnv | None = None
         super().__init__(lanes, observation_space, action_space)
         self._lanes: tuple[Lane, ...] = ()
