@@ -18,7 +18,7 @@ from lifelong.interaction import Array, Found, Observations, Stage, Transitions
 
 SURE = 2.0
 """By how much less surprised another expert must have been, summed over the steps of an episode, to take over."""
-OUTLYING = 6.0
+OUTLYING = 8.0
 """Deviations of chance beyond which a first observation is not told apart any more."""
 
 
