@@ -15,7 +15,7 @@ from random_life import random_life
 from lifelong.acting.encoding import Encoding
 from lifelong.acting.evidence import FOREIGN
 from lifelong.acting.features import Features
-from lifelong.acting.world_model import PLENTY, PRIOR, YOUNG, WorldModel
+from lifelong.acting.world_model import CLEAN, PLENTY, PRIOR, YOUNG, WorldModel
 from lifelong.interaction import Transitions
 
 CARTPOLE = gymnasium.make("CartPole-v1")
@@ -271,3 +271,53 @@ def test_once_it_has_learned_plenty_what_it_looked_at_is_enough() -> None:
 def test_a_model_of_nothing_is_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="members >= 1 and waves >= 0"):
         model(CARTPOLE, **settings)
+
+
+def test_what_is_doubtful_is_unlearned_as_if_it_had_never_been_there() -> None:
+    """Steps of another world among the first ones: they spoil the young model, and leave no trace in the old one."""
+    young, later = random_life("CartPole-v1", 256), random_life("CartPole-v1", 2 * CLEAN, seed=5)
+    mixed = random_life("CartPole-v1", 64, seed=6, swap=True)
+    made, pure = model(), model()
+    for kept in (made, pure):
+        kept.learn(young)
+    made.learn(mixed, doubtful=True)
+    near, far = blocks(later)[: CLEAN // 128 - 1], blocks(later)[CLEAN // 128 - 1 :]
+    for block in near:
+        made.learn(block)
+        pure.learn(block)
+    assert made.learned == pure.learned + 64
+    assert abs(made.state_dict()["cross"] - pure.state_dict()["cross"]).max() > 1.0
+    for block in far:
+        made.learn(block)
+        pure.learn(block)
+    assert made.learned == pure.learned
+    for name in ("square", "cross"):
+        np.testing.assert_allclose(made.state_dict()[name], pure.state_dict()[name], rtol=1e-9, atol=1e-9)
+    assert made.state_dict()["doubtful"] is None
+
+
+@pytest.mark.parametrize("doubt_again", [False, True])
+def test_doubtful_young_ones_and_what_is_saved_meanwhile_go_the_same_way(doubt_again: bool) -> None:
+    young, later = random_life("CartPole-v1", 256, swap=True), random_life("CartPole-v1", 4 * CLEAN, seed=5)
+    one, other = model(), model()
+    for number, block in enumerate([*blocks(young), *blocks(later)]):
+        one.learn(block, doubtful=number < 2 or (doubt_again and number == 6))
+        if number in (0, 3):
+            other.load_state_dict(deepcopy(one.state_dict()))
+        elif number > 0:
+            other.learn(block, doubtful=number < 2 or (doubt_again and number == 6))
+    assert one.learned == len(later) - 128 * doubt_again
+    assert other.learned == one.learned
+    asked = random_life("CartPole-v1", 256, seed=7)
+    assert one.surprise(one.see(asked)).tobytes() == other.surprise(other.see(asked)).tobytes()
+    # Nothing of the other world is left in it.
+    assert one.hindrance(one.see(asked)) <= 0.0
+
+
+def test_a_tenth_of_another_world_in_the_evidence_can_be_spared(cartpole: WorldModel) -> None:
+    own = [random_life("CartPole-v1", 360, seed=100), random_life("CartPole-v1", 24, seed=101, swap=True)]
+    evidence = cartpole.see(Transitions.joined(own))
+    assert cartpole.hindrance(evidence, spared=0.1) < 0.5 * cartpole.hindrance(evidence)
+    assert cartpole.hindrance(evidence, spared=0.1) <= FOREIGN
+    foreign = cartpole.see(random_life("CartPole-v1", 384, seed=100, swap=True))
+    assert cartpole.hindrance(foreign, spared=0.1) > FOREIGN

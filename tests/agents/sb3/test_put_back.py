@@ -208,3 +208,24 @@ def test_marks_of_worlds_can_be_read() -> None:
     watch = Watching()
     live(made, lanes, 20, watch, look=40)
     assert [set(worlds_of(block)) for block in watch.blocks] == [{0}, {1}]
+
+
+@pytest.mark.parametrize("case", ["ppo", "dqn", "sac", "td3"])
+def test_who_inherits_answers_as_the_parent_and_learns_on_its_own(case: str) -> None:
+    name, settings, lanes, numbers = CASES[case]
+    made = marked(lanes, numbers=numbers)
+    algorithm = Sb3(name, settings, seed=1)
+    stage = Stage(made[0].observation_space, made[0].action_space, lanes)
+    parent, child = algorithm.spawn(0, stage), algorithm.spawn(1, stage)
+    live(parent, made, 64, Watching())
+    before = everything(parent.model)
+    child.inherit(parent)
+    networks = child.model.get_parameters()["policy"]
+    same("what is inherited", before["parameters"]["policy"], networks)
+    assert child.model.num_timesteps == 0
+    # Moments, and what is tuned beside the networks, are of the parent's world.
+    assert not any(optimizer.state for optimizer in child.optimizers)
+    assert everything(child.model)["tuned"] == everything(algorithm.spawn(2, stage).model)["tuned"]
+    child.enter()
+    live(child, made, 64, Watching())
+    same("the parent", before, everything(parent.model))

@@ -135,3 +135,20 @@ def test_another_buffer_of_the_same_kind_keeps_its_settings() -> None:
     other.rewards[:] = 7.0
     assert buffer.pos == 64
     assert buffer.rewards.max() < 7.0
+
+
+@pytest.mark.parametrize(("algorithm", "settings"), [("ppo", PPO), ("dqn", DQN)])
+def test_who_inherits_begins_with_the_heads_of_the_parent_seated_or_not(
+    algorithm: str, settings: dict[str, Any]
+) -> None:
+    policies, lanes = two(algorithm, settings, Gpm())
+    made = policies[0]._trunk
+    met = np.array([row[0] for lane in lanes for row in lane.lived[:16]], np.float32)
+    policies[1].live(lanes, 128, 64, Watching())
+    assert not torch.equal(answers(policies[1], met), answers(policies[0], met))
+    for number, parent in ((2, policies[0]), (3, policies[1])):
+        child = SharingPolicy(made, number)
+        child.inherit(parent)
+        assert torch.equal(answers(child, met), answers(parent, met))
+        child.enter()
+        assert torch.equal(answers(child, met), answers(parent, met))
