@@ -51,15 +51,18 @@ def watch(learner: ActingLearner, tasks: Sequence[EnvTask], folder: Path) -> Ite
 
 @contextmanager
 def _no_display() -> Iterator[None]:
-    """Keep SDL, which pygame draws with, from looking for a display: none is needed for pictures."""
-    if "SDL_VIDEODRIVER" in os.environ:
-        yield
-        return
-    os.environ["SDL_VIDEODRIVER"] = "dummy"
+    """Keep SDL, which pygame draws with, from looking for a display: none is needed for pictures. MuJoCo without a
+    display is told to do without as well: it would look for one, and take the whole process down."""
+    wanted = {"SDL_VIDEODRIVER": "dummy"}
+    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        wanted["MUJOCO_GL"] = "egl"
+    set_here = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(set_here)
     try:
         yield
     finally:
-        os.environ.pop("SDL_VIDEODRIVER", None)
+        for name in set_here:
+            os.environ.pop(name, None)
 
 
 def _filmed(learner: ActingLearner, task: EnvTask, make: Callable[[], Lane]) -> tuple[list[Frame], float]:

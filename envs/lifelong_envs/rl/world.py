@@ -92,7 +92,7 @@ class World:
             self._imported(self.needs)
         spec, views = self._spec(), [self._named(wrapper) for wrapper in self.view]
         try:
-            env: Env = gymnasium.make(spec, disable_env_checker=True, **arguments)
+            env = _made(spec, arguments)
             for view in views:
                 env = view(env)
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
@@ -189,3 +189,17 @@ def _said(world: World, name: str) -> str:
 
 def _yaml(settings: dict[str, Any]) -> str:
     return "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"
+
+
+def _made(spec: str | EnvSpec, arguments: dict[str, Any]) -> Env:
+    try:
+        return gymnasium.make(spec, disable_env_checker=True, **arguments)
+    except TypeError as error:
+        if "render_mode" not in arguments or "render_mode" not in str(error):
+            raise
+    # Its maker takes no such argument, as Meta-World's do not; the environment itself can be drawn all the same.
+    env: Env = gymnasium.make(
+        spec, disable_env_checker=True, **{k: v for k, v in arguments.items() if k != "render_mode"}
+    )
+    env.unwrapped.render_mode = arguments["render_mode"]
+    return env
