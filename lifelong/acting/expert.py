@@ -34,6 +34,13 @@ class ActingExpert:
     seated: int = -1
     lanes: int = 1
 
+    def lives_in_another(self) -> None:
+        """From now on it lives in another world as well: what is normal there has to be found out."""
+        for detector in (self.detector, self.guard):
+            if detector is not None:
+                detector.reset()
+        self.starts = Starts()
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "observation_space": plain_space(self.kind.observation_space),

@@ -73,7 +73,7 @@ class LifelongActor:
         self._inherit = inherit
         guard = patient() if starts and detector is not None else None
         self._look, self._pool = look, ActingPool(algorithm, detector, guard, max_experts, seed)
-        self._stay = ActingStay(signal if signal is not None else ModelError(), look)
+        self._stay = ActingStay(signal if signal is not None else ModelError(), look, self._pool)
         self._experts_of: dict[str, int] = {}
         self._task: str | None = None
         self._unsaid = 0
@@ -118,13 +118,19 @@ class LifelongActor:
         """The world has shifted: who knows this one?"""
         stay, pool, expert, foreign = self._stay, self._pool, self._stay.active, evidence.transitions
         delay = _count(len(stay.lately), interaction)
-        expert.policy.put_back(stay.lately.before())
-        events: list[Event] = [ShiftDetected(expert.number, delay, *_read(shift), by), RolledBack(expert.number, delay)]
+        events: list[Event] = [ShiftDetected(expert.number, delay, *_read(shift), by)]
         least, nearest = pool.nearest(evidence, expert)
+        if nearest is expert:
+            # There is no room, and nobody knows this world better: it learns on, and what it saw is its own.
+            stay.go_on()
+            return [*events, ExpertChosen(expert.number, _unexplained(least), full=True)]
+        expert.policy.put_back(stay.lately.before())
+        events.append(RolledBack(expert.number, delay))
         if nearest is not None and (least <= FOREIGN or pool.is_full):
             chosen = nearest
-            unexplained = round(1.0 - math.exp(-max(0.0, least)), 6)
-            events.append(ExpertChosen(chosen.number, unexplained, full=least > FOREIGN))
+            if least > FOREIGN:
+                chosen.lives_in_another()
+            events.append(ExpertChosen(chosen.number, _unexplained(least), full=least > FOREIGN))
         else:
             chosen = self._spawn(interaction, expert)
             events.append(ExpertSpawned(chosen.number, chosen.policy.parameters(), expert.number))
@@ -202,13 +208,17 @@ class LifelongActor:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._pool.load_state_dict(state["pool"])
-        self._stay.load_state_dict(state["stay"], self._pool)
+        self._stay.load_state_dict(state["stay"])
         self._experts_of, self._task, self._unsaid = dict(state["experts_of"]), state["task"], state["unsaid"]
 
 
 def _count(transitions: int, interaction: Interaction) -> int:
     """In experiences, begun ones too."""
     return math.ceil(transitions / interaction.steps)
+
+
+def _unexplained(foreignness: float) -> float:
+    return round(1.0 - math.exp(-max(0.0, foreignness)), 6)
 
 
 def _read(shift: Shift) -> tuple[float, float]:

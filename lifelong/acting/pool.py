@@ -93,6 +93,18 @@ class ActingPool:
         least, number = min(asked)
         return least, self.experts[number]
 
+    def is_foreign(self, evidence: Evidence, active: ActingExpert) -> bool:
+        """Whether this is another world than the active expert's.
+
+        Either what it knows is in its way; or that is not much, and somebody else foresees all of this far better: an
+        expert that meets states of which it knows little is soon no worse than one that knows nothing.
+        """
+        own = foreignness(active, evidence)
+        if own > FOREIGN:
+            return True
+        others = [foreignness(e, evidence) for e in self.of(active.kind) if e is not active]
+        return bool(others) and own - min(others) > FOREIGN
+
     def size(self) -> Size:
         parameters = sum(e.policy.parameters() for e in self.experts)
         return Size(len(self.experts), parameters, sum(e.policy.bytes() + e.model.bytes() for e in self.experts))
@@ -112,12 +124,13 @@ class ActingPool:
 def foreignness(expert: ActingExpert, evidence: Evidence) -> float:
     """How much an expert's world is another one than the evidence's; above FOREIGN it is.
 
-    How much what it knows is in the way of foreseeing the transitions, or how unlike its own the episodes begin,
-    whichever is more. An expert that has hardly seen a world knows none.
+    How much what it knows is in the way of foreseeing the transitions; or how unlike its own the episodes begin, where
+    that is another world's way and says more. An expert that has hardly seen a world knows none.
     """
     if not expert.model.is_ready:
         return math.inf
     transitions = expert.model.hindrance(expert.model.see(evidence.transitions), evidence.spared)
     if len(evidence.starts) < FEW or not expert.starts.is_ready:
         return transitions
-    return max(transitions, FOREIGN * expert.starts.together(evidence.starts) / UNLIKE)
+    begins = FOREIGN * expert.starts.together(evidence.starts) / UNLIKE
+    return max(transitions, begins) if begins > FOREIGN else transitions

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifelong.acting.encoding import Rows
-from lifelong.acting.evidence import ENOUGH, FOREIGN, Evidence, Stragglers, gather
+from lifelong.acting.evidence import ENOUGH, Evidence, Stragglers, gather
 from lifelong.acting.expert import ActingExpert, Lately
-from lifelong.acting.pool import ActingPool, foreignness
+from lifelong.acting.pool import ActingPool
 from lifelong.acting.returns import Returns
 from lifelong.acting.sign import Sign
 from lifelong.acting.signals import GRAIN, Look, Signal
@@ -43,8 +43,8 @@ class ActingStay:
     dismissed: alarms that it could explain, each with the transitions since its onset.
     """
 
-    def __init__(self, signal: Signal, look: int) -> None:
-        self.signal, self._late = signal, max(LATE, math.ceil(2 * ENOUGH / look))
+    def __init__(self, signal: Signal, look: int, pool: ActingPool) -> None:
+        self._pool, self.signal, self._late = pool, signal, max(LATE, math.ceil(2 * ENOUGH / look))
         self.expert: ActingExpert | None = None
         self._worlds: tuple[Lane, ...] = ()
         self.lanes, self.surprise, self._unseen = 1, 0.0, 0
@@ -169,11 +169,19 @@ class ActingStay:
         detector.rearm()
         if expert.guard is not None:
             expert.guard.rearm()
-        if foreignness(expert, evidence) <= FOREIGN:
+        if not self._pool.is_foreign(evidence, expert):
             self.dismissed.append((shift, len(lately)))
             return False
         self.alarm = shift, evidence, by
         return True
+
+    def go_on(self) -> None:
+        """The world is another one, and the active expert learns it all the same."""
+        self.settle()
+        self.active.lives_in_another()
+        self.begin(self.active)
+        # It was stopped, and does not know where the lanes stand.
+        self.active.policy.enter()
 
     def settle(self) -> None:
         """The expert leaves a world that was its own to the end: nothing that it saw is in doubt."""
@@ -195,7 +203,8 @@ class ActingStay:
             "stragglers": None if late is None else [late.before.number, late.bar, late.without],
         }
 
-    def load_state_dict(self, state: dict[str, Any], pool: ActingPool) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pool = self._pool
         self.expert = None if state["expert"] is None else pool.experts[state["expert"]]
         self.lanes, self.guesses = state["lanes"], state["guesses"]
         self.surprise, self._unseen = state["numbers"]

@@ -299,12 +299,14 @@ def test_where_nothing_is_looked_for_one_policy_goes_on_and_no_model_is_learned(
 def test_where_there_is_no_room_the_one_that_is_disturbed_least_goes_on() -> None:
     learner, policies = actor(max_experts=1)
     events = lives(learner, marked(visits=AWAY), *[256] * 18)
-    assert names(events)[:4] == ["ExpertSpawned", "ShiftDetected", "RolledBack", "ExpertChosen"]
-    assert isinstance(events[3], ExpertChosen)
-    assert (events[3].expert, events[3].full) == (0, True)
-    assert events[3].unexplained > 0.3
+    # It learns the other world, and is used to it from then on.
+    assert names(events) == ["ExpertSpawned", "ShiftDetected", "ExpertChosen"]
+    assert isinstance(events[2], ExpertChosen)
+    assert (events[2].expert, events[2].full) == (0, True)
+    assert events[2].unexplained > 0.3
     # It was stopped in the middle of its life: it must look where the lanes stand.
-    assert policies[0].calls[:3] == ["enter", "put back", "enter"]
+    assert policies[0].calls == ["enter", "enter"]
+    assert sum(reward > 0.5 for reward in policies[0].knows) > 0.8 * 4 * (18 * 64 - 800)
 
 
 def test_a_world_that_is_told_and_has_no_room_is_on_record_as_such() -> None:
