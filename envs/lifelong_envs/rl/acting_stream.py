@@ -27,8 +27,8 @@ class ActingStream:
     Every lane has all N-th parts of the stream to itself, and changes by itself. `experiences(0)` begins anew;
     `experiences(start)` goes on where the lanes stand, and raises ValueError where that is somewhere else, or where an
     experience was not taken to its end. Lane i begins with seed + i. Raises ValueError for worlds that do not go
-    together, an order that names others, and a way of changing that they do not allow. longest: steps after which an
-    episode of judging is cut.
+    together, an order that names others, a way of changing that they do not allow, and references of only some of the
+    worlds that are visited. longest: steps after which an episode of judging is cut.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class ActingStream:
         visits = timetable.visits(names)
         self._changes = timetable.changes(names)
         visited = list(dict.fromkeys(task for task, _ in visits))
+        _all_or_none([known[task] for task in visited])
         self._places = look_at([known[task] for task in visited] if len(known) == len(worlds) else worlds, join)
         self._tasks = tuple(self._task(known[task], episodes, longest) for task in visited)
         self._segments = tuple(Segment(task, steps // timetable.experience) for task, steps in visits)
@@ -146,4 +147,18 @@ class ActingStream:
             lived=Stage(self._places.observation_space, self._places.action_space, self._timetable.lanes, told),
             env_steps=self._timetable.experience,
             watched=watched if draws and "render_mode" not in world.make else None,
+        )
+
+
+def _all_or_none(worlds: Sequence[World]) -> None:
+    """Raises ValueError where some have references: a mean of returns as they are and normalised ones says nothing."""
+    having, lacking = (
+        ", ".join(repr(world.task) for world in worlds if (world.references is not None) is there)
+        for there in (True, False)
+    )
+    if having and lacking:
+        raise ValueError(
+            f"Worlds with references: {having}; without: {lacking}. Scores would be normalised in some worlds and as "
+            "they are in others, and no mean of them would say anything. Give references to all worlds of a stream "
+            "(lifelong references CONFIG measures them), or to none."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from acting import live, rewards, telltale
 
 from lifelong.experience import Truth
 from lifelong.interaction import Interaction
+from lifelong.stream import References
 from lifelong_envs.rl.acting_stream import ActingStream
 from lifelong_envs.rl.cartpole_flip import cartpole_flip
 from lifelong_envs.rl.scenario import HIDDEN, Scenario
@@ -37,6 +39,15 @@ def lived(stream: ActingStream, start: int = 0, stop: int | None = None) -> list
 
 def test_how_long_an_episode_of_judging_may_be_is_a_setting_of_the_stream() -> None:
     assert [task.longest for stream in (worlds((A,), longest=7), worlds((A,))) for task in stream.tasks] == [7, 10_000]
+
+
+def test_references_are_given_to_all_worlds_that_are_visited_or_to_none() -> None:
+    scale = References(0.0, 9.0)
+    both = replace(A, references=scale), replace(B, references=scale)
+    assert [task.references for task in worlds(both).tasks] == [scale, scale]
+    with pytest.raises(ValueError, match=r"^Worlds with references: 'A', 'B'; without: 'C'.*to all worlds.*or to none"):
+        worlds((*both, C))
+    assert [task.name for task in worlds((*both, C), Timetable("A B A")).tasks] == ["A", "B"]
 
 
 def test_every_lane_changes_at_its_share_of_the_steps() -> None:

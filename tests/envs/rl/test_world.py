@@ -198,8 +198,9 @@ STUDY = """
 stream:
   name: lifelong_envs.rl.worlds:worlds
   worlds:
-    - {task: short, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: {random: 0, expert: 1}}
-    - {task: paid, env: "OWN:Corridor", make: {max_episode_steps: 20}, set: {pay: x3, cells: 5}, actions: [1, 0]}
+    - {task: short, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: &of {random: 0, expert: 1}}
+    - {task: paid, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: *of, set: {pay: x3, cells: 5},
+       actions: [1, 0]}
   timetable: {order: short paid, steps: 80, lanes: 2, experience: 20, change: now}
 agent: {name: finetune}
 """
