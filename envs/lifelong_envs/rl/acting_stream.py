@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from lifelong.experience import Truth
 from lifelong.interaction import Interaction, Stage
 from lifelong.stream import LONGEST, EnvTask, Segment
 from lifelong_envs.rl.joined import Join
-from lifelong_envs.rl.lane import Lane
+from lifelong_envs.rl.lane import Lane, latest_world
 from lifelong_envs.rl.places import look_at
 from lifelong_envs.rl.scenario import Scenario
 from lifelong_envs.rl.timetable import Change, Timetable
@@ -26,7 +27,8 @@ class ActingStream:
 
     Every lane has all N-th parts of the stream to itself, and changes by itself. `experiences(0)` begins anew;
     `experiences(start)` goes on where the lanes stand, and raises ValueError where that is somewhere else, or where an
-    experience was not taken to its end. Lane i begins with seed + i. Raises ValueError for worlds that do not go
+    experience was not taken to its end. Lane i begins with seed + i. At a visit's end a warning names lanes that never
+    entered its world, because no episode of theirs ended. Raises ValueError for worlds that do not go
     together, an order that names others, a way of changing that they do not allow, and references of only some of the
     worlds that are visited. longest: steps after which an episode of judging is cut.
     """
@@ -106,7 +108,22 @@ class ActingStream:
                     boundary = self._scenario.boundaries == "shown" and visit > 0 and at == 0
                     yield Interaction(lanes, self._timetable.experience, task, boundary), Truth(segment.task, visit)
                     self._hold_to(step + 1)
+                    if at + 1 == segment.steps:
+                        self._warn_of_those_behind(visit)
                 step += 1
+
+    def _warn_of_those_behind(self, visit: int) -> None:
+        """At a visit's end: a lane that took its last step elsewhere never was in the visit's world."""
+        task = self._segments[visit].task
+        behind = [str(number) for number, lane in enumerate(self._lanes) if latest_world(lane) != task]
+        if self._changes[visit].way == "episode" and behind:
+            warnings.warn(
+                f"{self.name}: visit {visit + 1}, to {task!r}, is over and {len(behind)} of {len(self._lanes)} lanes "
+                f"({', '.join(behind)}) never entered it: a lane changes with its next episode (change: episode), and "
+                "theirs did not end. Give episodes an end (make: {max_episode_steps: N}), change in another way (now, "
+                "reset), or make visits longer than episodes.",
+                stacklevel=2,
+            )
 
     def _hold_to(self, step: int) -> None:
         """Raises ValueError unless every lane has lived through exactly the experiences before `step`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +57,28 @@ def test_every_lane_changes_at_its_share_of_the_steps() -> None:
     assert paid == [[[1.0] * 4] * 3] * 2 + [[[2.0] * 4] * 3] * 3 + [[[1.0] * 4] * 3] * 2
     assert [(s.task, s.steps) for s in stream.segments] == [("A", 2), ("B", 3), ("A", 2)]
     assert [task.name for task in stream.tasks] == ["A", "B"]
+
+
+def test_lanes_that_never_enter_a_world_are_told_at_the_end_of_its_visit() -> None:
+    # Visits of 8, 12 and 8 steps in each lane, episodes of `length`.
+    def told(length: int, change: Any = "episode", stop: int | None = None) -> list[str]:
+        pair = [replace(world, make={**world.make, "length": length}) for world in (A, B)]
+        table = Timetable("A B A", [24, 36, 24], lanes=3, experience=12, change=change)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            lived(worlds(tuple(pair), table), stop=stop)
+        return [str(warning.message) for warning in said]
+
+    (behind,) = told(1000)
+    assert "visit 2, to 'B', is over and 3 of 3 lanes (0, 1, 2) never entered it" in behind
+    assert "max_episode_steps" in behind
+    # The first visit needs no change, and the second is not yet over.
+    assert told(1000, stop=3) == []
+    assert told(5) == told(10) == told(1000, "now") == told(1000, "reset") == []
+    # Episodes of 19 steps let a lane into B with its visit's last step, and keep it there; those of 20 go past B.
+    assert [said.partition(", is over")[0][-15:] for said in told(19) + told(20)] == [
+        "visit 3, to 'A'", "visit 2, to 'B'",
+    ]  # fmt: skip
 
 
 def test_an_offset_lets_the_world_change_in_the_middle_of_an_experience() -> None:
