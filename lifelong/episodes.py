@@ -17,12 +17,16 @@ from lifelong.finite import must_be_finite
 from lifelong.interaction import Actor, Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
+SUCCESS = "success", "is_success"
+"""Under which names a step's info says whether the episode is a success."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came out: the task's measure, the episodes, steps taken by each expert, and changes of mind.
 
     cut: how many of the episodes had not ended after the task's `longest` steps, and count as far as they went.
+    tells: whether any info of theirs says of success or failure.
     """
 
     value: float
@@ -30,6 +34,7 @@ class Judgement:
     routed: tuple[tuple[int, int], ...]
     found: tuple[Found, ...]
     cut: int = 0
+    tells: bool = True
 
 
 class Player(Protocol):
@@ -50,6 +55,7 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
     observations = [lane.reset(seed=task.seed + k)[0] for k, lane in enumerate(lanes)]
     returns, success = np.zeros(episodes), np.zeros(episodes, dtype=bool)
     steps: Counter[int] = Counter()
+    tells = False
     live = np.arange(episodes)
     for _ in range(task.longest):
         actions = actor.act(_stacked([observations[k] for k in live]), live)
@@ -66,13 +72,14 @@ def play(learner: Player, task: EnvTask, limit: int | None = None) -> Judgement:
         actor.observe(happened, live)
         returns[live] += rewards
         success[live] |= [succeeded(result[4]) for result in results]
+        tells = tells or any(name in result[4] for result in results for name in SUCCESS)
         for k, result in zip(live.tolist(), results, strict=True):
             observations[k] = result[0]
         live = live[~(ended | cut)]
         if not len(live):
             break
     value = float(success.mean() if task.measure == "success" else returns.mean())
-    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found), len(live))
+    return Judgement(value, episodes, tuple(sorted(steps.items())), tuple(actor.found), len(live), tells)
 
 
 def said_of_cut(task: EnvTask, played: Judgement) -> str:
@@ -85,9 +92,18 @@ def said_of_cut(task: EnvTask, played: Judgement) -> str:
     )
 
 
+def said_of_silence(task: EnvTask, played: Judgement) -> str:
+    """What a person should know where nothing told of success that is to be measured by it."""
+    return (
+        f"{task.name!r} is measured by success, but no info in {played.episodes} episodes of it had 'success' or "
+        "'is_success': they count as failures. Where the environment does not tell at all, let a `view` put it into "
+        "info, or measure the world by its return (measure: return); where it tells of successes alone, there was none."
+    )
+
+
 def succeeded(info: dict[str, Any]) -> bool:
     """Whether a step's info says that the episode is a success, under the names that the field uses."""
-    return bool(info.get("success", False)) or bool(info.get("is_success", False))
+    return any(bool(info.get(name, False)) for name in SUCCESS)
 
 
 def _stacked(observations: Sequence[Any]) -> Observations:

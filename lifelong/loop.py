@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from lifelong.episodes import Judgement, play, said_of_cut
+from lifelong.episodes import Judgement, play, said_of_cut, said_of_silence
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskScored, Update
 from lifelong.experience import Batch, Prediction, Query
@@ -85,6 +85,8 @@ def judge(
             journal.note(step, TaskScored(task.name, played.value, *scored, cut=played.cut))
             if played.cut:
                 journal.warn_once(f"cut {task.name}", said_of_cut(task, played))
+            if task.measure == "success" and not played.tells:
+                journal.warn_once(f"silent {task.name}", said_of_silence(task, played))
             for fact in _found(task.name, played):
                 journal.note(step, fact)
             continue

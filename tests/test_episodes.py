@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
@@ -194,6 +194,27 @@ def test_episodes_that_do_not_end_are_cut_and_that_is_said_once_for_a_task() -> 
     scored = [e for _, e in events if isinstance(e, TaskScored)]
     # Those of the other task end with their fifth step.
     assert {(e.task, e.cut, e.value) for e in scored} == {("left", 4, 2.0), ("left", 3, 2.0), ("right", 0, 0.0)}
+
+
+def test_success_that_no_info_tells_of_is_said_once_for_a_task() -> None:
+    from sides import ToyWorlds
+
+    class Silent(Sides):
+        def step(self, action: Any) -> Any:
+            return *super().step(action)[:4], {"other": True}
+
+    silent = EnvTask("left", lambda count: [Silent() for _ in range(count)], episodes=4, measure="success")
+    tasks = silent, sides("right", 1, measure="success"), replace(silent, name="paid", measure="return")
+    habit = Habit(values=np.array([1.0, 0.0]), rate=0.0)
+    with pytest.warns(UserWarning, match="measured by success") as said:
+        events = run(ToyWorlds(tasks, (0, 1, 2)), habit, evaluation=Schedule(within=1)).events
+    # The other one fails, too, and says so.
+    (told,) = [str(warning.message) for warning in said]
+    assert told.startswith("'left' is measured by success, but no info in 4 episodes of it had 'success'")
+    assert "measure: return" in told
+    assert {(e.task, e.value) for _, e in events if isinstance(e, TaskScored)} == {
+        ("left", 0.0), ("right", 0.0), ("paid", 5.0),
+    }  # fmt: skip
 
 
 def test_a_world_that_was_lived_in_must_be_known_where_it_is_judged() -> None:

@@ -1,4 +1,4 @@
-"""The return of who acts at random: the zero of a normalised return."""
+"""What who acts at random comes to: the zero of a normalised score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lifelong.episodes import Judgement, play, said_of_cut
+from lifelong.episodes import Judgement, play, said_of_cut, said_of_silence
 from lifelong.interaction import Array, Found, Observations, Stage, Transitions
 from lifelong.stream import EnvTask
 
@@ -18,24 +18,26 @@ if TYPE_CHECKING:
     from lifelong.interaction import Space
 
 
-def random_return(task: EnvTask, episodes: int = 100, seed: int = 0, at_once: int = 10) -> float:
-    """Mean return, not normalised, of a policy that samples its actions uniformly from the action space.
+def random_value(task: EnvTask, episodes: int = 100, seed: int = 0, at_once: int = 10) -> float:
+    """The task's measure, not normalised, of a policy that samples its actions uniformly from the action space.
 
     Episode k begins from `reset(seed=task.seed + k)`, its actions are drawn from `seed` and k: `at_once`, the number of
     environments side by side, changes nothing. Raises ValueError for numbers below 1.
     """
     if episodes < 1 or at_once < 1:
         raise ValueError(f"Give at least one episode, and one at once, got episodes={episodes}, at_once={at_once}.")
-    total, cut = 0.0, 0
+    total, cut, tells = 0.0, 0, False
     for first in range(0, episodes, at_once):
         count = min(at_once, episodes - first)
-        judged = replace(task, episodes=count, seed=task.seed + first, measure="return")
+        judged = replace(task, episodes=count, seed=task.seed + first)
         played = play(RandomPolicy(seed, first), judged)
-        total, cut = total + count * played.value, cut + played.cut
+        total, cut, tells = total + count * played.value, cut + played.cut, tells or played.tells
+    whole = Judgement(total / episodes, episodes, (), (), cut, tells)
     if cut:
-        whole = Judgement(total / episodes, episodes, (), (), cut)
         warnings.warn(said_of_cut(task, whole), stacklevel=2)
-    return total / episodes
+    if task.measure == "success" and not tells:
+        warnings.warn(said_of_silence(task, whole), stacklevel=2)
+    return whole.value
 
 
 class RandomPolicy:

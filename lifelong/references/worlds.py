@@ -17,18 +17,19 @@ from lifelong.record.plain import decode, encode
 from lifelong.record.subscriber import Subscriber
 from lifelong.references.cache import Cache, Plain
 from lifelong.references.one_world import OneWorld
-from lifelong.references.random_policy import random_return
+from lifelong.references.random_policy import random_value
 from lifelong.references.single_task import installed, single_task
 from lifelong.stream import EnvTask, Stream
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What one world is measured by: a random policy's return, and a learner that had it to itself."""
+    """What one world is measured by: a random policy, and a learner that had it to itself, both by `measure`."""
 
     task: str
     random: float
     alone: Alone
+    measure: str = "return"
 
 
 def references_of(
@@ -53,14 +54,16 @@ def references_of(
     found = []
     for task in (task for task in stream.tasks if isinstance(task, EnvTask)):
         at_random = {"random policy in": described.get("stream"), "task": task.name, "episodes": episodes}
+        if task.measure != "return":
+            at_random["measure"] = task.measure
         value = cache.measured(
-            {**at_random, "seed": seed, "versions": installed()}, partial(random_return, task, episodes, seed)
+            {**at_random, "seed": seed, "versions": installed()}, partial(random_value, task, episodes, seed)
         )
         length, lanes = _first_visit(stream, task.name), len(first.lanes)
         budget = {"task": task.name, "experiences": length, "env_steps_per_experience": first.steps, "lanes": lanes}
         world = partial(OneWorld, task, length, first.steps, lanes, seed)
         alone = single_task(world, learner, {**described, **budget}, cache, seed, evaluation, subscribers)
-        found.append(Reference(task.name, float(value), alone))
+        found.append(Reference(task.name, float(value), alone, task.measure))
     return found
 
 

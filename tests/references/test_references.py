@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,49 @@ from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.references.cache import Cache
 from lifelong.references.one_world import OneWorld
-from lifelong.references.random_policy import random_return
+from lifelong.references.random_policy import random_value
 from lifelong.references.single_task import single_task
-from lifelong.references.worlds import read_references, references_of, write_references
+from lifelong.references.table import show_references
+from lifelong.references.worlds import Reference, read_references, references_of, write_references
 from lifelong.stream import EnvTask, References
 from lifelong_agents.finetune import Finetune
 
 
 def test_a_random_policy_earns_what_chance_gives() -> None:
     # Five steps, each paid with probability 1/2: mean 2.5, deviation sqrt(5) / 2 an episode.
-    value = random_return(sides("left", 0), episodes=400)
+    value = random_value(sides("left", 0), episodes=400)
     assert value == pytest.approx(2.5, abs=4 * np.sqrt(5) / 2 / np.sqrt(400))
 
 
-def test_the_return_is_raw_whatever_the_task_is_judged_by() -> None:
-    plain = random_return(sides("left", 0), episodes=20)
-    assert random_return(sides("left", 0, references=References(0.0, 50.0)), episodes=20) == plain
-    assert random_return(sides("left", 0, measure="success"), episodes=20) == plain
+def test_the_measure_is_the_task_s_own_and_not_normalised() -> None:
+    plain = random_value(sides("left", 0), episodes=20)
+    assert random_value(sides("left", 0, references=References(0.0, 50.0)), episodes=20) == plain
+    # An episode fails where none of its steps pays: a share of 1/32.
+    rate = random_value(sides("left", 0, measure="success"), episodes=400)
+    assert rate == pytest.approx(31 / 32, abs=4 * np.sqrt(31) / 32 / np.sqrt(400))
+
+
+def test_success_that_nothing_tells_of_is_said() -> None:
+    with pytest.warns(UserWarning, match="'cartpole' is measured by success, but no info in 3 episodes") as said:
+        assert random_value(replace(cartpole(), measure="success"), episodes=3, at_once=1) == 0.0
+    assert len(said) == 1
+
+
+def test_the_heading_says_which_measure_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    alone = Alone("A", 4, 20, (4,), (0.75,))
+    both = Reference("A", 0.25, alone, "success"), Reference("B", 3.0, alone)
+    show_references(both[:1], "agent")
+    show_references(both, "agent")
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert told[0] == "Success rates (0 to 1), as they are:"
+    assert told[2].startswith("A 0.25")
+    assert told[3] == "Mean returns; Success rates (0 to 1), as they are:"
+    assert [row.split(" ")[:2] for row in told[5:]] == [["A", "(success)"], ["B", "(return)"]]
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 10, 64])
 def test_how_many_episodes_run_side_by_side_changes_nothing(at_once: int) -> None:
-    assert random_return(cartpole(), episodes=23, at_once=at_once) == random_return(cartpole(), episodes=23, at_once=7)
+    assert random_value(cartpole(), episodes=23, at_once=at_once) == random_value(cartpole(), episodes=23, at_once=7)
 
 
 def cartpole() -> EnvTask:
@@ -49,10 +71,10 @@ def cartpole() -> EnvTask:
 
 
 def test_it_is_the_same_every_time_and_another_one_for_another_seed() -> None:
-    assert random_return(cartpole(), 10) == random_return(cartpole(), 10)
-    assert random_return(cartpole(), 10) != random_return(cartpole(), 10, seed=1)
+    assert random_value(cartpole(), 10) == random_value(cartpole(), 10)
+    assert random_value(cartpole(), 10) != random_value(cartpole(), 10, seed=1)
     # Known from elsewhere: about 22 steps.
-    assert random_return(cartpole(), 100) == pytest.approx(22, abs=4)
+    assert random_value(cartpole(), 100) == pytest.approx(22, abs=4)
 
 
 def test_boxes_are_sampled_too_and_the_lane_s_own_space_is_left_alone() -> None:
@@ -62,7 +84,7 @@ def test_boxes_are_sampled_too_and_the_lane_s_own_space_is_left_alone() -> None:
         lanes.extend(Pointing() for _ in range(count))
         return lanes[-count:]
 
-    random_return(EnvTask("point", make, seed=1), episodes=4, at_once=2)
+    random_value(EnvTask("point", make, seed=1), episodes=4, at_once=2)
     taken = np.array([lane.taken for lane in lanes])
     assert taken.shape == (4, 3, 2)
     assert len(np.unique(taken)) == taken.size
@@ -89,7 +111,7 @@ class Pointing(gymnasium.Env[Any, Any]):
 @pytest.mark.parametrize("odd", [{"episodes": 0}, {"at_once": 0}])
 def test_less_than_one_episode_is_refused(odd: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least one episode"):
-        random_return(sides("left", 0), **odd)
+        random_value(sides("left", 0), **odd)
 
 
 def test_one_world_is_the_task_and_nothing_else() -> None:
@@ -206,7 +228,17 @@ def test_both_references_of_every_world_of_a_stream(tmp_path: Path) -> None:
     assert (left.alone.experiences, right.alone.experiences) == (12, 6)
     assert (left.alone.final, right.alone.final) == (5.0, 5.0)
     assert left.random == pytest.approx(2.5, abs=0.8)
+    assert left.measure == "return"
+    # What was kept of returns is not taken for success.
+    rated = ToyWorlds([sides("left", 0, measure="success")], order=(0,))
+    (rate,) = references_of(rated, made.learner, described, Cache(tmp_path), evaluation=SCHEDULE, episodes=40)
+    assert (rate.measure, rate.alone.final) == ("success", 1.0)
+    assert rate.random <= 1.0
     write_references(found[0], tmp_path / "out.json")
+    assert read_references(tmp_path / "out.json") == found[0]
+    # A file that does not say by which measure is of returns.
+    said = json.loads((tmp_path / "out.json").read_text())
+    (tmp_path / "out.json").write_text(json.dumps([{k: v for k, v in one.items() if k != "measure"} for one in said]))
     assert read_references(tmp_path / "out.json") == found[0]
 
 

@@ -15,8 +15,9 @@ from lifelong.acting.randomness import random_state_kept
 from lifelong.acting.saved import plain, unplain
 from lifelong.interaction import Stage
 from lifelong.subspace.method import Method
+from lifelong_agents.sb3.failures import told
 from lifelong_agents.sb3.names import algorithm as algorithm_of
-from lifelong_agents.sb3.names import checked, serving, takes
+from lifelong_agents.sb3.names import checked, network, serving, takes
 from lifelong_agents.sb3.policy import Sb3Policy
 from lifelong_agents.sb3.schedules import run_by_own_clock
 from lifelong_agents.sb3.shared import SharingPolicy, Trunk
@@ -56,7 +57,8 @@ class Sb3:
             raise ValueError(f"horizon counts environment steps: give 1 or more, got {horizon}.")
         self._make = algorithm_of(algorithm)
         self._settings = checked(self._make, settings or {})
-        self._policy, self._horizon, self._seed, self._device = policy, horizon, seed, device
+        self._given = settings or {}
+        self._policy, self._horizon, self._seed, self._device = network(self._make, policy), horizon, seed, device
         self._share, self._subspace = share, subspace
         self._taps: list[Tap] = []
         self._trunks: dict[Tap, Trunk] = {}
@@ -70,24 +72,25 @@ class Sb3:
         return SharingPolicy(self._trunks[tap], number)
 
     def _model(self, number: int, stage: Stage, tap: Tap) -> Sb3Policy:
-        network = self._policy or _network_for(stage.observation_space)
+        kind = self._policy or _network_for(stage.observation_space)
         # The first one leaves the random state where Stable-Baselines3 would; later ones must not disturb a run.
         with random_state_kept() if number > 0 else nullcontext():
             try:
-                model = self._make(network, tap, seed=self._seed, device=self._device, **self._settings)
+                model = self._make(kind, tap, seed=self._seed, device=self._device, **self._settings)
                 _check(model, stage)
-            except (AssertionError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-                raise ValueError(self._refusal(stage, tap, network, error)) from error
+            except Exception as error:
+                raise ValueError(self._refusal(stage, tap, kind, error)) from error
         run_by_own_clock(model, self._horizon)
-        return Sb3Policy(model, tap)
+        return Sb3Policy(model, tap, self._given)
 
-    def _refusal(self, stage: Stage, tap: Tap, network: str, error: Exception) -> str:
+    def _refusal(self, stage: Stage, tap: Tap, kind: str, error: Exception) -> str:
         """Why there can be no model, and who could act instead."""
         name = self._make.__name__
         with random_state_kept():
-            instead = [] if takes(self._make, network, tap) else serving(network, tap)
+            instead = [] if takes(self._make, kind, tap) else serving(kind, tap)
         if not instead:
-            return f"{name} cannot act in this world or with these settings: {error}"
+            said = f"{name} cannot act in this world or with these settings: {error}"
+            return f"{said.rstrip('.')}. {told(self._given)}" if self._given else said
         return (
             f"{name} cannot act in this world or with these settings: it does not take actions that are "
             f"{stage.action_space}. Algorithms that do: {', '.join(instead)}."

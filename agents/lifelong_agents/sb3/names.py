@@ -123,6 +123,17 @@ def checked(make: type[BaseAlgorithm], settings: dict[str, Any]) -> dict[str, An
     return {name: _resolved(value) for name, value in settings.items()}
 
 
+def network(make: type[BaseAlgorithm], name: str | None) -> str | None:
+    """The kind of network as it was named. Raises ValueError where the algorithm has none of that name."""
+    names = sorted(getattr(make, "policy_aliases", {}))
+    if name is not None and names and name not in names:
+        raise ValueError(
+            f"{make.__name__} has no policy {name!r}.{_hint(name, names)} Take one of {', '.join(names)}, or null for "
+            "the one that goes with what is observed."
+        )
+    return name
+
+
 def _resolved(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _resolved(part) for key, part in value.items()}

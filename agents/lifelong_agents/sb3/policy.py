@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from lifelong.acting.encoding import Rows
 from lifelong.acting.policy import Policy
 from lifelong.finite import not_finite
 from lifelong.interaction import Array, Observations, Transitions
+from lifelong_agents.sb3.failures import failed, is_its_own
 from lifelong_agents.sb3.live import Live
 from lifelong_agents.sb3.memory import add, arrays, give_back, place
 from lifelong_agents.sb3.saved import counters, put_into, state_of
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 
 
 class Sb3Policy:
-    """Drives one model through `learn`, in the lanes that all models share through a `Tap`."""
+    """Drives one model through `learn`, in the lanes that all models share through a `Tap`.
 
-    def __init__(self, model: BaseAlgorithm, tap: Tap) -> None:
-        self.model, self._tap = model, tap
+    settings: those that the model was made with, for messages.
+    """
+
+    def __init__(self, model: BaseAlgorithm, tap: Tap, settings: Mapping[str, Any] | None = None) -> None:
+        self.model, self._tap, self._settings = model, tap, settings or {}
         self._sayings = Sayings()
         model.set_logger(self._sayings.logger)
         self._stop = _Stop(tap)
@@ -108,7 +112,12 @@ class Sb3Policy:
             model.train_freq = own
 
     def _learn(self, steps: int) -> None:
-        self.model.learn(steps * self._tap.num_envs, callback=self._stop, reset_num_timesteps=False)
+        try:
+            self.model.learn(steps * self._tap.num_envs, callback=self._stop, reset_num_timesteps=False)
+        except Exception as error:
+            if isinstance(error, ValueError) or not is_its_own(error):
+                raise
+            raise ValueError(failed(type(self.model).__name__, self._settings, error)) from error
 
     def act(self, observations: Observations) -> Array:
         return self.model.predict(observations, deterministic=True)[0]

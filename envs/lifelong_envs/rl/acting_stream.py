@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from lifelong.experience import Truth
 from lifelong.interaction import Interaction, Stage
 from lifelong.stream import LONGEST, EnvTask, Segment
 from lifelong_envs.rl.joined import Join
-from lifelong_envs.rl.lane import Lane
+from lifelong_envs.rl.lane import Lane, latest_world
 from lifelong_envs.rl.places import look_at
 from lifelong_envs.rl.scenario import Scenario
 from lifelong_envs.rl.timetable import Change, Timetable
@@ -26,9 +27,10 @@ class ActingStream:
 
     Every lane has all N-th parts of the stream to itself, and changes by itself. `experiences(0)` begins anew;
     `experiences(start)` goes on where the lanes stand, and raises ValueError where that is somewhere else, or where an
-    experience was not taken to its end. Lane i begins with seed + i. Raises ValueError for worlds that do not go
-    together, an order that names others, and a way of changing that they do not allow. longest: steps after which an
-    episode of judging is cut.
+    experience was not taken to its end. Lane i begins with seed + i. At a visit's end a warning names lanes that never
+    entered its world, because no episode of theirs ended. Raises ValueError for worlds that do not go
+    together, an order that names others, a way of changing that they do not allow, and references of only some of the
+    worlds that are visited. longest: steps after which an episode of judging is cut.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ActingStream:
         visits = timetable.visits(names)
         self._changes = timetable.changes(names)
         visited = list(dict.fromkeys(task for task, _ in visits))
+        _all_or_none([known[task] for task in visited])
         self._places = look_at([known[task] for task in visited] if len(known) == len(worlds) else worlds, join)
         self._tasks = tuple(self._task(known[task], episodes, longest) for task in visited)
         self._segments = tuple(Segment(task, steps // timetable.experience) for task, steps in visits)
@@ -105,7 +108,22 @@ class ActingStream:
                     boundary = self._scenario.boundaries == "shown" and visit > 0 and at == 0
                     yield Interaction(lanes, self._timetable.experience, task, boundary), Truth(segment.task, visit)
                     self._hold_to(step + 1)
+                    if at + 1 == segment.steps:
+                        self._warn_of_those_behind(visit)
                 step += 1
+
+    def _warn_of_those_behind(self, visit: int) -> None:
+        """At a visit's end: a lane that took its last step elsewhere never was in the visit's world."""
+        task = self._segments[visit].task
+        behind = [str(number) for number, lane in enumerate(self._lanes) if latest_world(lane) != task]
+        if self._changes[visit].way == "episode" and behind:
+            warnings.warn(
+                f"{self.name}: visit {visit + 1}, to {task!r}, is over and {len(behind)} of {len(self._lanes)} lanes "
+                f"({', '.join(behind)}) never entered it: a lane changes with its next episode (change: episode), and "
+                "theirs did not end. Give episodes an end (make: {max_episode_steps: N}), change in another way (now, "
+                "reset), or make visits longer than episodes.",
+                stacklevel=2,
+            )
 
     def _hold_to(self, step: int) -> None:
         """Raises ValueError unless every lane has lived through exactly the experiences before `step`."""
@@ -146,4 +164,18 @@ class ActingStream:
             lived=Stage(self._places.observation_space, self._places.action_space, self._timetable.lanes, told),
             env_steps=self._timetable.experience,
             watched=watched if draws and "render_mode" not in world.make else None,
+        )
+
+
+def _all_or_none(worlds: Sequence[World]) -> None:
+    """Raises ValueError where some have references: a mean of returns as they are and normalised ones says nothing."""
+    having, lacking = (
+        ", ".join(repr(world.task) for world in worlds if (world.references is not None) is there)
+        for there in (True, False)
+    )
+    if having and lacking:
+        raise ValueError(
+            f"Worlds with references: {having}; without: {lacking}. Scores would be normalised in some worlds and as "
+            "they are in others, and no mean of them would say anything. Give references to all worlds of a stream "
+            "(lifelong references CONFIG measures them), or to none."
         )

@@ -132,8 +132,11 @@ class Lane(gymnasium.Env[Any, Any]):
     def whereabouts(self, ago: int = 0) -> str:
         """Where it was so many steps ago, for messages: the world, the lane, and the lane's step (1 is the first)."""
         step = self._steps - ago
+        return self._where(self._world_at(step), step)
+
+    def _world_at(self, step: int) -> str:
         worlds = [task for since, task in self._been if since < step] or [self._place.world.task]
-        return self._where(worlds[-1], step)
+        return worlds[-1]
 
     def _where(self, task: str, step: int) -> str:
         return f"world {task!r}, {'judging' if self._number is None else f'lane {self._number}'}, step {step:,}"
@@ -257,6 +260,11 @@ class Lane(gymnasium.Env[Any, Any]):
     def _share(self, change: Change) -> float:
         """How far a change has come: it rises evenly from the first of its steps to the last."""
         return (self._steps - change.at + 1) / (change.over + 1)
+
+
+def latest_world(lane: Lane) -> str:
+    """In which world a lane took its latest step: for who serves it, and no attribute that a learner could read."""
+    return lane._world_at(lane.steps)
 
 
 def _between(before: tuple[float, ...], after: tuple[float, ...], share: float) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -88,8 +89,14 @@ class Timetable:
     def visits(self, worlds: Sequence[str]) -> tuple[tuple[str, int], ...]:
         """The worlds to visit, in order, each with its steps.
 
-        Raises ValueError for a name that is none of `worlds`, and where `steps` does not list one length a visit.
+        Raises ValueError for a name that is none of `worlds`, for two worlds of one name, and where `steps` does not
+        list one length a visit.
         """
+        twice = [name for name, count in Counter(worlds).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"Several worlds would be called {', '.join(map(repr, twice))}. Give each a name of its own (task)."
+            )
         for name in self.named:
             if name not in worlds:
                 raise ValueError(

@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 from lifelong.stream import References
 from lifelong_envs.rl.attributes import Attribute
+from lifelong_envs.rl.packages import installing, place_of, registering
 
 Env = gymnasium.Env[Any, Any]
 
@@ -96,7 +97,13 @@ class World:
             for view in views:
                 env = view(env)
         except (gymnasium.error.Error, ImportError, TypeError, ValueError) as error:
-            raise ValueError(f"world {self.task!r}: {self.env} cannot be made with {arguments}: {error}") from error
+            hint = registering(self.env)
+            raise ValueError(
+                f"world {self.task!r}: {self.env} cannot be made with {arguments}: {error}{hint}"
+            ) from error
+        except Exception as error:
+            said = f"{type(error).__name__}: {error} ({place_of(error)})"
+            raise ValueError(f"world {self.task!r}: {self.env} cannot be made with {arguments}: {said}.") from error
         return env
 
     def check(self) -> None:
@@ -141,9 +148,15 @@ class World:
         try:
             return importlib.import_module(module)
         except ImportError as error:
+            lacking = (error.name or module).partition(".")[0]
             raise ValueError(
-                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package (it may be an "
-                f"extra: pip install 'lifelong[{module}]'), or put the module beside the configuration."
+                f"world {self.task!r}: {module!r} cannot be imported: {error}. Install the package "
+                f"({installing(lacking)}), or put the module beside the configuration."
+            ) from error
+        except Exception as error:
+            raise ValueError(
+                f"world {self.task!r}: {module!r} cannot be imported: {type(error).__name__}: {error} "
+                f"({place_of(error)})."
             ) from error
 
 

@@ -17,6 +17,7 @@ from test_chunks import OFF, Watching
 
 from lifelong.interaction import Stage
 from lifelong_agents.sb3.algorithm import Sb3
+from lifelong_agents.sb3.failures import is_its_own
 from lifelong_agents.sb3.finetune_rl import finetune_rl
 from lifelong_agents.sb3.lifelong_rl import lifelong_rl
 from lifelong_agents.sb3.policy import Sb3Policy
@@ -121,11 +122,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "choices from 1": ("ppo", {"act": spaces.Discrete(3, start=1)}),
     "several choices from 1": ("ppo", {"act": spaces.MultiDiscrete([3, 2], start=[0, 1])}),
     "states from 1": ("dqn", {"seen": spaces.Dict({"a": spaces.Discrete(3, start=1)})}),
-    "a network that is none": ("ppo", {"policy": "Mlp"}),
     "a network for something else": ("ppo", {"policy": "CnnPolicy"}),
     "a device that is none": ("ppo", {"device": "quantum"}),
     "no steps": ("a2c", {"settings": {"n_steps": 0}}),
     "no numbers": ("ppo", {"settings": {"n_steps": "many"}}),
+    "no dictionary": ("ppo", {"settings": {"policy_kwargs": [1, 2]}}),
     "a network's setting that is none": ("ppo", {"settings": {"policy_kwargs": {"net_arc": [4]}}}),
     "a rate below zero": ("ppo", {"settings": {"learning_rate": -1.0}}),
     "never training": ("dqn", {"settings": {"train_freq": 0}}),
@@ -156,6 +157,52 @@ def test_who_could_act_instead_is_said(
     with pytest.raises(ValueError, match=r"does not take actions that are .*\. Algorithms that do: ") as said:
         spawn(name, act=act)
     assert str(said.value).endswith(f"{act}. Algorithms that do: {', '.join(instead)}.")
+
+
+def test_settings_are_named_where_they_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"not supported.*\. Settings given: n_steps: many, gamma: 0.9\.$"):
+        spawn("ppo", {"n_steps": "many", "gamma": 0.9})
+
+
+def test_a_network_that_is_none_is_refused_with_those_that_there_are() -> None:
+    for make in (Sb3, finetune_rl, lifelong_rl):
+        with pytest.raises(
+            ValueError,
+            match=r"PPO has no policy 'MlpPolicyy'\. Did you mean 'MlpPolicy'\? Take one of CnnPolicy, MlpPolicy, Mult",
+        ):
+            make("ppo", policy="MlpPolicyy")
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"n_epochs": 0},
+            r"PPO failed while it learned: UnboundLocalError: .*ppo\.py:\d+\).*Settings given: .*n_epochs: 0",
+        ),
+        ({"ent_coef": "abc"}, r"PPO failed while it learned: TypeError: .*Check its settings.*ent_coef: abc\.$"),
+    ],
+)
+def test_what_is_found_out_only_while_it_learns_is_said_with_the_settings(settings: dict[str, Any], said: str) -> None:
+    policy = Sb3("ppo", {"n_steps": 8, "batch_size": 8} | settings).spawn(
+        0, Stage(marked()[0].observation_space, SIDES, 2)
+    )
+    policy.enter()
+    with pytest.raises(ValueError, match=said) as caught:
+        policy.live(marked(2), 32, 8, lambda block: False)
+    assert isinstance(caught.value.__cause__, UnboundLocalError | TypeError)
+
+
+@pytest.mark.parametrize(
+    ("module", "own"), [("stable_baselines3.ppo", True), ("mine", True), ("lifelong.acting.x", False)]
+)
+def test_a_failure_of_who_watches_is_not_laid_on_the_algorithm(module: str, own: bool) -> None:
+    space: dict[str, Any] = {"__name__": module}
+    exec("def fail(): return {}[1]", space)
+    with pytest.raises(KeyError) as caught:
+        space["fail"]()
+    assert is_its_own(caught.value) is own
 
 
 def test_texts_in_settings_stand_for_what_they_name_and_lists_for_pairs() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from acting import live, rewards, telltale
 
 from lifelong.experience import Truth
 from lifelong.interaction import Interaction
+from lifelong.stream import References
 from lifelong_envs.rl.acting_stream import ActingStream
 from lifelong_envs.rl.cartpole_flip import cartpole_flip
 from lifelong_envs.rl.scenario import HIDDEN, Scenario
@@ -39,12 +42,43 @@ def test_how_long_an_episode_of_judging_may_be_is_a_setting_of_the_stream() -> N
     assert [task.longest for stream in (worlds((A,), longest=7), worlds((A,))) for task in stream.tasks] == [7, 10_000]
 
 
+def test_references_are_given_to_all_worlds_that_are_visited_or_to_none() -> None:
+    scale = References(0.0, 9.0)
+    both = replace(A, references=scale), replace(B, references=scale)
+    assert [task.references for task in worlds(both).tasks] == [scale, scale]
+    with pytest.raises(ValueError, match=r"^Worlds with references: 'A', 'B'; without: 'C'.*to all worlds.*or to none"):
+        worlds((*both, C))
+    assert [task.name for task in worlds((*both, C), Timetable("A B A")).tasks] == ["A", "B"]
+
+
 def test_every_lane_changes_at_its_share_of_the_steps() -> None:
     stream = small()
     paid = lived(stream)
     assert paid == [[[1.0] * 4] * 3] * 2 + [[[2.0] * 4] * 3] * 3 + [[[1.0] * 4] * 3] * 2
     assert [(s.task, s.steps) for s in stream.segments] == [("A", 2), ("B", 3), ("A", 2)]
     assert [task.name for task in stream.tasks] == ["A", "B"]
+
+
+def test_lanes_that_never_enter_a_world_are_told_at_the_end_of_its_visit() -> None:
+    # Visits of 8, 12 and 8 steps in each lane, episodes of `length`.
+    def told(length: int, change: Any = "episode", stop: int | None = None) -> list[str]:
+        pair = [replace(world, make={**world.make, "length": length}) for world in (A, B)]
+        table = Timetable("A B A", [24, 36, 24], lanes=3, experience=12, change=change)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            lived(worlds(tuple(pair), table), stop=stop)
+        return [str(warning.message) for warning in said]
+
+    (behind,) = told(1000)
+    assert "visit 2, to 'B', is over and 3 of 3 lanes (0, 1, 2) never entered it" in behind
+    assert "max_episode_steps" in behind
+    # The first visit needs no change, and the second is not yet over.
+    assert told(1000, stop=3) == []
+    assert told(5) == told(10) == told(1000, "now") == told(1000, "reset") == []
+    # Episodes of 19 steps let a lane into B with its visit's last step, and keep it there; those of 20 go past B.
+    assert [said.partition(", is over")[0][-15:] for said in told(19) + told(20)] == [
+        "visit 3, to 'A'", "visit 2, to 'B'",
+    ]  # fmt: skip
 
 
 def test_an_offset_lets_the_world_change_in_the_middle_of_an_experience() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+import tomllib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from acting import lane, live
 
 from lifelong.config.load import load_config
 from lifelong_envs.rl.attributes import Attribute, settle
+from lifelong_envs.rl.packages import EXTRAS, installing
 from lifelong_envs.rl.places import look_at
-from lifelong_envs.rl.timetable import Change
+from lifelong_envs.rl.timetable import Change, Timetable
 from lifelong_envs.rl.world import World
+from lifelong_envs.rl.worlds import worlds
 
 
 class Holder:
@@ -135,7 +139,11 @@ def test_a_world_that_cannot_be_is_refused(more: dict[str, Any], said: str) -> N
         (World("A", "no_such_module:Env"), "world 'A': 'no_such_module' cannot be imported.*beside the configuration"),
         (World("A", "toy_worlds:Nobody"), "world 'A': 'toy_worlds:Nobody' is not there: toy_worlds has no 'Nobody'"),
         (World("A", "toy_worlds:Teltale"), "toy_worlds has no 'Teltale'. Did you mean 'Telltale'?"),
-        (World("A", "CartPole-v1", needs="no_such_pkg"), "world 'A': 'no_such_pkg' cannot be imported"),
+        (World("A", "CartPole-v1", needs="no_such_pkg"), "world 'A': 'no_such_pkg' cannot.*pip install no_such_pkg"),
+        (
+            World("A", "toy_worlds:Picky", make={"view": "bx"}),
+            "Picky cannot be made with {'view': 'bx'}: KeyError: 'bx'",
+        ),
         (World("A", "CartPole-v1", view=("toy_worlds:np",)), "world 'A': 'toy_worlds:np' is .*expected a class"),
         (World("A", "toy_worlds:Broken"), "world 'A': toy_worlds:Broken is not an environment as gymnasium wants it"),
     ],
@@ -143,6 +151,50 @@ def test_a_world_that_cannot_be_is_refused(more: dict[str, Any], said: str) -> N
 def test_what_is_wrong_is_said_of_the_world(world: World, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         look_at([world])
+
+
+@pytest.mark.parametrize(
+    ("world", "module", "said"),
+    [
+        (World("A", "ALE/Pong-v5", needs="ale_py"), "ale_py", r"'ale_py' cannot be.*pip install 'lifelong\[atari\]'"),
+        (World("A", "ALE/Pong-v5"), "ale_py", r"needs: ale_py \(pip install 'lifelong\[atari\]'\)"),
+        (World("A", "MiniGrid-Nowhere-v0"), "minigrid", r"needs: minigrid \(pip install 'lifelong\[minigrid\]'\)"),
+        (World("A", "Meta-World/MT1"), "metaworld", r"needs: metaworld \(pip install 'lifelong\[metaworld\]'\)"),
+    ],
+)
+def test_the_package_that_is_missing_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, world: World, module: str, said: str
+) -> None:
+    registry = {k: v for k, v in gymnasium.registry.items() if not k.startswith(("ALE/", "MiniGrid-", "Meta-World/"))}
+    monkeypatch.setattr("gymnasium.envs.registration.registry", registry)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    if world.needs is not None:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ValueError, match=said):
+        look_at([world])
+
+
+def test_extras_are_those_that_the_package_has() -> None:
+    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert set(EXTRAS.values()) <= set(extras)
+    assert {"ale-py", "minigrid", "metaworld"} <= {
+        line.partition(">")[0] for lines in extras.values() for line in lines
+    }
+    assert installing("torchvision") == "pip install torchvision"
+
+
+def test_a_module_that_fails_while_it_is_imported_is_named_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "my_failing.py").write_text("a = 1\nb = a / 0\n")
+    (tmp_path / "study.yaml").write_text(STUDY.replace("OWN", "my_failing"))
+    with pytest.raises(ValueError, match=r"'my_failing' cannot be imported: ZeroDivisionError: .*my_failing.py:2"):
+        load_config(tmp_path / "study.yaml").build()
+
+
+def test_worlds_of_one_name_are_told_apart_by_no_order() -> None:
+    for order in (None, "A B"):
+        with pytest.raises(ValueError, match=r"Several worlds would be called 'A'\. Give each a name"):
+            worlds((World("A", "CartPole-v1"), World("A", "Pendulum-v1")), Timetable(order))
 
 
 def test_views_are_wrapped_around_an_environment_innermost_first() -> None:
@@ -198,8 +250,9 @@ STUDY = """
 stream:
   name: lifelong_envs.rl.worlds:worlds
   worlds:
-    - {task: short, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: {random: 0, expert: 1}}
-    - {task: paid, env: "OWN:Corridor", make: {max_episode_steps: 20}, set: {pay: x3, cells: 5}, actions: [1, 0]}
+    - {task: short, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: &of {random: 0, expert: 1}}
+    - {task: paid, env: "OWN:Corridor", make: {max_episode_steps: 20}, references: *of, set: {pay: x3, cells: 5},
+       actions: [1, 0]}
   timetable: {order: short paid, steps: 80, lanes: 2, experience: 20, change: now}
 agent: {name: finetune}
 """

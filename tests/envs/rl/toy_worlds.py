@@ -74,3 +74,10 @@ class Doubled(gymnasium.ObservationWrapper[Any, Any, Any]):
 
     def observation(self, observation: Any) -> Any:
         return 2 * observation
+
+
+class Picky(Telltale):
+    """Takes one of two views by its name."""
+
+    def __init__(self, view: str = "box") -> None:
+        super().__init__(**{"box": {}, "other": {}}[view])
