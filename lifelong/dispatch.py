@@ -121,7 +121,7 @@ class Dispatcher:
         if not entries:
             number = candidates[0].number if candidates else -1
             outputs = (
-                candidates[0].answer(inputs, query.contract, query.task)
+                candidates[0].reply(inputs, query.contract, query.task)
                 if candidates
                 else nobody(inputs, query.contract)
             )
@@ -133,7 +133,7 @@ class Dispatcher:
         outputs = inputs.new_zeros((len(inputs), query.contract.outputs), dtype=torch.get_default_dtype())
         for number in torch.unique(match.experts).tolist():
             mine = match.experts == number
-            outputs[mine] = by_number[number].answer(inputs[mine], query.contract, query.task).to(outputs.dtype)
+            outputs[mine] = by_number[number].reply(inputs[mine], query.contract, query.task).to(outputs.dtype)
         return Prediction(outputs, match.experts, match.known)
 
     def _entries(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,9 +16,13 @@ from torch import Tensor
 from lifelong.events import SubspaceGrown, Update
 from lifelong.experience import Batch
 from lifelong.foundation import Foundation
+from lifelong.known import Normal as Normal
+from lifelong.known import Stretch as Stretch
 from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.pruning import Gradual
+from lifelong.reminded import remind
+from lifelong.retention.method import Retention
 from lifelong.shrinking import Shrinking
 from lifelong.subspace.choose import Wish
 from lifelong.subspace.report import Growth
@@ -27,32 +30,13 @@ from lifelong.updates.attach import Handle
 from lifelong.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class Normal:
-    """What an expert's loss is like in its own world: mean and spread of the losses of single batches."""
-
-    mean: float
-    spread: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """How inputs of one shape looked while an expert learned them, as a router describes it.
-
-    rivals: numbers of experts that learned inputs which look the same; of rivals the latest answers.
-    """
-
-    shape: tuple[int, ...]
-    description: dict[str, Tensor]
-    rivals: set[int] = field(default_factory=set)
-
-
 class Expert:
     """Learns batch by batch in its lane of a foundation; every step obeys the foundation's memory.
 
     stretches: what its inputs looked like. seated: when it last became the active one (-1: never; larger is later).
     `sync_every`: steps after which the permitted part of the movement is taken (see `lifelong.updates.attach`). prune:
-    how it becomes small while it learns, of an expert that is alone on its foundation.
+    how it becomes small while it learns, of an expert that is alone on its foundation. retention: what reminds it of
+    the worlds that it learned before; what that draws at random depends on `seed`.
     """
 
     def __init__(
@@ -63,6 +47,8 @@ class Expert:
         watch: Watch | None = None,
         sync_every: int = 1,
         prune: Gradual | None = None,
+        retention: Sequence[Retention] = (),
+        seed: int = 0,
     ) -> None:
         self.number, self.foundation, self._watch = number, foundation, watch
         self.lane = f"expert-{number}"
@@ -75,6 +61,8 @@ class Expert:
         self._groups: list[list[str]] = []
         self._handle: Handle | None = None
         self._ready: tuple[Contract, str | None] | None = None
+        self._named: dict[str, torch.nn.Parameter] = {}
+        self.retained = remind(foundation.assembly, self.lane, lambda: self._named, retention, seed)
 
     @property
     def watch(self) -> Watch:
@@ -94,8 +82,12 @@ class Expert:
         outputs = assembly(batch.inputs, batch.contract, self.lane, batch.task)
         loss = objective.loss(outputs, batch.targets)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        # What is reported is the loss of this batch alone: surprise is about the world as it is now.
+        if self.retained is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        else:
+            self.retained.step(optimizer, batch, outputs, loss)
         if self.shrinking is not None:
             self.shrinking.stepped(loss, lambda: self._loss(batch))
         statistic = self._watch.loss.statistic if self._watch is not None else 0.0
@@ -115,6 +107,16 @@ class Expert:
             outputs: Tensor = assembly(inputs, contract, self.lane, task)
         return outputs
 
+    def reply(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
+        """What it says to who asks: its answer, or that of a retention method which answers in its network's place."""
+        if self.retained is not None:
+            self.foundation.wake().eval()
+            with self._settled():
+                said = self.retained.answer(inputs, contract, task)
+            if said is not None:
+                return said
+        return self.answer(inputs, contract, task)
+
     @torch.no_grad()
     def features(self, inputs: Tensor) -> Tensor:
         """(B, ...) inputs -> (B, F), what its heads are given."""
@@ -130,6 +132,9 @@ class Expert:
         """Remember what these batches use of the foundation, so that it can be spared; returns what is spared now."""
         foundation, assembly = self.foundation, self.foundation.assembly
         memory = foundation.memory
+        if batches and self.retained is not None:
+            self.sync()
+            self.retained.consolidate(batches)
         if memory is None or not batches:
             return []
         refusal = memory.refuses()
@@ -178,16 +183,20 @@ class Expert:
         live += assembly.lane_buffers(self.lane)
         if self._handle is not None:
             live += self._handle.tensors()
+        if self.retained is not None:
+            live += self.retained.tensors()
         if self._optimizer is not None:
             live += [v for state in self._optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
         return live
 
-    def rewound(self, updates: int = 0) -> None:
-        """The parameters were put back to an earlier, permitted state, so many updates ago."""
+    def rewound(self, batches: Sequence[Batch] = ()) -> None:
+        """The parameters were put back to an earlier, permitted state, before the updates on these latest batches."""
         if self._handle is not None:
             self._handle.rewound()
         if self.shrinking is not None:
-            self.shrinking.rewound(updates)
+            self.shrinking.rewound(len(batches))
+        if self.retained is not None:
+            self.retained.retract(sum(len(batch.targets) for batch in batches))
 
     def forget_moments(self) -> None:
         """Start the optimizer anew: moments of one task say nothing about the next."""
@@ -210,7 +219,9 @@ class Expert:
             return
         self.foundation.touch()
         self.foundation.assembly.grow(contract, self.lane, task)
-        named = self._trainable()
+        self._named = named = self._trainable()
+        if self.retained is not None:
+            self.retained.meet()
         covered = {name for group in self._groups for name in group}
         fresh = [name for name in named if name not in covered]
         if fresh:
@@ -259,6 +270,7 @@ class Expert:
             "groups": self._groups,
             "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
             "handle": None if self._handle is None else self._handle.state_dict(),
+            "retained": None if self.retained is None else self.retained.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -272,6 +284,9 @@ class Expert:
         if self.shrinking is not None:
             self.shrinking.load_state_dict(state["shrinking"])
         self._optimizer, self._handle, self._ready, self._groups = None, None, None, []
+        self._named = self._trainable()
+        if self.retained is not None:
+            self.retained.load_state_dict(state["retained"])
         if state["optimizer"] is not None:
             named = dict(self.foundation.assembly.named_parameters())
             self._groups = [list(group) for group in state["groups"]]

@@ -22,6 +22,7 @@ from lifelong.expert import Expert
 from lifelong.foundation import Foundation
 from lifelong.learner import Size
 from lifelong.objective import Contract
+from lifelong.retention.method import Stored
 from lifelong.start import start_from
 from lifelong.subspace.protection import Protection
 from lifelong.transfer import probe_error
@@ -99,7 +100,16 @@ class Pool:
         foundation.lanes += 1
         watch = copy.deepcopy(self._up.watch)
         up = self._up
-        expert = Expert(self._born, foundation, up.optimizer, watch, up.sync_every, up.prune)
+        expert = Expert(
+            self._born,
+            foundation,
+            up.optimizer,
+            watch,
+            up.sync_every,
+            up.prune,
+            up.retention,
+            self._seed + self._born,
+        )
         self._born += 1
         self.experts.append(expert)
         return expert
@@ -224,12 +234,16 @@ class Pool:
         remembered = sum(
             t.numel() * t.element_size() for e in self.experts for s in e.stretches for t in s.description.values()
         )
+        keeping = [e.retained.stored() for e in self.experts if e.retained is not None]
+        stored = sum(keeping, Stored()) if keeping else None
         return Size(
             len(self.experts),
             parameters,
-            sum(f.bytes() for f in self._foundations) + remembered,
+            sum(f.bytes() for f in self._foundations) + remembered + (0 if stored is None else stored.bytes),
             sum(f.archived() for f in self._foundations),
             None if self._up.prune is None else sum(f.nonzero for f in self._foundations),
+            None if stored is None else stored.samples,
+            None if stored is None else stored.bytes,
         )
 
     def state_dict(self) -> dict[str, Any]:

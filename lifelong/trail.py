@@ -74,8 +74,8 @@ class Trail:
             expert.forget_moments()
             live = expert.tensors()
         _copy_into(live, kept)
-        expert.rewound(redo + count)
         latest = [self._batches.pop() for _ in range(redo + count)][::-1]
+        expert.rewound(latest)
         self._batches.extend(latest[:redo])
         self.position -= count
         for batch in latest[:redo]:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from lifelong.network import Network
 from lifelong.optimizer import Optimizer
 from lifelong.pruning import Gradual
+from lifelong.retention.method import Retention
 from lifelong.shelf import Shelf
 from lifelong.start import Start
 from lifelong.subspace.gpm import Gpm
@@ -30,8 +31,8 @@ class Upbringing:
     tolerance: the unexplained share up to which an expert is taken to know the evidence. heads_too: protect heads
     as well, for one network whose head serves every task. subspace: how shared parts are protected. prune: how experts
     become small while they learn, where they share nothing. shelf: where
-    experts are put away, but for the `hot` ones that were used last (None: all stay in memory). See `Expert` for the
-    others.
+    experts are put away, but for the `hot` ones that were used last (None: all stay in memory). retention: what reminds
+    each expert of what it learned before; with share: never. See `Expert` for the others.
     """
 
     network: Network
@@ -50,6 +51,7 @@ class Upbringing:
     rank: int = 8
     shelf: Shelf | None = None
     hot: int = 8
+    retention: tuple[Retention, ...] = ()
 
     def __post_init__(self) -> None:
         for what, given, known in (("share", self.share, get_args(Sharing)), ("start", self.start, get_args(Start))):
@@ -78,5 +80,9 @@ class Upbringing:
             raise ValueError(f"rank must be at least 1, got {self.rank}.")
         if self.prune is not None and self.share != "never":
             raise ValueError(f"Experts that share parts cannot be pruned: set share to never, got {self.share!r}.")
+        if self.retention and self.share != "never":
+            raise ValueError(
+                f"Retention methods keep what one network learned by itself: set share to never, got {self.share!r}."
+            )
         if self.hot < 1:
             raise ValueError(f"hot must leave at least 1 expert in memory, got {self.hot}.")

@@ -34,6 +34,7 @@ ONLY: dict[str, set[str]] = {
     "record": {"events", "evaluation"},
     "shift": {"events"},
     "routing": {"augment", "fit", "network", "optimizer", "selector", "thinning"},
+    "retention": {"experience", "objective"},
     "updates": set(),
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},

@@ -25,6 +25,7 @@ GROUPS = {
     "Router": "lifelong.routers",
     "Network": "lifelong.networks",
     "Method": "lifelong.subspaces",
+    "Retention": "lifelong.retention",
 }
 """Which entry points answer to a parameter that is annotated with a Protocol of this name."""
 

@@ -105,7 +105,7 @@ class ActingStream:
             task = segment.task if self._scenario.labels != "never" else None
             for at in range(segment.steps):
                 if step >= start:
-                    boundary = self._scenario.boundaries == "shown" and visit > 0 and at == 0
+                    boundary = self._scenario.boundaries == "shown" and at == 0
                     yield Interaction(lanes, self._timetable.experience, task, boundary), Truth(segment.task, visit)
                     self._hold_to(step + 1)
                     if at + 1 == segment.steps:

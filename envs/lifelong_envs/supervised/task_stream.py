@@ -122,7 +122,7 @@ class TaskStream:
         inputs, targets, rows = self._samples(lesson)
         size, contract, on_chunk = self._timetable.batch_size, lesson.contract, lesson.on_chunk
         task = lesson.name if self._scenario.labels != "never" else None
-        boundary = self._scenario.boundaries == "shown" and visit > 0 and start == 0
+        boundary = self._scenario.boundaries == "shown" and start == 0
         chunk = size * max(1, min(_CHUNK_BATCHES, _CHUNK_BYTES // (size * inputs[0].nbytes)))
         first_epoch, first_batch = divmod(start, self._batches(lesson.name))
         for epoch in range(first_epoch, self._timetable.epochs):

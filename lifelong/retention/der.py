@@ -1,0 +1,88 @@
+"""Dark experience replay (Buzzega et al. 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.experience import Batch
+from lifelong.retention.er import mean_loss
+from lifelong.retention.memory import Balance, Memory
+from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Der:
+    """Keeps samples with what the network answered then, and holds it to that (Buzzega et al. 2020, eq. 6: DER++).
+
+    The loss adds `alpha` times the squared distance (mean over outputs) to the answers of then, on one draw, and
+    `beta` times the loss by true targets on a second one; beta=0 is DER. capacity, batch_size, balance: as in `Er`.
+    """
+
+    capacity: int = 500
+    alpha: float = 0.5
+    beta: float = 0.5
+    batch_size: int | None = None
+    balance: Balance = "reservoir"
+
+    def __post_init__(self) -> None:
+        Memory(self.capacity, self.balance)
+        if self.alpha <= 0 or self.beta < 0 or (self.batch_size is not None and self.batch_size < 1):
+            raise ValueError(
+                f"alpha must be positive, beta at least 0 and batch_size at least 1 (or null), got alpha={self.alpha}, "
+                f"beta={self.beta}, batch_size={self.batch_size}."
+            )
+
+    @property
+    def told(self) -> bool:
+        return False
+
+    def keeper(self, model: Model, seed: int) -> Keeper:
+        return _Keeper(self, model, seed)
+
+
+class _Keeper(Silent):
+    def __init__(self, settings: Der, model: Model, seed: int) -> None:
+        self._settings, self._model = settings, model
+        self.memory = Memory(settings.capacity, settings.balance, seed)
+
+    def loss(self, batch: Batch, outputs: Tensor) -> Tensor | None:
+        settings, memory = self._settings, self.memory
+        if not len(memory):
+            return None
+        count = settings.batch_size or len(batch.targets)
+        term = settings.alpha * self._distance(memory.draw(count))
+        if settings.beta:
+            term = term + settings.beta * mean_loss(self._model, [kept for kept, _ in memory.draw(count)])
+        return term
+
+    def _distance(self, drawn: list[tuple[Batch, list[Tensor]]]) -> Tensor:
+        total = sum(len(kept.targets) for kept, _ in drawn)
+        parts = []
+        for kept, (answers,) in drawn:
+            now, mask = self._model.outputs(kept.inputs, kept.contract, kept.task), kept.contract.mask
+            if mask is not None:
+                # What the task forbids is the lowest number there is, now and then.
+                now, answers = now[:, list(mask)], answers[:, list(mask)]
+            parts.append(F.mse_loss(now, answers) * (len(kept.targets) / total))
+        return torch.stack(parts).sum()
+
+    def observe(self, batch: Batch, outputs: Tensor) -> None:
+        self.memory.add(batch, outputs)
+
+    def retract(self, samples: int) -> None:
+        self.memory.retract(samples)
+
+    def stored(self) -> Stored:
+        return self.memory.stored()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.memory.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.memory.load_state_dict(state)

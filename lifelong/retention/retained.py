@@ -1,0 +1,99 @@
+"""One network and the methods that keep it from forgetting: the step of training, and the end of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lifelong.experience import Batch
+from lifelong.objective import Contract
+from lifelong.retention.method import Answering, Keeper, Redefining, Retention, Stored
+from lifelong.retention.model import Model
+
+
+class Retained:
+    """Any number of retention methods at work on one model, in the order given.
+
+    Follow a `step`: `loss`, the backward pass, `bend`, the optimizer's step, `observe`. Raises
+    ValueError where two of the methods would replace the same thing, the loss or the answers.
+    """
+
+    def __init__(self, model: Model, methods: Sequence[Retention], seed: int = 0) -> None:
+        self.model = model
+        self.keepers: list[Keeper] = [method.keeper(model, seed + place) for place, method in enumerate(methods)]
+        self.told = any(method.told for method in methods)
+        self._names = [type(method).__name__ for method in methods]
+        redefining = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Redefining)]
+        answering = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Answering)]
+        for what, found in (("the loss of new batches", redefining), ("the answers", answering)):
+            if len(found) > 1:
+                raise ValueError(
+                    f"{' and '.join(name for _, name in found)} each replace {what} by their own: take one of them."
+                )
+        self._objective = redefining[0][0] if redefining else None
+        self._answers = answering[0][0] if answering else None
+
+    def step(self, optimizer: torch.optim.Optimizer, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> None:
+        """One step on a batch whose outputs were made in training mode; gradients must have been cleared."""
+        self.loss(batch, outputs, own).backward()  # type: ignore[no-untyped-call]
+        self.bend()
+        optimizer.step()
+        self.observe(batch, outputs.detach())
+
+    def meet(self) -> None:
+        """The model has its parameters, or has got more."""
+        for keeper in self.keepers:
+            keeper.meet()
+
+    def loss(self, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> Tensor:
+        """What to descend on this batch: its own loss, or a method's in place of it, and all terms."""
+        if self._objective is not None:
+            own = self._objective.objective(batch, outputs)
+        total = batch.contract.objective.loss(outputs, batch.targets) if own is None else own
+        for keeper in self.keepers:
+            term = keeper.loss(batch, outputs)
+            if term is not None:
+                total = total + term
+        return total
+
+    def bend(self) -> None:
+        for keeper in self.keepers:
+            keeper.bend()
+
+    def observe(self, batch: Batch, outputs: Tensor) -> None:
+        for keeper in self.keepers:
+            keeper.observe(batch, outputs)
+
+    def consolidate(self, batches: Iterable[Batch]) -> None:
+        """A task has ended; these are samples of it. Raises ValueError where there are none and a method needs them."""
+        shown = list(batches)
+        for keeper in self.keepers:
+            keeper.consolidate(shown)
+
+    @torch.no_grad()
+    def answer(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor | None:
+        """What a method answers in the network's place, in evaluation mode; None where none does."""
+        return None if self._answers is None else self._answers.answer(inputs, contract, task)
+
+    def retract(self, samples: int) -> None:
+        for keeper in self.keepers:
+            keeper.retract(samples)
+
+    def stored(self) -> Stored:
+        return sum((keeper.stored() for keeper in self.keepers), Stored())
+
+    def tensors(self) -> list[Tensor]:
+        return [t for keeper in self.keepers for t in keeper.tensors()]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"names": list(self._names), "keepers": [keeper.state_dict() for keeper in self.keepers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave; the model must have been restored. ValueError for one of other methods."""
+        if state["names"] != self._names:
+            raise ValueError(f"This state is of {state['names']}, and these are {self._names}: make the same methods.")
+        for keeper, kept in zip(self.keepers, state["keepers"], strict=True):
+            keeper.load_state_dict(kept)
