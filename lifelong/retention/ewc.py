@@ -33,7 +33,7 @@ class Ewc:
     2018, eq. 9).
     """
 
-    strength: float = 100.0
+    strength: float = 30.0
     form: Form = "separate"
     decay: float = 1.0
     samples: int | None = 1000

@@ -24,7 +24,7 @@ class Mas:
     that are shown) of the size of the gradient of the squared norm of a sample's outputs (eq. 3, 4).
     """
 
-    strength: float = 1.0
+    strength: float = 0.03
     samples: int | None = 1000
 
     def __post_init__(self) -> None:

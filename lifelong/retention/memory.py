@@ -123,7 +123,7 @@ class Memory:
             return True
         largest, mine = max(self._sizes.values()), self._sizes.get(group, 0)
         if mine < largest:
-            full = [one for one, size in self._sizes.items() if size == largest]
+            full = [one for one in self._groups if self._sizes.get(one) == largest]
             leaving = full[int(chance * len(full))]
         elif chance * (seen + 1) < mine:
             leaving = group

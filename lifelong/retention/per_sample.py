@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from lifelong.experience import Batch
+from lifelong.retention.kinds import merged
 from lifelong.retention.model import Model, detached
 
 ROOM = 2**25
@@ -36,6 +37,7 @@ def importance(
     samples: how many are looked at, evenly over the batches; None: all. In evaluation mode. Raises ValueError where
     there is no sample.
     """
+    batches = merged(batches)
     total = sum(len(batch.targets) for batch in batches)
     if not total:
         raise ValueError("Importance is measured on samples of the task that ended, got none.")

@@ -1,0 +1,86 @@
+"""Answers by the nearest mean of kept samples' features, in the manner of iCaRL (Rebuffi et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lifelong.experience import Batch
+from lifelong.objective import Classification, Contract
+from lifelong.retention.er import Er, Replay
+from lifelong.retention.memory import Balance
+from lifelong.retention.method import Keeper
+from lifelong.retention.model import Model
+
+UNMET = -1e4
+"""The output for a class of which no sample is kept: below every other, and a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestMean:
+    """Replay, and answers by the class whose kept samples' mean feature is nearest (Rebuffi et al. 2017, alg. 1).
+
+    A classifier of means has no last layer that could favour the latest classes. Features and means have length one.
+    iCaRL picks samples by herding; here they are a uniform draw of each class. weight: of the replayed samples' loss.
+    Tasks without classes, and those of which nothing is kept, are answered by the network itself.
+    """
+
+    capacity: int = 500
+    batch_size: int | None = None
+    weight: float = 1.0
+    balance: Balance = "class"
+
+    def __post_init__(self) -> None:
+        self._as_er()
+
+    def _as_er(self) -> Er:
+        return Er(self.capacity, self.batch_size, self.weight, self.balance)
+
+    @property
+    def told(self) -> bool:
+        return False
+
+    def keeper(self, model: Model, seed: int) -> Keeper:
+        return _Keeper(self._as_er(), model, seed)
+
+
+class _Keeper(Replay):
+    def __init__(self, settings: Er, model: Model, seed: int) -> None:
+        super().__init__(settings, model, seed)
+        self._means: dict[tuple[Contract, str | None], tuple[Tensor, Tensor]] | None = None
+
+    def observe(self, batch: Batch, outputs: Tensor) -> None:
+        super().observe(batch, outputs)
+        # The network has moved, and the features of all samples with it.
+        self._means = None
+
+    def retract(self, samples: int) -> None:
+        super().retract(samples)
+        self._means = None
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._means = None
+
+    @torch.no_grad()
+    def answer(self, inputs: Tensor, contract: Contract, task: str | None) -> Tensor | None:
+        if not isinstance(contract.objective, Classification):
+            return None
+        if self._means is None:
+            self._means = {(b.contract, b.task): self._mean(b) for b, _ in self.memory.all()}
+        found = self._means.get((contract, task))
+        if found is None:
+            return None
+        means, met = found
+        features = F.normalize(self._model.features(inputs, contract, task), dim=1)
+        return contract.restrict((2.0 * features @ means.T - 1.0).masked_fill(~met, UNMET))
+
+    def _mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(C, F) means of length one, and (C,) which classes there are."""
+        features = F.normalize(self._model.features(batch.inputs, batch.contract, batch.task), dim=1)
+        members = F.one_hot(batch.targets, batch.contract.outputs).to(features.dtype)
+        return F.normalize(members.T @ features, dim=1), members.sum(0) > 0

@@ -1,0 +1,148 @@
+"""Terms and answers against numbers made by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from toys import CONTRACT, batches
+
+from lifelong.experience import Batch
+from lifelong.objective import Classification, Contract, MultiLabel, Regression
+from lifelong.retention.der import Der
+from lifelong.retention.distance import distance
+from lifelong.retention.er import Er
+from lifelong.retention.er_ace import ErAce
+from lifelong.retention.l2 import L2
+from lifelong.retention.lwf import Lwf
+from lifelong.retention.model import Model
+from lifelong.retention.nearest_mean import NearestMean
+from lifelong.retention.retained import Retained
+
+pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 6))
+
+
+def test_replay_adds_the_loss_of_what_is_kept() -> None:
+    model, (old, new) = net(), batches(1, 2)
+    retained = Retained(Model(model), [Er(capacity=16, weight=0.5)])
+    first = retained.loss(old, model(old.inputs))
+    assert torch.equal(first, F.cross_entropy(model(old.inputs), old.targets))
+    retained.observe(old, model(old.inputs).detach())
+    wanted = F.cross_entropy(model(new.inputs), new.targets) + 0.5 * F.cross_entropy(model(old.inputs), old.targets)
+    assert torch.allclose(retained.loss(new, model(new.inputs)), wanted)
+
+
+def test_dark_replay_holds_to_the_answers_of_then() -> None:
+    model, (old, new) = net(), batches(1, 2)
+    retained = Retained(Model(model), [Der(capacity=16, alpha=0.3, beta=0.7)])
+    then = model(old.inputs).detach()
+    retained.observe(old, then)
+    with torch.no_grad():
+        model[0].weight += 0.1
+    now = model(old.inputs)
+    wanted = F.cross_entropy(model(new.inputs), new.targets)
+    wanted = wanted + 0.3 * (now - then).square().mean() + 0.7 * F.cross_entropy(now, old.targets)
+    assert torch.allclose(retained.loss(new, model(new.inputs)), wanted)
+
+
+def test_new_samples_compete_among_their_own_classes_alone() -> None:
+    model = net()
+    inputs, targets = torch.randn(5, 16), torch.tensor([1, 1, 4, 4, 1])
+    batch = Batch(inputs, targets, CONTRACT)
+    wanted = F.cross_entropy(model(inputs)[:, [1, 4]], torch.tensor([0, 0, 1, 1, 0]))
+    retained = Retained(Model(model), [ErAce()])
+    assert torch.allclose(retained.loss(batch, model(inputs)), wanted)
+
+
+def test_lwf_holds_classes_met_before_to_their_answers() -> None:
+    model, (old, new) = net(), batches(1, 2)
+    old = Batch(old.inputs, old.targets % 3, CONTRACT)
+    retained = Retained(Model(model), [Lwf(strength=2.0, temperature=3.0)])
+    retained.consolidate([old])
+    teacher = copy.deepcopy(model)
+    with torch.no_grad():
+        model[2].weight += 0.2 * torch.randn(6, 12)
+    before, now = teacher(new.inputs)[:, :3] / 3.0, model(new.inputs)[:, :3] / 3.0
+    divergence = (before.softmax(-1) * (before.log_softmax(-1) - now.log_softmax(-1))).sum(-1).mean()
+    wanted = F.cross_entropy(model(new.inputs), new.targets) + 2.0 * 9.0 * divergence
+    assert torch.allclose(retained.loss(new, model(new.inputs)), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("objective", [Classification(), MultiLabel(), Regression()])
+def test_a_student_that_says_the_same_is_at_no_distance_and_any_other_is(objective) -> None:
+    teacher = torch.randn(8, 4)
+    student = nn.Parameter(teacher.clone())
+    same = distance(objective, teacher, student, None, 2.0)
+    same.backward()
+    assert float(same.detach()) == pytest.approx(0.0, abs=1e-6)
+    assert student.grad is not None
+    assert float(student.grad.abs().max()) < 1e-6
+    assert float(distance(objective, teacher, teacher + torch.randn(8, 4), None, 2.0)) > 0.01
+
+
+def test_the_nearest_mean_answers_in_place_of_the_network() -> None:
+    model, shown = net(), batches(1, 20)
+    retained = Retained(Model(model), [NearestMean(capacity=60)])
+    query = torch.randn(7, 16)
+    assert retained.answer(query, CONTRACT) is None
+    for batch in shown:
+        retained.observe(Batch(batch.inputs, batch.targets % 5, CONTRACT), model(batch.inputs).detach())
+    ((kept, _),) = retained.keepers[0].memory.all()  # type: ignore[attr-defined]
+    features = F.normalize(model[:2](kept.inputs), dim=1)
+    means = torch.stack([F.normalize(features[kept.targets == k].mean(0), dim=0) for k in range(5)])
+    asked = F.normalize(model[:2](query), dim=1)
+    wanted = torch.cdist(asked, means).argmin(1)
+    said = retained.answer(query, CONTRACT)
+    assert said is not None
+    assert torch.equal(said.argmax(1), wanted)
+    assert float(said[:, 5].max()) < float(said[:, :5].min())
+    # A step of the network moves the features of all that is kept.
+    with torch.no_grad():
+        model[0].weight.copy_(torch.randn(12, 16))
+    retained.observe(kept, model(kept.inputs).detach())
+    again = retained.answer(query, CONTRACT)
+    assert again is not None
+    assert not torch.allclose(again, said)
+
+
+@pytest.mark.parametrize("towards", ["start", "zero"])
+def test_regularisation_draws_to_where_it_says(towards) -> None:
+    model, (batch,) = net(), batches(1, 1)
+    first = [p.detach().clone() for p in model.parameters()]
+    retained = Retained(Model(model), [L2(0.1, towards)])
+    retained.meet()
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 1.0
+    anchors = first if towards == "start" else [torch.zeros_like(p) for p in first]
+    penalty = sum(0.1 * (p - a).square().sum() for p, a in zip(model.parameters(), anchors, strict=True))
+    (F.cross_entropy(model(batch.inputs), batch.targets) + penalty).backward()
+    wanted = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    retained.loss(batch, model(batch.inputs)).backward()
+    retained.bend()
+    ours = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, wanted, strict=True))
+
+
+def test_two_methods_that_replace_the_same_thing_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="ErAce and ErAce each replace the loss of new batches"):
+        Retained(Model(net()), [ErAce(), Er(), ErAce()])
+    with pytest.raises(ValueError, match="NearestMean and NearestMean each replace the answers"):
+        Retained(Model(net()), [NearestMean(), NearestMean()])
+
+
+def test_features_of_a_plain_module_are_what_its_last_linear_layer_is_given() -> None:
+    model, inputs = net(), torch.randn(3, 16)
+    contract = Contract((16,), 6, Classification())
+    assert torch.equal(Model(model).features(inputs, contract), model[:2](inputs))
+    with pytest.raises(ValueError, match="no linear layer"):
+        Model(nn.Flatten()).features(inputs, contract)
