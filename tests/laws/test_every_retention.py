@@ -13,7 +13,8 @@ from toys import toy_stream
 
 from lifelong.check import check_learner
 from lifelong.evaluation.schedule import Schedule
-from lifelong.lifetime import Result, run
+from lifelong.evaluation.summary import Summary
+from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
 from lifelong.retention.agem import Agem
@@ -31,9 +32,14 @@ from lifelong.retention.si import Si
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.frozen import Frozen
 from lifelong_agents.retain import Retain
+from lifelong_envs.supervised.data import Digits
+from lifelong_envs.supervised.permuted import permuted
+from lifelong_envs.supervised.scenario import Scenario
+from lifelong_envs.supervised.task_stream import TaskStream
+from lifelong_envs.supervised.timetable import Timetable
 
 SEEDS = (0, 1, 2)
-NETWORK, FAST = Mlp(hidden=(24, 24)), Optimizer("adam", lr=0.005)
+NETWORK, FAST = Mlp(hidden=(64, 64)), Optimizer("adam", lr=0.003)
 ENDS = Schedule(within=0)
 
 METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
@@ -43,16 +49,16 @@ METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
     "SI by paths": ((Si(scale="path"),), 0.2),
     "MAS": ((Mas(),), 0.2),
     "LwF": ((Lwf(),), 0.15),
-    "ER": ((Er(capacity=100),), 0.4),
-    "ER by class": ((Er(capacity=100, balance="class"),), 0.4),
-    "ER-ACE": ((ErAce(capacity=100),), 0.4),
-    "DER": ((Der(capacity=100, beta=0.0),), 0.4),
-    "DER++": ((Der(capacity=100),), 0.4),
-    "nearest mean": ((NearestMean(capacity=100),), 0.4),
+    "ER": ((Er(capacity=100),), 0.3),
+    "ER by class": ((Er(capacity=100, balance="class"),), 0.3),
+    "ER-ACE": ((ErAce(capacity=100),), 0.3),
+    "DER": ((Der(capacity=100, beta=0.0),), 0.3),
+    "DER++": ((Der(capacity=100),), 0.3),
+    "nearest mean": ((NearestMean(capacity=100),), 0.3),
     "A-GEM": ((Agem(capacity=100),), 0.05),
-    "GEM": ((Gem(capacity=100),), 0.4),
-    "ER and EWC": ((Er(capacity=100), Ewc()), 0.4),
-    "ER-ACE, LwF and SI": ((ErAce(capacity=100), Lwf(), Si()), 0.4),
+    "GEM": ((Gem(capacity=100),), 0.3),
+    "ER and EWC": ((Er(capacity=100), Ewc()), 0.3),
+    "ER-ACE, LwF and SI": ((ErAce(capacity=100), Lwf(), Si()), 0.3),
 }
 """Each with the least by which its backward transfer must be better than fine-tuning's, in the mean over the seeds."""
 
@@ -63,12 +69,17 @@ def weights(learner: Finetune | Retain) -> torch.Tensor:
     return torch.cat([value.flatten() for value in found.values()])
 
 
-def live(make: Callable[[int], Finetune | Retain], order: str = "A B C D") -> list[Result]:
-    return [run(toy_stream(order, seed, boundaries="shown", steps=80), make(seed), evaluation=ENDS) for seed in SEEDS]
+def digits(order: str, seed: int = 0, boundaries: str = "shown", device: str = "cpu") -> TaskStream:
+    scenario = Scenario(boundaries=boundaries)  # type: ignore[arg-type]
+    return permuted(Digits(), Timetable(order=order, epochs=5, batch_size=32), scenario, seed=seed, device=device)
+
+
+def live(make: Callable[[int], Finetune | Retain], boundaries: str = "shown") -> list[Summary]:
+    return [run(digits("A B C", seed, boundaries), make(seed), evaluation=ENDS).summary for seed in SEEDS]
 
 
 @pytest.fixture(scope="module")
-def naive() -> list[Result]:
+def naive() -> list[Summary]:
     return live(lambda seed: Finetune(NETWORK, FAST, seed))
 
 
@@ -79,14 +90,14 @@ def mean(values: list[float | None]) -> float:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_forgets_less_than_finetuning(name: str, naive: list[Result]) -> None:
+def test_it_forgets_less_than_finetuning(name: str, naive: list[Summary]) -> None:
     methods, margin = METHODS[name]
     lived = live(lambda seed: Retain(methods, NETWORK, FAST, seed=seed))
-    worst = mean([result.summary.bwt for result in naive])
-    assert worst < -0.4
-    assert mean([result.summary.bwt for result in lived]) > worst + margin
+    worst = mean([summary.bwt for summary in naive])
+    assert worst < -0.25
+    assert mean([summary.bwt for summary in lived]) > worst + margin
     # Who learns nothing forgets nothing.
-    assert mean([result.summary.acc for result in lived]) > mean([result.summary.acc for result in naive])
+    assert mean([summary.learning_accuracy for summary in lived]) > 0.65
 
 
 @pytest.mark.parametrize("name", [*METHODS, "L2"])
@@ -94,7 +105,7 @@ def test_after_the_second_task_its_weights_are_others_than_those_of_finetuning(n
     methods = (L2(),) if name == "L2" else METHODS[name][0]
     told, plain = Retain(methods, NETWORK, FAST), Finetune(NETWORK, FAST)
     for learner in (told, plain):
-        run(toy_stream("A B", boundaries="shown"), learner, evaluation=ENDS)
+        run(digits("A B"), learner, evaluation=ENDS)
     assert float((weights(told) - weights(plain)).norm()) > 0.01 * float(weights(plain).norm())
 
 
@@ -114,15 +125,12 @@ def test_frozen_features_keep_the_laws_of_learners() -> None:
 
 
 @pytest.mark.parametrize("name", ["EWC", "SI", "MAS", "LwF", "A-GEM", "GEM"])
-def test_nobody_needs_to_tell_when_a_task_ends(name: str, naive: list[Result]) -> None:
+def test_nobody_needs_to_tell_when_a_task_ends(name: str, naive: list[Summary]) -> None:
     """The ends that are found serve as well as those that are shown."""
     methods, margin = METHODS[name]
-    found = [
-        run(toy_stream("A B C D", seed, steps=80), Retain(methods, NETWORK, FAST, seed=seed), evaluation=ENDS).summary
-        for seed in SEEDS
-    ]
-    assert [summary.shifts_detected - summary.false_alarms for summary in found] == [3, 3, 3]
-    assert mean([summary.bwt for summary in found]) > mean([result.summary.bwt for result in naive]) + margin
+    found = live(lambda seed: Retain(methods, NETWORK, FAST, seed=seed), "hidden")
+    assert [summary.shifts_detected - summary.false_alarms for summary in found] == [2, 2, 2]
+    assert mean([summary.bwt for summary in found]) > mean([summary.bwt for summary in naive]) + margin / 2
 
 
 @pytest.mark.parametrize("name", ["EWC", "SI", "MAS", "LwF", "A-GEM", "GEM"])
@@ -135,14 +143,8 @@ def test_who_must_know_ends_is_refused_where_nobody_tells(name: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", METHODS)
 def test_on_a_gpu_it_forgets_less_too(name: str) -> None:
-    from lifelong_envs.supervised.data import Digits
-    from lifelong_envs.supervised.permuted import permuted
-    from lifelong_envs.supervised.scenario import Scenario
-    from lifelong_envs.supervised.timetable import Timetable
-
     def lived(make: Callable[[], Finetune | Retain]) -> float | None:
-        stream = permuted(Digits(), Timetable("A B", epochs=8), Scenario(boundaries="shown"), device="cuda")
-        return run(stream, make(), evaluation=ENDS).summary.bwt
+        return run(digits("A B", device="cuda"), make(), evaluation=ENDS).summary.bwt
 
     plain = lived(lambda: Finetune(NETWORK, FAST, device="cuda"))
     kept = lived(lambda: Retain(METHODS[name][0], NETWORK, FAST, device="cuda"))
