@@ -273,6 +273,8 @@ class RunFinished:
     bytes: int | None = None
     archived: int | None = None
     nonzero: int | None = None
+    stored_samples: int | None = None
+    stored_bytes: int | None = None
 
 
 Event = (

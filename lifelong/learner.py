@@ -16,7 +16,9 @@ class Size:
     """How large a learner is now: experts, and trainable numbers in all of them (shared ones counted once).
 
     bytes: what they take in memory, with all that is remembered of their worlds. archived: bytes on the disk, of what
-    was put away. nonzero: trainable numbers that are not zero, where experts are pruned. None: not accounted for.
+    was put away. nonzero: trainable numbers that are not zero, where experts are pruned. stored_samples, stored_bytes:
+    samples of the stream that are kept to learn from or to tell worlds apart, and what they take in memory. None: not
+    accounted for.
     """
 
     experts: int
@@ -24,6 +26,8 @@ class Size:
     bytes: int | None = None
     archived: int | None = None
     nonzero: int | None = None
+    stored_samples: int | None = None
+    stored_bytes: int | None = None
 
 
 @runtime_checkable

@@ -59,7 +59,8 @@ def live(
     for fact in learner.held() if isinstance(learner, Accountable) else ():
         journal.note(step, fact)
     size = learner.size()
-    journal.note(step, RunFinished(size.experts, size.parameters, size.bytes, size.archived, size.nonzero))
+    stored = size.stored_samples, size.stored_bytes
+    journal.note(step, RunFinished(size.experts, size.parameters, size.bytes, size.archived, size.nonzero, *stored))
     journal.flush()
 
 

@@ -22,8 +22,9 @@ class Summary:
     Scores are higher-is-better and in units of the metric: fractions 0..1 where `percent` is True. Steps
     count experiences. `labels_shown` says that the learner was told which task it is in. `shifts_true` counts the
     changes of task that had to be found; `shifts_told` those that were plain to see. `threshold` is the
-    shift detector's (None: there was none). `parameters`, `nonzero` (those that pruning left), `bytes` in memory and
-    `archived` ones on the disk are None for a run that did not finish, and where the learner does not account for them.
+    shift detector's (None: there was none). `parameters`, `nonzero` (those that pruning left), `bytes` in memory,
+    `archived` ones on the disk, `stored_samples` of the stream and their `stored_bytes` are None for a run that did not
+    finish, and where the learner does not account for them.
     `foreign` is the share (0..1) of test samples of the tasks met that the learner took for foreign to all its experts,
     in the last row; `recognised` that of samples of tasks not met yet, in all rows. `drifts` counts slow ones.
     `return_while_learning` is the mean return, as it is, of the episodes that ended while it was learned, in worlds to
@@ -65,6 +66,8 @@ class Summary:
     recognised: float | None = None
     nonzero: int | None = None
     bytes: int | None = None
+    stored_samples: int | None = None
+    stored_bytes: int | None = None
     archived: int | None = None
     return_while_learning: float | None = None
     env_steps: int = 0
@@ -120,6 +123,8 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         recognised=foreign_share(trace, seen=False),
         nonzero=finished[-1].nonzero if finished else None,
         bytes=finished[-1].bytes if finished else None,
+        stored_samples=finished[-1].stored_samples if finished else None,
+        stored_bytes=finished[-1].stored_bytes if finished else None,
         archived=finished[-1].archived if finished else None,
         return_while_learning=_return_while_learning(trace),
         env_steps=trace.env_steps(),
