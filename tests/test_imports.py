@@ -15,7 +15,7 @@ HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river"
 
 ABOVE = {
     "beforehand", "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record",
-    "references", "runs", "stream", "watching",
+    "references", "runs", "stream", "study", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -38,13 +38,13 @@ ONLY: dict[str, set[str]] = {
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
-    "cli": {"beforehand", "config", "runs"},
+    "cli": {"beforehand", "config", "runs", "study"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
-RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "watching"}
+RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "study", "watching"}
 """What ties the parts together: it may know all of lifelong except what stands above itself."""
 
 
@@ -113,7 +113,8 @@ def forbidden(found: list[Arrow]) -> list[str]:
         elif source in ONLY:
             allowed = target in ONLY[source]
         elif source in RUNS_THINGS:
-            allowed = target not in {"cli"} | ({"runs", "config"} if source != "runs" else set())
+            above = set() if source == "study" else {"study"} if source == "runs" else {"runs", "config", "study"}
+            allowed = target not in {"cli"} | above
         else:
             allowed = target not in ABOVE
         if not allowed:

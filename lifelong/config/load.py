@@ -123,6 +123,14 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Resolved:
     return _resolved(path, data, folders, report)
 
 
+def load_settings(settings: dict[str, Any], path: Path | str) -> Resolved:
+    """Check settings that are read already, as if they stood in the file `path`. Raises: ConfigError."""
+    path = Path(path)
+    folders = _folders(settings, path)
+    look_in([*folders, Path.cwd()])
+    return _resolved(path, settings, folders, Report(str(path)))
+
+
 def _resolved(path: Path, data: dict[str, Any], folders: Sequence[Path], report: Report) -> Resolved:
     tree = resolve_call((), Layout, data, {}, report, run_wide=())
     device = _check_device(tree, data, report)

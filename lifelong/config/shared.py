@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lifelong.config.locate import GROUPS, locate
@@ -14,7 +15,7 @@ OF_ALGORITHM = ("policy", "settings")
 """Settings that say nothing beside another algorithm."""
 
 
-def with_shared(section: Any, agent: dict[str, Any]) -> Any:
+def with_shared(section: Any, agent: dict[str, Any], shared: Sequence[str] = SHARED) -> Any:
     """An agent's section, filled up with what it shares with `agent`, the configuration's own, written out in full.
 
     What is no section is given back as it is. Raises: NotFound where there is no such agent, NotConfigurable where its
@@ -24,7 +25,7 @@ def with_shared(section: Any, agent: dict[str, Any]) -> Any:
     if not isinstance(given, dict) or not isinstance(given.get(RESERVED), str):
         return section
     takes = {parameter.name for parameter in parameters(locate(given[RESERVED], GROUPS["Agent"]))}
-    own = [key for key in SHARED if key in takes and key in agent and key not in given]
+    own = [key for key in shared if key in takes and key in agent and key not in given]
     if given.get("algorithm", agent.get("algorithm")) != agent.get("algorithm"):
         own = [key for key in own if key not in OF_ALGORITHM]
     return given | {key: agent[key] for key in own}
