@@ -190,17 +190,18 @@ def _study(options: argparse.Namespace) -> int:
     from lifelong.config import load_config
     from lifelong.study.plan import seeds_of
     from lifelong.study.references import references_of
-    from lifelong.study.run import study
+    from lifelong.study.run import engine_of, study
 
+    resolved = load_config(options.config, options.overrides)
+    out: Path = options.out or Path("studies") / options.config.stem
     results = study(
-        load_config(options.config, options.overrides),
-        options.out or Path("studies") / options.config.stem,
+        resolved,
+        out,
         seeds_of(options.seeds),
+        engine_of(options.engine, resolved, out, options.jobs),
         asked=tuple(filter(None, (options.agents or "").split(","))),
         references=references_of(options.references),
         baseline=options.baseline,
-        jobs=options.jobs,
-        engine=options.engine,
     )
     return DEFECT if results.failed else OK
 

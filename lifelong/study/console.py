@@ -17,6 +17,7 @@ from lifelong.study.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
+    from rich.table import Table as RichTable
     from rich.text import Text
 
 
@@ -101,9 +102,8 @@ def show(results: Results, console: Console | None = None) -> None:
 
     console = console or Console()
     for title, columns in (("Scores", SCORES), ("Costs", COSTS)):
-        known = results.table.known(columns)
-        if known:
-            console.print(_rich(results.table, title, known))
+        for part in _fitting(results.table, results.table.known(columns), console):
+            console.print(_rich(results.table, title, part))
     for cell, error in results.failed:
         where = cell.path / "error.txt"
         console.print(
@@ -117,15 +117,31 @@ def show(results: Results, console: Console | None = None) -> None:
     console.print(verdict(results), markup=False, highlight=False)
 
 
-def _rich(table: Table, title: str, columns: Sequence[Column]) -> object:
+def _fitting(table: Table, columns: Sequence[Column], console: Console) -> Iterator[list[Column]]:
+    """The columns in as many tables as the terminal's width asks for."""
+    from rich.measure import Measurement
+
+    part: list[Column] = []
+    for column in columns:
+        wide = Measurement.get(console, console.options.update(width=10_000), _rich(table, "", [*part, column])).maximum
+        if part and wide > console.width:
+            yield part
+            part = []
+        part.append(column)
+    if part:
+        yield part
+
+
+def _rich(table: Table, title: str, columns: Sequence[Column]) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(header_style="bold", title=title, title_justify="left", title_style="bold")
-    shown.add_column("")
+    shown.add_column("", no_wrap=True)
     for head in table.head(columns):
-        shown.add_column(Text(head), justify="right")
+        shown.add_column(Text(head), justify="right", no_wrap=True)
     for row, stressed in zip(table.rows, table.best(columns), strict=True):
-        cells = [Text(cell, style="bold" if k in stressed else "") for k, cell in enumerate(table.cells(row, columns))]
-        shown.add_row(Text(row.name), *cells)
+        # The interval stands below its mean, so that more columns have room.
+        cells = [cell.replace(" [", "\n[") for cell in table.cells(row, columns)]
+        shown.add_row(Text(row.name), *(Text(c, style="bold" if k in stressed else "") for k, c in enumerate(cells)))
     return shown

@@ -97,9 +97,19 @@ def _work(line: Connection, log: str) -> None:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    _warm_up()
     with suppress(EOFError, ConnectionError):
         while True:
             line.send(attempt(line.recv()))
+
+
+def _warm_up() -> None:
+    """What torch loads at the first step of an optimizer takes a second, which is no cost of the first cell."""
+    import torch
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    weight.grad = torch.ones(1)
+    torch.optim.Adam([weight]).step()
 
 
 def _end_with_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lifelong.study.job import Job, attempt, failed
 class RayEngine:
     """Runs cells as Ray tasks, `jobs` at a time, on the cluster that RAY_ADDRESS names or on this machine alone.
 
-    Raises ImportError where Ray is not installed.
+    Raises ValueError where Ray is not installed.
     """
 
     def __init__(self, jobs: int, gpus: tuple[str, ...]) -> None:
@@ -34,10 +35,10 @@ class RayEngine:
     def run(self, jobs: Sequence[Job]) -> Generator[Started | Ended, None, None]:
         ray = self._ray
         ours = not ray.is_initialized()
-        # What an interrupted driver leaves is ended by Ray itself.
-        environment = {"OMP_NUM_THREADS": "1"} | {
-            name: os.environ[name] for name in os.environ if name == "PYTHONPATH" or name.startswith("WANDB_")
-        }
+        # As a process of this machine would find them: relative places mean others where Ray works.
+        modules = os.pathsep.join(os.path.abspath(place) for place in sys.path)
+        told = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
+        environment = told | {"OMP_NUM_THREADS": "1", "PYTHONPATH": modules}
         if ours:
             size = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": self._jobs, "include_dashboard": False}
             ray.init(log_to_driver=False, logging_level="error", runtime_env={"env_vars": environment}, **size)
@@ -65,6 +66,6 @@ class RayEngine:
                 try:
                     error = ray.get(reference)
                 except ray.exceptions.RayError as died:
-                    first = str(died).strip().splitlines()[0]
+                    first = str(died).strip().splitlines()[-1]
                     error = failed(Path(jobs[place].out), f"The Ray worker of this cell died: {first}", str(died))
                 yield Ended(place, error)

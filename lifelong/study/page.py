@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from lifelong.study.job import ERROR
 from lifelong.study.results import Results, notes, verdict
 from lifelong.study.statistics import estimate
 
-BANDS = "Lines are means over seeds, bands hold 95 % of what resampled seeds give."
+BANDS = "Lines are means over seeds, bands hold 95 % of what resampled seeds give; references are dashed."
 
 
 def write_page(results: Results, out: Path) -> None:
@@ -40,12 +40,13 @@ def write_page(results: Results, out: Path) -> None:
     # In the table's order, so that an agent has one colour on the whole page.
     drawn = {names[row.label]: curves[row.label] for row in results.table.rows if row.label in curves}
     kept = {names[row.label]: matrices[row.label] for row in results.table.rows if row.label in matrices}
+    added = {names[contender.label] for contender in results.plan.contenders if contender.is_reference}
     with drawing():
         body = [
             html.header(f"Study {results.plan.name}", _facts(results, frame), verdict(results)),
             *_warnings(results),
             _table(results, SCORES, "Scores", " ".join(notes(results)) + " " + explained(results.table.known(SCORES))),
-            *([] if frame is None else _figures(frame, drawn, kept)),
+            *([] if frame is None else _figures(frame, drawn, kept, added)),
             _table(results, COSTS, "Costs", explained(results.table.known(COSTS))),
             _failed(results),
             _again(results),
@@ -87,12 +88,15 @@ def _table(results: Results, columns: Sequence[Column], title: str, note: str) -
 
 
 def _figures(
-    frame: RecordedRun, curves: Mapping[str, Sequence[Curves]], matrices: Mapping[str, Sequence[ScoreMatrix]]
+    frame: RecordedRun,
+    curves: Mapping[str, Sequence[Curves]],
+    matrices: Mapping[str, Sequence[ScoreMatrix]],
+    added: Collection[str],
 ) -> list[str]:
     key = html.legend([(f"var({VARIABLES[colour(place)]})", name) for place, name in enumerate(curves)])
     strip = "" if _same_tasks(matrices) else f" Tasks differ by seed; here they are those of seed {frame.summary.seed}."
-    mean = to_svg(mean_figure(frame, curves), "mean", "Mean score over the tasks seen, agent by agent")
-    tasks = to_svg(tasks_figure(frame, curves), "tasks", "Score on each task over the stream, agent by agent")
+    mean = to_svg(mean_figure(frame, curves, added), "mean", "Mean score over the tasks seen, agent by agent")
+    tasks = to_svg(tasks_figure(frame, curves, added), "tasks", "Score on each task over the stream, agent by agent")
     return [
         html.section(
             "Mean score over the tasks seen so far",
@@ -101,7 +105,7 @@ def _figures(
         ),
         html.section(
             "Each task over time",
-            f"{BANDS} A panel is tinted while its own task is taught; what happens elsewhere is transfer or "
+            f"{BANDS} A panel is grey while its own task is taught; what happens elsewhere is transfer or "
             f"forgetting.{strip}",
             key + html.figure(tasks),
         ),

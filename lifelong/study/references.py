@@ -14,7 +14,10 @@ features that never learn, and the nearest class mean; replay of as many samples
 
 REFERENCES = tuple(AGENTS)
 
-WITHOUT_PROTECTION = ("finetune", "finetune_rl")
+ACTING = "finetune_rl"
+"""The naive one beside an agent that learns by an algorithm of acting."""
+
+WITHOUT_PROTECTION = ("finetune", ACTING)
 KEPT = "memory"
 """The setting that says how many samples an agent keeps."""
 
@@ -38,7 +41,7 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
     settings = resolved.as_dict()
     if name == "naive" and _is_unprotected(settings["reference"]):
         return {"agent": settings["reference"]}, ""
-    agent = AGENTS[name]
+    agent = ACTING if name == "naive" and "algorithm" in settings["agent"] else AGENTS[name]
     if agent not in points(GROUPS["Agent"]):
         return None, f"no agent {agent!r} is installed"
     section = with_shared(agent, settings["agent"])

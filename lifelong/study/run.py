@@ -28,27 +28,25 @@ def study(
     resolved: Resolved,
     out: Path,
     seeds: Sequence[int],
+    engine: Engine,
     *,
     asked: Sequence[str] = (),
     references: Sequence[str] = REFERENCES,
     baseline: str | None = None,
-    jobs: int | None = None,
-    engine: EngineName = "local",
 ) -> Results:
     """Run every cell that is not finished, write the tables and the page into `out`, show what came out.
 
-    asked, references, baseline: see `plan_study`. jobs: cells at a time (None: one to a GPU, or to a core). Raises
-    ValueError for what cannot be run, FileExistsError where a cell's folder holds a run of another configuration.
+    asked, references, baseline: see `plan_study`. Raises ValueError for what cannot be run, FileExistsError where a
+    cell's folder holds a run of another configuration.
     """
     plan = plan_study(resolved, out, seeds, asked, references, baseline)
     states = {(cell.contender.label, cell.seed): state_of(cell) for cell in plan.cells()}
     open_ = {label for (label, _), state in states.items() if state != "finished"}
     plan = plan.without(able(c for c in plan.contenders if c.label in open_))
-    gpus = visible_gpus(resolved.as_dict()["device"])
     with held(out):
         cells = list(plan.cells())
         todo = [cell for cell in cells if states[cell.contender.label, cell.seed] != "finished"]
-        failures = _run(plan, todo, len(cells) - len(todo), _engine(engine, jobs, gpus, out)) if todo else {}
+        failures = _run(plan, todo, len(cells) - len(todo), engine) if todo else {}
         results = read_results(plan, failures)
         write_tables(results, out)
         write_page(results, out / "study.html")
@@ -59,7 +57,7 @@ def study(
 
 def _run(plan: Plan, todo: Sequence[Cell], before: int, engine: Engine) -> dict[tuple[str, int], str]:
     """Run cells; returns why some of them failed, by label and seed."""
-    jobs = [_job(cell) for cell in todo]
+    jobs = [job_of(cell) for cell in todo]
     failures = {}
     progress = Progress(todo, before, min(engine.jobs, len(todo)))
     with progress.shown(), closing(engine.run(jobs)) as happening:
@@ -71,12 +69,18 @@ def _run(plan: Plan, todo: Sequence[Cell], before: int, engine: Engine) -> dict[
     return failures
 
 
-def _job(cell: Cell) -> Job:
+def job_of(cell: Cell) -> Job:
+    """A cell as a worker is given it."""
     source = cell.contender.config.path.resolve()
     return Job(cell.settings, str(source), str(cell.path.resolve()), cell.contender.label, os.getcwd())
 
 
-def _engine(name: EngineName, jobs: int | None, gpus: tuple[str, ...], out: Path) -> Engine:
+def engine_of(name: EngineName, resolved: Resolved, out: Path, jobs: int | None = None) -> Engine:
+    """What runs a study's cells. jobs: how many at a time (None: one to a GPU, or to a core).
+
+    Raises ValueError where there is none at a time, or Ray is asked for and not installed.
+    """
+    gpus = visible_gpus(resolved.as_dict()["device"])
     many = usual_jobs(gpus) if jobs is None else jobs
     if name == "ray":
         from lifelong.study.engine_ray import RayEngine
