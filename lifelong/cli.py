@@ -13,10 +13,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lifelong import cli_studies
+from lifelong.exits import INTERRUPTED, OK, USER_ERROR
+
 if TYPE_CHECKING:
     from lifelong.config import Resolved
-
-OK, DEFECT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,27 +91,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
     references.set_defaults(command=_references)
 
-    study = commands.add_parser(
-        "study",
-        help="run a grid of agents and seeds, and compare them",
-        description="Run a configuration's agents on several seeds, beside references, each cell an ordinary run. What "
-        "is finished is not run again, what was stopped goes on: give the same command once more.",
-    )
-    study.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file; its `agents` are the ones compared")
-    study.add_argument("overrides", nargs="*", metavar="key.path=value", help="settings put over the file's")
-    study.add_argument("--agents", metavar="A,B", help="labels of the file's agents, or names of others (default: all)")
-    study.add_argument("--seeds", default="0-4", metavar="SEEDS", help="such as 0-4 or 0,3,7-9 (0-4)")
-    study.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: one to a GPU, or to a core)")
-    study.add_argument("--engine", choices=("local", "ray"), default="local", help="what runs them (local)")
-    study.add_argument("--out", type=Path, metavar="DIR", help="folder of the study (default: studies/CONFIG)")
-    study.add_argument("--baseline", metavar="LABEL", help="whom differences are to (default: naive)")
-    study.add_argument(
-        "--references",
-        default="all",
-        metavar="WHICH",
-        help="agents added to compare with: all, none, or some of naive,joint,independent,frozen,replay (all)",
-    )
-    study.set_defaults(command=_study)
+    with_overrides = (_run, _references, *cli_studies.add(commands))
 
     listing = commands.add_parser("list", help="list streams, agents and other components")
     listing.add_argument("group", nargs="?", metavar="GROUP", help="data, streams, agents, detectors, ...")
@@ -123,7 +104,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     # argparse gives up on `key=value` words that come after an option.
     late = [word for word in rest if not word.startswith("-")]
-    if len(late) < len(rest) or (late and options.command not in (_run, _references, _study)):
+    if len(late) < len(rest) or (late and options.command not in with_overrides):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if late:
         options.overrides += late
@@ -184,26 +165,6 @@ def _references(options: argparse.Namespace) -> int:
     resolved = load_config(options.config, options.overrides)
     measure_references(resolved, options.of == "reference", options.episodes, options.cache, options.out)
     return OK
-
-
-def _study(options: argparse.Namespace) -> int:
-    from lifelong.config import load_config
-    from lifelong.study.plan import seeds_of
-    from lifelong.study.references import references_of
-    from lifelong.study.run import engine_of, study
-
-    resolved = load_config(options.config, options.overrides)
-    out: Path = options.out or Path("studies") / options.config.stem
-    results = study(
-        resolved,
-        out,
-        seeds_of(options.seeds),
-        engine_of(options.engine, resolved, out, options.jobs),
-        asked=tuple(filter(None, (options.agents or "").split(","))),
-        references=references_of(options.references),
-        baseline=options.baseline,
-    )
-    return DEFECT if results.failed else OK
 
 
 def _list(options: argparse.Namespace) -> int:

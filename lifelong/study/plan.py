@@ -97,7 +97,7 @@ def plan_study(
     one). Raises ValueError for what cannot be, ConfigError for settings that do not fit.
     """
     common = _common(resolved, out.resolve().name, seeds[0])
-    contenders = [_asked(resolved, common, label) for label in _labels(resolved, asked)]
+    contenders = [contender_of(resolved, common, label) for label in _labels(resolved, asked)]
     left_out, same_as = [], {}
     for name in references:
         if any(contender.label == name for contender in contenders):
@@ -151,7 +151,7 @@ def _labels(resolved: Resolved, asked: Sequence[str]) -> list[str]:
     return list(asked) or list(agents) or [resolved.agent_name]
 
 
-def _asked(resolved: Resolved, common: dict[str, Any], label: str) -> Contender:
+def contender_of(resolved: Resolved, common: dict[str, Any], label: str) -> Contender:
     """The agent of this label, else the configuration's own of this name, else the one that is called so anywhere."""
     settings = resolved.as_dict()
     if label in settings["agents"]:

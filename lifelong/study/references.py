@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lifelong.config import Resolved
-from lifelong.config.locate import GROUPS, points
+from lifelong.config.locate import GROUPS, NotFound, points
 from lifelong.config.shared import with_shared
 
 AGENTS = {"naive": "finetune", "joint": "joint", "independent": "independent", "frozen": "frozen", "replay": "er"}
@@ -44,7 +44,10 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
     agent = ACTING if name == "naive" and "algorithm" in settings["agent"] else AGENTS[name]
     if agent not in points(GROUPS["Agent"]):
         return None, f"no agent {agent!r} is installed"
-    section = with_shared(agent, settings["agent"])
+    try:
+        section = with_shared(agent, settings["agent"])
+    except NotFound as error:
+        return None, str(error)
     if name == "replay" and KEPT in settings["agent"]:
         section = with_shared(agent, settings["agent"], (KEPT,)) | section
     if name != "independent":

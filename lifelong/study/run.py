@@ -20,7 +20,7 @@ from lifelong.study.references import REFERENCES
 from lifelong.study.results import Results, read_results
 from lifelong.study.writers import write_tables
 
-EngineName = Literal["local", "ray"]
+EngineName = Literal["local", "ray", "here"]
 LOG = "workers.log"
 
 
@@ -80,6 +80,10 @@ def engine_of(name: EngineName, resolved: Resolved, out: Path, jobs: int | None 
 
     Raises ValueError where there is none at a time, or Ray is asked for and not installed.
     """
+    if name == "here":
+        from lifelong.study.engine_here import HereEngine
+
+        return HereEngine()
     gpus = visible_gpus(resolved.as_dict()["device"])
     many = usual_jobs(gpus) if jobs is None else jobs
     if name == "ray":

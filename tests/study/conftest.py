@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from inside import InProcess
 
 from lifelong.config import Resolved, load_config
+from lifelong.study.engine_here import HereEngine
 
 TINY = """\
 stream: {name: study_parts:blobs, order: A B A}
@@ -58,10 +58,10 @@ class Trap(Finetune):
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch) -> InProcess:
+def inside(monkeypatch: pytest.MonkeyPatch) -> HereEngine:
     """An engine without processes, also for the command line."""
-    monkeypatch.setattr("lifelong.study.run.engine_of", lambda *_: InProcess())
-    return InProcess()
+    monkeypatch.setattr("lifelong.study.run.engine_of", lambda *_: HereEngine())
+    return HereEngine()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,18 @@ def test_references_are_added_and_those_that_are_missing_are_told(load: Load, mo
     assert plan.baseline == "naive"
     labels = [c.config.as_dict()["stream"]["scenario"]["labels"] for c in plan.contenders]
     assert labels == ["never", "never", "never", "judging"]
+
+
+def test_a_reference_that_is_broken_is_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lifelong.study import references
+
+    points = {"broken": EntryPoint("broken", "no_such_module:Agent", "lifelong.agents")}
+    monkeypatch.setattr("lifelong.config.locate.points", lambda *_: points)
+    monkeypatch.setattr(references, "points", lambda *_: points)
+    monkeypatch.setitem(references.AGENTS, "joint", "broken")
+    changes, why = references.reference_of("joint", load("agents={}", "agent=lifelong_agents.finetune:Finetune"))
+    assert changes is None
+    assert "cannot be imported: ModuleNotFoundError" in why
 
 
 def test_who_must_be_told_the_task_is_left_out_where_nobody_can_tell(load: Load) -> None:

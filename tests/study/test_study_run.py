@@ -15,13 +15,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from inside import InProcess
 
 from lifelong import cli
 from lifelong.config import Resolved
 from lifelong.record.folder import RunFolder
 from lifelong.runs import run_quietly
 from lifelong.study.engine import Ended, Started
+from lifelong.study.engine_here import HereEngine
 from lifelong.study.engine_local import LocalEngine
 from lifelong.study.engine_ray import RayEngine
 from lifelong.study.grid import held, state_of
@@ -162,7 +162,7 @@ def test_a_study_that_was_killed_goes_on_where_it_was(
     finished = touched(cut)
     assert sum(name.endswith("summary.json") for name in finished) == 3
 
-    monkeypatch.setattr("lifelong.study.run.engine_of", lambda *_: InProcess())
+    monkeypatch.setattr("lifelong.study.run.engine_of", lambda *_: HereEngine())
     for out in (cut, whole):
         assert cli.main([*command, "--out", str(out)]) == 0
     assert truth(cut) == truth(whole)
@@ -197,7 +197,7 @@ def test_workers_fail_their_own_cells_alone_and_end_with_the_study(load: Load, t
 def test_a_study_on_ray_has_the_same_numbers(load: Load, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     resolved = load("agents.trap={name: study_parts:Trap, on: 1}")
-    for where, engine in (("here", InProcess()), ("ray", RayEngine(2, ()))):
+    for where, engine in (("here", HereEngine()), ("ray", RayEngine(2, ()))):
         results = study(resolved, tmp_path / where, (0, 1), engine, references=())
         assert [(cell.contender.label, cell.seed, why) for cell, why in results.failed] == [
             ("trap", 1, "RuntimeError: sprung <b>trap</b>")
@@ -240,7 +240,7 @@ def test_states_of_a_cell(load: Load, tmp_path: Path) -> None:
 def test_two_studies_do_not_share_a_folder(load: Load, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with held(out), pytest.raises(FileExistsError, match="Another study is at work"):
-        study(load(), out, (0,), InProcess(), references=())
+        study(load(), out, (0,), HereEngine(), references=())
     with held(out):
         pass
 
@@ -250,5 +250,5 @@ def test_mistakes_end_a_study_before_it_has_begun(load: Load, tmp_path: Path) ->
         engine_of("local", load(), tmp_path, 0)
     wrong = load("agents.plain.network={name: mlp, hidden: [0]}")
     with pytest.raises(ValueError, match=r"command line: agent.network: mlp: hidden must list at least one"):
-        study(wrong, tmp_path / "other", (0,), InProcess(), references=())
+        study(wrong, tmp_path / "other", (0,), HereEngine(), references=())
     assert not (tmp_path / "other").exists()

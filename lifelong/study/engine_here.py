@@ -1,4 +1,4 @@
-"""An engine without processes."""
+"""Cells in this very process, one after the other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from lifelong.study.engine import Ended, Started
 from lifelong.study.job import Job, attempt
 
 
-class InProcess:
-    """Runs cells here, one after the other: what is tested of a study is the same, and sooner."""
+class HereEngine:
+    """Runs one cell at a time, without a process of its own: for short runs, whose start would take longer."""
 
-    jobs = 1
+    @property
+    def jobs(self) -> int:
+        return 1
 
     def run(self, jobs: Sequence[Job]) -> Generator[Started | Ended, None, None]:
         for place, job in enumerate(jobs):
