@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from lifelong.config import Resolved
+from lifelong.config.locate import NotFound
 from lifelong.study.grid import able
 from lifelong.study.plan import plan_study, seeds_of
 from lifelong.study.references import REFERENCES, references_of
@@ -109,13 +109,12 @@ def test_references_are_added_and_those_that_are_missing_are_told(load: Load, mo
 def test_a_reference_that_is_broken_is_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     from lifelong.study import references
 
-    points = {"broken": EntryPoint("broken", "no_such_module:Agent", "lifelong.agents")}
-    monkeypatch.setattr("lifelong.config.locate.points", lambda *_: points)
-    monkeypatch.setattr(references, "points", lambda *_: points)
-    monkeypatch.setitem(references.AGENTS, "joint", "broken")
-    changes, why = references.reference_of("joint", load("agents={}", "agent=lifelong_agents.finetune:Finetune"))
-    assert changes is None
-    assert "cannot be imported: ModuleNotFoundError" in why
+    def broken(*_: object) -> None:
+        raise NotFound("'joint' cannot be imported")
+
+    monkeypatch.setattr(references, "with_shared", broken)
+    plan = plan_study(load(), Path("out"), (0,), references=("joint",))
+    assert plan.left_out == (("joint", "'joint' cannot be imported"),)
 
 
 def test_who_must_be_told_the_task_is_left_out_where_nobody_can_tell(load: Load) -> None:
