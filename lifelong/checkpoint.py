@@ -29,10 +29,11 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a checkpoint stands: experiences learned, and seconds that the run had taken."""
+    """Where a checkpoint stands: experiences learned, seconds that the run had taken, and those of the CPU."""
 
     step: int
     seconds: float
+    cpu_seconds: float = 0.0
 
 
 def save_checkpoint(path: Path, mark: Mark, learner: Agent, stream: Stream | None = None) -> None:
@@ -44,6 +45,7 @@ def save_checkpoint(path: Path, mark: Mark, learner: Agent, stream: Stream | Non
         "format": FORMAT,
         "step": mark.step,
         "seconds": mark.seconds,
+        "cpu_seconds": mark.cpu_seconds,
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "random_numpy": plain_state(np.random.get_state(legacy=False)),
@@ -74,7 +76,7 @@ def load_checkpoint(path: Path, learner: Agent, stream: Stream, device: str) -> 
         stream.load_state_dict(kept["stream"])
     if kept["random_cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([state.cpu() for state in kept["random_cuda"]])
-    return Mark(kept["step"], kept["seconds"])
+    return Mark(kept["step"], kept["seconds"], kept.get("cpu_seconds", 0.0))
 
 
 def plain_state(state: dict[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lifelong import cli_studies
+from lifelong.exits import INTERRUPTED, OK, USER_ERROR
+
 if TYPE_CHECKING:
     from lifelong.config import Resolved
 
-OK, USER_ERROR, INTERRUPTED = 0, 2, 130
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code: 0 fine, 2 a mistake to put right, 130 Ctrl-C.
+    """Run one command and give its exit code: 0 fine, 1 runs of a study failed, 2 a mistake to put right, 130 Ctrl-C.
 
     A defect passes through as the exception that it is, with which Python exits with 1.
     """
@@ -90,6 +91,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
     references.set_defaults(command=_references)
 
+    with_overrides = (_run, _references, *cli_studies.add(commands))
+
     listing = commands.add_parser("list", help="list streams, agents and other components")
     listing.add_argument("group", nargs="?", metavar="GROUP", help="data, streams, agents, detectors, ...")
     listing.set_defaults(command=_list)
@@ -101,7 +104,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     # argparse gives up on `key=value` words that come after an option.
     late = [word for word in rest if not word.startswith("-")]
-    if len(late) < len(rest) or (late and options.command not in (_run, _references)):
+    if len(late) < len(rest) or (late and options.command not in with_overrides):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if late:
         options.overrides += late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -93,20 +94,21 @@ def run(
         for step, event in before:
             watching.note(step, event)
         journal = Journal([*files, memory, *subscribers], flush_every)
-        began = time.perf_counter() - mark.seconds
+        began = Mark(mark.step, time.perf_counter() - mark.seconds, _cpu_clock() - mark.cpu_seconds)
         try:
             if mark.step == 0:
                 journal.note(0, _started(stream, learner, name, seed))
             save = None if folder is None else _saver(folder, stream, learner, journal, began)
             live(stream, learner, evaluation, journal, save, checkpoint_every, mark.step)
-            seconds = round(time.perf_counter() - began, 3)
+            seconds = round(time.perf_counter() - began.seconds, 3)
+            cpu_seconds = round(_cpu_clock() - began.cpu_seconds, 3)
             if folder is not None and frames and isinstance(learner, ActingLearner):
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
                 for drawn in watch(learner, worlds, folder.path):
                     journal.note(sum(part.steps for part in stream.segments), drawn)
         finally:
             journal.close()
-    summary = summarize(memory.events, seconds, versions())
+    summary = summarize(memory.events, seconds, versions(), cpu_seconds)
     if folder is not None:
         folder.write_summary(summary)
         write_report([folder.path], folder.report, naive)
@@ -162,10 +164,17 @@ def _facts(task: Task | EnvTask) -> TaskFacts:
     )
 
 
-def _saver(folder: RunFolder, stream: Stream, learner: Agent, journal: Journal, began: float) -> Callable[[int], None]:
+def _cpu_clock() -> float:
+    """Processor seconds of this process, of all its threads and of the children that it waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _saver(folder: RunFolder, stream: Stream, learner: Agent, journal: Journal, began: Mark) -> Callable[[int], None]:
     def save(step: int) -> None:
         path = folder.checkpoints / f"step-{step:012d}.pt"
-        save_checkpoint(path, Mark(step, time.perf_counter() - began), learner, stream)
+        taken = time.perf_counter() - began.seconds, _cpu_clock() - began.cpu_seconds
+        save_checkpoint(path, Mark(step, *taken), learner, stream)
         journal.note(step, CheckpointSaved(path.name))
         for old in sorted(folder.checkpoints.glob("step-*.pt"))[:-KEPT_CHECKPOINTS]:
             old.unlink()

@@ -60,6 +60,16 @@ def resume(folder: Path) -> list[Summary]:
     return _finish(_run_all(resolved, resolved.build(), folder, resume=True), folder)
 
 
+def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
+    """Run a checked configuration's agent under a name of its own, and print nothing.
+
+    What is in `out` already, of this same configuration, is gone on with.
+    """
+    study = resolved.build()
+    torch.set_num_threads(study.threads or 1)
+    return _one(study, study.agent, out, RunFolder(out).events.is_file(), resolved.as_dict(), None, name)
+
+
 def write_report(
     runs: Sequence[Path], out: Path | None = None, naive: Path | None = None, alone: Path | None = None
 ) -> Path:

@@ -14,8 +14,9 @@ MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
 HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
 
 ABOVE = {
-    "beforehand", "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record",
-    "references", "runs", "stream", "watching",
+    "beforehand", "check", "checkpoint", "cli", "cli_studies", "config", "episodes", "evaluation", "lifetime", "loop",
+    "record",
+    "references", "runs", "stream", "study", "tuning", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -39,13 +40,15 @@ ONLY: dict[str, set[str]] = {
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
-    "cli": {"beforehand", "config", "runs"},
+    "cli": {"beforehand", "cli_studies", "config", "exits", "runs"},
+    "cli_studies": {"config", "exits", "study", "tuning"},
+    "exits": set(),
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
-RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "watching"}
+RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "study", "tuning", "watching"}
 """What ties the parts together: it may know all of lifelong except what stands above itself."""
 
 
@@ -114,7 +117,9 @@ def forbidden(found: list[Arrow]) -> list[str]:
         elif source in ONLY:
             allowed = target in ONLY[source]
         elif source in RUNS_THINGS:
-            allowed = target not in {"cli"} | ({"runs", "config"} if source != "runs" else set())
+            above = {"runs", "config", "study", "tuning"}
+            above -= {"runs": {"runs", "config"}, "study": {"runs", "config"}, "tuning": above}.get(source, set())
+            allowed = target not in {"cli", "cli_studies"} | above
         else:
             allowed = target not in ABOVE
         if not allowed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifelong.config.errors import Report, an
-from lifelong.config.resolve import Call, Items, Node, Plain
+from lifelong.config.resolve import Call, Items, Node, Plain, Sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def _make(node: Node, run: RunWide, report: Report) -> Any:
             return value
         case Items(items=items, container=container):
             return container(_all({str(i): item for i, item in enumerate(items)}, run, report).values())
+        case Sections(sections=sections):
+            return _all(sections, run, report)
         case Call():
             return _call(node, run, report)
 

@@ -10,6 +10,7 @@ from lifelong.config.parameters import (
     RESERVED,
     Component,
     Many,
+    Named,
     NotConfigurable,
     Parameter,
     Section,
@@ -49,6 +50,11 @@ def _describe_section(structure: Structure, value: Any) -> Any:
                 return MISSING
             items = [_describe_section(item, v) for v in value]
             return MISSING if MISSING in items else items
+        case Named(item=item):
+            if not isinstance(value, dict):
+                return MISSING
+            sections = {name: _describe_section(item, v) for name, v in value.items()}
+            return MISSING if MISSING in sections.values() else sections
         case Section(target=target):
             return _fields(value, None) if type(value) is target else MISSING
         case Component(group=group):

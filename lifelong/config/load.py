@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from lifelong.config.build import RunWide, build
 from lifelong.config.device import real_device
-from lifelong.config.errors import Report
+from lifelong.config.errors import Key, Report
 from lifelong.config.locate import look_in
 from lifelong.config.overrides import apply
-from lifelong.config.resolve import Call, Items, Node, Plain, resolve_call, written
-from lifelong.config.settings import AgentPlan, Layout, RecordSettings, Study
+from lifelong.config.resolve import Call, Items, Node, Plain, Sections, resolve_call, written
+from lifelong.config.settings import AgentPlan, Layout, Study
+from lifelong.config.shared import with_shared
 from lifelong.config.source import read_file
 from lifelong.config.yaml12 import dump
-from lifelong.evaluation.schedule import Schedule
 from lifelong.learner import ActingLearner, Agent, Learner
 from lifelong.stream import Stream
 
@@ -56,16 +56,31 @@ class Resolved:
         """Text that loads again, from any folder, as this same configuration."""
         return dump(self.as_dict())
 
-    def build(self) -> Study:
+    def changed(self, changes: dict[str, Any], label: str | None = None) -> Resolved:
+        """This configuration with other sections and values at its top level, checked as a whole again.
+
+        label: the new `agent` is the one of this label in `agents`, where its mistakes are told. Raises: ConfigError.
+        """
+        lines, overridden = dict(self._report.lines), set(self._report.overridden)
+        if label is not None:
+            # What is said of the agent is said where it was written.
+            lines = {_moved(key, label): line for key, line in lines.items() if key[:1] != ("agent",)}
+            overridden = {_moved(key, label) for key in overridden if key[:1] != ("agent",)}
+        data = self.as_dict() | changes
+        return _resolved(self.path, data, _folders(data, self.path), Report(str(self.path), lines, overridden))
+
+    def build(self, stream: Stream | None = None) -> Study:
         """Make the stream and one of each agent; later agents come from the plans.
 
-        Raises: ConfigError with every constructor's complaint, each at the line of its section.
+        stream: one that was made of this same section before. Raises: ConfigError with every constructor's complaint,
+        each at the line of its section.
         """
         # Complaints of this build alone: the same configuration can be built twice.
         report = Report(self._report.file, self._report.lines, self._report.overridden)
         run = RunWide(self.seed, self.device)
         nodes = self._tree.arguments
-        made = {name: build(nodes[name], run, report) for name in ("stream", "evaluation", "record")}
+        made: dict[str, Any] = {"stream": build(nodes["stream"], run, report) if stream is None else stream}
+        made |= {name: build(nodes[name], run, report) for name in ("evaluation", "record")}
         for name in ("agent", "reference"):
             # An agent's own checks must speak up now, not when the reference has run for an hour.
             agent = build(nodes[name], run, report)
@@ -77,11 +92,11 @@ class Resolved:
                 )
         report.stop_if_any()
         return Study(
-            stream=cast(Stream, made["stream"]),
+            stream=made["stream"],
             agent=self._plan("agent", run),
             reference=self._plan("reference", run) if self.reference_name is not None else None,
-            schedule=cast(Schedule, made["evaluation"]),
-            record=cast(RecordSettings, made["record"]),
+            schedule=made["evaluation"],
+            record=made["record"],
             seed=self.seed,
             device=self.device,
             threads=cast("int | None", _value(self._tree, "threads")),
@@ -105,17 +120,41 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Resolved:
     apply(data, overrides, report)
     folders = _folders(data, path)
     look_in([*folders, Path.cwd()])
+    return _resolved(path, data, folders, report)
+
+
+def load_settings(settings: dict[str, Any], path: Path | str) -> Resolved:
+    """Check settings that are read already, as if they stood in the file `path`. Raises: ConfigError."""
+    path = Path(path)
+    folders = _folders(settings, path)
+    look_in([*folders, Path.cwd()])
+    return _resolved(path, settings, folders, Report(str(path)))
+
+
+def _resolved(path: Path, data: dict[str, Any], folders: Sequence[Path], report: Report) -> Resolved:
     tree = resolve_call((), Layout, data, {}, report, run_wide=())
     device = _check_device(tree, data, report)
     report.stop_if_any()
     assert tree is not None
-    if "modules_from" not in data and _names_a_module(tree):
+    if isinstance(data.get("agents"), dict) and data["agents"]:
+        # All names were found just now, so that nothing can fail here.
+        agent = cast(dict[str, Any], written(tree.arguments["agent"]))
+        filled = {label: with_shared(section, agent) for label, section in data["agents"].items()}
+        tree = resolve_call((), Layout, {**data, "agents": filled}, {}, report, run_wide=())
+        report.stop_if_any()
+        assert tree is not None
+    if data.get("modules_from") is not None or _names_a_module(tree):
         # The record of a run lies elsewhere, and must find the same modules.
         here = tuple(str(folder) for folder in folders)
         tree.arguments["modules_from"] = Plain(here, list(here))
     _check_numbers(tree, report)
     report.stop_if_any()
     return Resolved(path, device, tree, report)
+
+
+def _moved(key: Key, label: str) -> Key:
+    """The place in `agent` of what stands in `agents` under a label; other places stay."""
+    return ("agent", *key[2:]) if key[:2] == ("agents", label) else key
 
 
 def _folders(data: dict[str, Any], path: Path) -> list[Path]:
@@ -148,6 +187,8 @@ def _names_a_module(node: Node) -> bool:
             return ":" in (name or "") or any(map(_names_a_module, arguments.values()))
         case Items(items=items):
             return any(map(_names_a_module, items))
+        case Sections(sections=sections):
+            return any(map(_names_a_module, sections.values()))
         case Plain(value=value):
             return _mentions_a_module(value)
 

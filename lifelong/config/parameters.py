@@ -44,7 +44,14 @@ class Many:
     container: type[list[Any]] | type[tuple[Any, ...]]
 
 
-Structure = Component | Section | Many
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mapping from names of the user's own to components."""
+
+    item: Component
+
+
+Structure = Component | Section | Many | Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,9 @@ def structure_of(annotation: Any) -> Structure | None:
         if isinstance(inner, Component | Section):
             return Many(inner, list if origin is list else tuple)
         return None
+    if origin in (dict, collections.abc.Mapping):
+        inner = structure_of(args[1]) if len(args) == 2 and args[0] is str else None
+        return Named(inner) if isinstance(inner, Component) else None
     if not isinstance(origin, type):
         return None
     if getattr(origin, "_is_protocol", False):

@@ -13,6 +13,7 @@ from lifelong.config.parameters import (
     RESERVED,
     Component,
     Many,
+    Named,
     NotConfigurable,
     Parameter,
     Section,
@@ -39,6 +40,13 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Sections:
+    """Sections under names of the user's own."""
+
+    sections: dict[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A constructor call to be made: `name` is the component's (None: a section without one).
 
@@ -53,7 +61,7 @@ class Call:
     protocol: type | None = None
 
 
-Node = Plain | Items | Call
+Node = Plain | Items | Sections | Call
 
 
 def resolve_call(
@@ -110,6 +118,8 @@ def written(node: Node) -> Any:
             return data
         case Items(items=items):
             return [written(item) for item in items]
+        case Sections(sections=sections):
+            return {name: written(section) for name, section in sections.items()}
         case Call(name=name, arguments=arguments):
             head = {} if name is None else {RESERVED: name}
             return head | {key: written(value) for key, value in arguments.items()}
@@ -154,6 +164,11 @@ def _structured(key: Key, structure: Structure, given: Any, base: Any, report: R
                 nodes = [_structured((*key, i), item, g, MISSING, report) for i, g in enumerate(given)]
                 found = tuple(node for node in nodes if node is not None)
                 return Items(found, container) if len(found) == len(nodes) else None
+        case Named(item=item):
+            if isinstance(given, dict):
+                named = {name: _structured((*key, name), item, g, MISSING, report) for name, g in given.items()}
+                sections = {name: node for name, node in named.items() if node is not None}
+                return Sections(sections) if len(sections) == len(named) else None
     report.refuse(key, given, _spell_structure(structure))
     return None
 
@@ -197,6 +212,8 @@ def _spell_structure(structure: Structure) -> str:
             return f"a section with settings of {target.__name__}"
         case Many(item=item):
             return "a list, each item of it " + _spell_structure(item)
+        case Named(item=item):
+            return "a mapping from names of your own, each to " + _spell_structure(item)
 
 
 def _takes(name: str | None, known: dict[str, Parameter]) -> str:

@@ -12,6 +12,7 @@ from lifelong.config.parameters import (
     RESERVED,
     Component,
     Many,
+    Named,
     Parameter,
     Section,
     Structure,
@@ -81,6 +82,9 @@ class _Writer:
             case Many(item=item):
                 items = self._structure(item, MISSING)
                 return [{"type": "array", "items": items[0] if len(items) == 1 else {"anyOf": items}}]
+            case Named(item=item):
+                items = self._structure(item, MISSING)
+                return [{"type": "object", "additionalProperties": items[0] if len(items) == 1 else {"anyOf": items}}]
             case Section(target=target):
                 return [self.section(target, None, default if isinstance(default, dict) else {})]
             case Component(group=group):

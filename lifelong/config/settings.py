@@ -41,7 +41,8 @@ class RecordSettings:
 class Layout:
     """The top level of a configuration: which keys there are, of what kind, and their defaults.
 
-    `reference` is a second agent that lives through the same stream first, to be compared with. `device`:
+    `reference` is a second agent that lives through the same stream first, to be compared with. `agents`: those that
+    `lifelong study` lets live through it, by labels of your own; a single run leaves them out. `device`:
     auto, cpu, cuda or cuda:N. `threads`: torch's CPU threads (null: as torch decides). `modules_from`:
     folders in which module:Class names are looked for; the configuration's own folder where it is left out.
     """
@@ -49,6 +50,7 @@ class Layout:
     stream: Stream
     agent: Agent
     reference: Agent | None = None
+    agents: dict[str, Agent] = field(default_factory=dict)
     seed: int = 0
     device: str = "auto"
     threads: int | None = None

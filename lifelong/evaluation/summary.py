@@ -31,7 +31,8 @@ class Summary:
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
-    more. `families`: the transfer measures of reinforcement learning, named by family.
+    more. `cpu_seconds`: processor time of the run, over all threads (None: not measured). `families`: the transfer
+    measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -61,6 +62,7 @@ class Summary:
     detection_delay: float | None
     routing_accuracy: float | None
     wall_seconds: float
+    cpu_seconds: float | None = None
     drifts: int = 0
     foreign: float | None = None
     recognised: float | None = None
@@ -77,10 +79,15 @@ class Summary:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, versions: dict[str, str]) -> Summary:
+def summarize(
+    records: Iterable[tuple[int, Event]],
+    wall_seconds: float,
+    versions: dict[str, str],
+    cpu_seconds: float | None = None,
+) -> Summary:
     """Sum up a record; a record of an interrupted run is summed up as far as it goes.
 
-    `wall_seconds` and `versions` (library -> version) are the only things that the record does not hold, so
+    The two times and `versions` (library -> version) are the only things that the record does not hold, so
     that two runs of one seed have equal records. Raises ValueError for a record without RunStarted.
     """
     trace = trace_of(records)
@@ -118,6 +125,7 @@ def summarize(records: Iterable[tuple[int, Event]], wall_seconds: float, version
         detection_delay=sum(shifts.delays) / len(shifts.delays) if shifts.delays else None,
         routing_accuracy=routing_accuracy(trace),
         wall_seconds=wall_seconds,
+        cpu_seconds=cpu_seconds,
         drifts=len(trace.all(DriftDetected)),
         foreign=foreign_share(trace, seen=True),
         recognised=foreign_share(trace, seen=False),

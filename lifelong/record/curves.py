@@ -102,7 +102,7 @@ def prequential_figure(run: RecordedRun, naive: RecordedRun | None, in_worlds: b
     bands(axes, run)
     # A return is no share of anything, even where the scores of the judgings are.
     percent = run.summary.percent and not in_worlds
-    _curves(axes, run, curve, other, INK, _limits(values, percent), percent)
+    _curves(axes, run, curve, other, INK, limits(values, percent), percent)
     return figure
 
 
@@ -112,7 +112,7 @@ def comparison_figure(runs: Sequence[RecordedRun], names: Sequence[str]) -> Figu
     figure, (axes,) = stage(longest, [(0.1, 2.6)], right=0.78, strip=MUTED)
     axes.set_ylim(*_span(runs))
     percent = runs[0].summary.percent
-    _ticks(axes, percent)
+    ticks(axes, percent)
     labels = []
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
         steps, scores = mean_curve(run)
@@ -137,7 +137,7 @@ def _curves(
     for step in shifts_of(run.trace).hit_steps:
         axes.axvline(step, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
     axes.set_ylim(*span)
-    _ticks(axes, percent)
+    ticks(axes, percent)
     drawn = [(naive, REFERENCE, 1.5), (curve, tint, 1.8)]
     labels = []
     for line, shade, width in drawn:
@@ -148,7 +148,7 @@ def _curves(
     end_labels(axes, labels)
 
 
-def _ticks(axes: Axes, percent: bool) -> None:
+def ticks(axes: Axes, percent: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
@@ -159,10 +159,10 @@ def _span(runs: Sequence[RecordedRun], task: str | None = None) -> tuple[float, 
     """One y axis for all panels, so that they can be compared, or for that of one task."""
     judged = [event for run in runs for _, event in run.trace.all(TaskScored)]
     values = np.array([event.score for event in judged if task in (None, event.task)])
-    return _limits(values, runs[0].summary.percent)
+    return limits(values, runs[0].summary.percent)
 
 
-def _limits(values: NDArray[np.float64], percent: bool) -> tuple[float, float]:
+def limits(values: NDArray[np.float64], percent: bool) -> tuple[float, float]:
     """Limits that hold the values; an untrained learner's far outliers of an unbounded metric are cut off.
 
     A normalised return is above 1 where it is better than the expert's.

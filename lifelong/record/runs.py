@@ -33,9 +33,9 @@ def read_run(path: Path) -> RecordedRun:
     records = read_events(folder.events)
     try:
         written = folder.read_summary()
-        seconds, versions = written.wall_seconds, written.versions
+        seconds, cpu, versions = written.wall_seconds, written.cpu_seconds, written.versions
     except FileNotFoundError:
-        seconds, versions = 0.0, {}
+        seconds, cpu, versions = 0.0, None, {}
     trace = trace_of(records)
     config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
-    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions), config, path)
+    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions, cpu), config, path)

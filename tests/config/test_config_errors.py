@@ -32,7 +32,7 @@ def test_all_problems_are_told_at_once_each_with_its_line(load: Load) -> None:
     """
     told = problems(load, text, "record.wandb=offlin")
     assert told == [
-        "study.yaml:10: sede: unknown key. Did you mean 'seed'? This section takes: stream, agent, reference, "
+        "study.yaml:10: sede: unknown key. Did you mean 'seed'? This section takes: stream, agent, reference, agents, "
         "seed, device, threads, evaluation, record, modules_from.",
         "study.yaml:5: stream.data.cuont: unknown key. Did you mean 'count'? toy_parts:Numbers takes: count, spread.",
         "study.yaml:7: stream.hours.steps: got 'many', expected a whole number.",

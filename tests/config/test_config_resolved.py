@@ -31,6 +31,7 @@ def test_every_default_is_written_out(load: Load) -> None:
             "gadget": {"name": "toy_parts:Knob", "turns": 5},
         },
         "reference": None,
+        "agents": {},
         "seed": 0,
         "device": "auto",
         "threads": None,

@@ -1,0 +1,6 @@
+"""What the exit codes of the command line mean."""
+
+from __future__ import annotations
+
+OK, DEFECT, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+"""Fine; a defect, or runs of a study that failed; a mistake to put right; Ctrl-C."""

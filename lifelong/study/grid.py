@@ -1,0 +1,96 @@
+"""Where each cell of a study stands on the disk: not begun, begun, finished, or in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from lifelong.beforehand import look_ahead
+from lifelong.config.errors import Report, dotted
+from lifelong.config.source import read_file
+from lifelong.record.folder import RunFolder
+from lifelong.stream import Stream
+from lifelong.study.plan import Cell, Contender
+
+State = Literal["new", "begun", "finished"]
+
+NOT_COMPARED = ("record", "modules_from")
+"""What makes no difference to the numbers of a run, or names a place alone."""
+
+
+def state_of(cell: Cell) -> State:
+    """How far a cell has got. Raises FileExistsError where its folder holds a run of another configuration."""
+    folder = RunFolder(cell.path)
+    if not folder.holds_run():
+        return "new"
+    other = _differences(cell, folder.config)
+    if other:
+        raise FileExistsError(
+            f"{cell.path} holds a run of another configuration (it differs in {', '.join(other)}): give this study "
+            "another folder (--out), or remove that one."
+        )
+    try:
+        return "finished" if folder.read_summary().finished else "begun"
+    except ValueError:
+        # Its last write was cut short.
+        folder.summary.unlink()
+    except FileNotFoundError:
+        pass
+    return "begun"
+
+
+def able(contenders: Iterable[Contender]) -> dict[str, str]:
+    """Which references cannot live through the stream, each with the reason. Raises ValueError for others."""
+    streams: dict[str, Stream] = {}
+    refused = {}
+    for contender in contenders:
+        # Data are read once for all that are told equally much.
+        described = repr(contender.config.as_dict()["stream"])
+        try:
+            study = contender.config.build(streams.get(described))
+            streams[described] = study.stream
+            look_ahead(study.stream, study.agent.build(), f"agent {contender.label}")
+        except ValueError as error:
+            if not contender.is_reference:
+                raise
+            refused[contender.label] = str(error)
+    return refused
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Keep other studies out of the folder meanwhile. Raises FileExistsError where one is at work there."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(f"Another study is at work in {out}: wait for it, or choose another --out.") from None
+        yield
+
+
+def _differences(cell: Cell, config: Path) -> list[str]:
+    """The keys in which a config.yaml says something else than the cell would run."""
+    if not config.is_file():
+        return ["config.yaml, which is missing"]
+    try:
+        # Read as a whole configuration: an older one has not written out what is new since.
+        there = cell.contender.config.changed(read_file(config, Report(str(config)))).as_dict()
+    except ValueError:
+        return ["config.yaml, which this version of lifelong cannot read"]
+    keys = [key for key in cell.settings if key not in NOT_COMPARED]
+    return [dotted(place) for key in keys for place in _unlike(there[key], cell.settings[key], (key,))]
+
+
+def _unlike(one: Any, other: Any, at: tuple[str, ...]) -> list[tuple[str, ...]]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = dict.fromkeys([*one, *other])
+        return [place for key in keys for place in _unlike(one.get(key), other.get(key), (*at, str(key)))]
+    return [] if one == other else [at]

@@ -1,0 +1,77 @@
+"""What came out of a study: its finished cells, and those that failed. A function of what lies in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lifelong.evaluation.numbers import change, score
+from lifelong.evaluation.summary import Summary
+from lifelong.record.folder import RunFolder
+from lifelong.study.plan import Cell, Plan
+from lifelong.study.table import Row, Table, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`finished` holds the summaries by label and seed, `failed` the cells that have none, each with the reason."""
+
+    plan: Plan
+    finished: Mapping[str, Mapping[int, Summary]]
+    failed: Sequence[tuple[Cell, str]]
+    table: Table
+
+
+def read_results(plan: Plan, failures: Mapping[tuple[str, int], str]) -> Results:
+    """Read every cell; `failures` are the reasons by label and seed. Raises ValueError for a damaged summary."""
+    finished: dict[str, dict[int, Summary]] = {contender.label: {} for contender in plan.contenders}
+    failed = []
+    for cell in plan.cells():
+        key = cell.contender.label, cell.seed
+        if key in failures:
+            failed.append((cell, failures[key]))
+        else:
+            finished[cell.contender.label][cell.seed] = RunFolder(cell.path).read_summary()
+    return Results(plan, finished, failed, table_of(finished, len(plan.seeds), plan.baseline))
+
+
+def verdict(results: Results) -> str:
+    """What came out of the agents that were asked about, in plain words."""
+    added = {contender.label for contender in results.plan.contenders if contender.is_reference}
+    rows = [row for row in results.table.rows if row.label not in added] or list(results.table.rows)
+    return "; ".join(_said(row, results.table) for row in rows) + "."
+
+
+def _said(row: Row, table: Table) -> str:
+    acc = row.found["acc"]
+    if acc is None:
+        return f"{row.name} has no finished run"
+    seeds = "1 seed" if row.seeds == 1 else f"{row.seeds} seeds"
+    learned = row.found["learning"]
+    taught = "" if learned is None else f" after learning its tasks to {score(learned.mean, table.percent)}"
+    ends = f"{row.name} ends at {score(acc.mean, table.percent)}{taught} ({seeds})"
+    if table.baseline is None or row.label == table.baseline or row.difference is None:
+        return ends
+    size = change(abs(row.difference.mean), table.percent).removeprefix("+").replace(" pt", " points")
+    if row.difference.sign:
+        return f"{ends}, {size} {'above' if row.difference.sign > 0 else 'below'} {table.baseline}"
+    if row.difference.n == 1:
+        way = "above" if row.difference.mean >= 0 else "below"
+        return f"{ends}, {size} {way} {table.baseline}, which one seed does not settle"
+    return f"{ends}, not to be told from {table.baseline} by these seeds"
+
+
+def notes(results: Results) -> list[str]:
+    """What the numbers mean, and what is missing from them."""
+    plan, table = results.plan, results.table
+    said = ["Means over seeds, in brackets 95 % of what resampled seeds give; ↑ more is better, ↓ less is better."]
+    if table.baseline is not None:
+        said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")
+    if table.percent:
+        said.append("pt: percentage points.")
+    if table.told:
+        said.append("* is told which task it is in; the others find out by themselves.")
+    said += [f"Without the reference {name}: {why}." for name, why in plan.left_out]
+    short = [row for row in table.rows if row.seeds < table.seeds]
+    said += [f"{row.label}: {row.seeds} of {table.seeds} seeds finished." for row in short]
+    return said

@@ -1,0 +1,231 @@
+"""A search for settings on the first tasks of a stream, by Optuna (optional: lifelong[tune])."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lifelong.config import Resolved
+from lifelong.config.yaml12 import dump
+from lifelong.evaluation.numbers import change, score
+from lifelong.study.engine import Engine
+from lifelong.study.grid import held
+from lifelong.tuning.space import Dimension, Range
+from lifelong.tuning.trials import Outcome, live, shortened, with_values, written
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+Objective = Literal["acc", "acc+budget"]
+STORAGE, TABLE, BEST, TRIALS = "trials.db", "trials.csv", "best.yaml", "trials"
+STARTUP = 10
+"""Trials at random before the sampler has something to go by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for, and on how much. Raises ValueError for numbers out of range.
+
+    segments: of the stream's beginning. objective: the final ACC there; or the learning accuracy, among trials that
+    forget no more than `budget` (in units of the metric). held_out: see `First`.
+    """
+
+    space: tuple[Dimension, ...]
+    trials: int = 20
+    segments: int = 3
+    seeds: tuple[int, ...] = (100, 101)
+    objective: Objective = "acc"
+    budget: float = 0.05
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.space:
+            raise ValueError("There is nothing to tune: give --space key.path=low:high[:log] or key.path=a,b,c.")
+        if self.trials < 1:
+            raise ValueError(f"At least one trial is needed, got --trials {self.trials}.")
+        keys = [dimension.key for dimension in self.space]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"A setting is in the space twice: {', '.join(keys)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One trial: its values as YAML by key, and what came of it."""
+
+    number: int
+    values: dict[str, str]
+    outcome: Outcome
+
+
+def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried | None:
+    """Search, go on with a search, or read a finished one; write best.yaml and trials.csv into `out`.
+
+    None where no trial came to an end. Raises ValueError where Optuna is not installed or `out` holds another search.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ValueError("lifelong tune needs Optuna, which is not installed: pip install 'lifelong[tune]'.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    short = shortened(resolved, search.segments, search.held_out)
+    # What cannot be built is found before anything runs.
+    for dimension in search.space:
+        with_values(short, {dimension.key: _example(dimension)}).build()
+    with held(out):
+        study = _open(out, search, short)
+        _stale(study)
+        while _ended(study) < search.trials:
+            trial = study.ask()
+            values = {dimension.key: _suggested(trial, dimension) for dimension in search.space}
+            outcome = live(with_values(short, values), search.seeds, out / TRIALS, engine)
+            _tell(study, trial, outcome, search)
+            tried = Tried(trial.number, values, outcome)
+            print(_line(tried, short))
+        found = [_tried(frozen, search) for frozen in study.trials if frozen.user_attrs.get("ended")]
+        best = best_of(found, search)
+        _write_table(found, out / TABLE, search)
+        if best is not None:
+            _write_best(best, resolved, search, out / BEST)
+    return best
+
+
+def best_of(found: Sequence[Tried], search: Search) -> Tried | None:
+    """The best trial; where none keeps to the budget, the one that forgets least. None where all failed."""
+    known = [tried for tried in found if value_of(tried.outcome, search) is not None]
+    if not known:
+        return None
+    if search.objective == "acc":
+        return max(known, key=lambda tried: (tried.outcome.acc or 0.0, -tried.number))
+    within = [tried for tried in known if (tried.outcome.forgetting or 0.0) <= search.budget]
+    if within:
+        return max(within, key=lambda tried: (tried.outcome.learning or 0.0, -tried.number))
+    return min(known, key=lambda tried: (tried.outcome.forgetting or 0.0, tried.number))
+
+
+def value_of(outcome: Outcome, search: Search) -> float | None:
+    """What is to be large."""
+    return outcome.acc if search.objective == "acc" else outcome.learning
+
+
+def _open(out: Path, search: Search, short: Resolved) -> Study:
+    import optuna
+
+    def over_budget(trial: FrozenTrial) -> tuple[float, ...]:
+        return (float(trial.user_attrs.get("forgetting") or 0.0) - search.budget,)
+
+    storage = f"sqlite:///{(out / STORAGE).resolve()}"
+    study = optuna.create_study(study_name="tune", storage=storage, direction="maximize", load_if_exists=True)
+    with warnings.catch_warnings():
+        # Experimental in Optuna 3 and 4, replaced in 5 by what those do not have.
+        warnings.simplefilter("ignore")
+        study.sampler = optuna.samplers.TPESampler(
+            # A search that goes on must not draw the same numbers again.
+            seed=search.seeds[0] + len(study.trials),
+            n_startup_trials=STARTUP,
+            constraints_func=over_budget if search.objective == "acc+budget" else None,
+        )
+    described = dump(
+        {
+            "space": [repr(dimension) for dimension in search.space],
+            "objective": [search.objective, search.budget],
+            "seeds": list(search.seeds),
+            "config": {key: value for key, value in short.as_dict().items() if key not in ("record", "modules_from")},
+        }
+    )
+    if study.user_attrs.setdefault("search", described) != described:
+        raise ValueError(
+            f"{out} holds another search (space, objective, seeds or configuration): choose another --out."
+        )
+    study.set_user_attr("search", described)
+    return study
+
+
+def _stale(study: Study) -> None:
+    """Trials that were cut short are tried once more; what ran of them is not run again."""
+    from optuna.trial import TrialState
+
+    for frozen in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(frozen.number, state=TrialState.FAIL)
+        if frozen.params:
+            study.enqueue_trial(frozen.params)
+
+
+def _ended(study: Study) -> int:
+    return sum(bool(frozen.user_attrs.get("ended")) for frozen in study.trials)
+
+
+def _suggested(trial: Trial, dimension: Dimension) -> str:
+    key = dimension.key
+    if not isinstance(dimension, Range):
+        text: str = trial.suggest_categorical(key, dimension.texts)
+        return text
+    if dimension.whole:
+        return written(trial.suggest_int(key, int(dimension.low), int(dimension.high), log=dimension.log))
+    return written(trial.suggest_float(key, dimension.low, dimension.high, log=dimension.log))
+
+
+def _tell(study: Study, trial: Trial, outcome: Outcome, search: Search) -> None:
+    from optuna.trial import TrialState
+
+    for name in ("acc", "learning", "forgetting", "error"):
+        trial.set_user_attr(name, getattr(outcome, name))
+    trial.set_user_attr("ended", True)
+    value = value_of(outcome, search)
+    if value is None:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, value)
+
+
+def _tried(frozen: FrozenTrial, search: Search) -> Tried:
+    said: dict[str, Any] = frozen.user_attrs
+    values = {
+        dimension.key: written(frozen.params[dimension.key])
+        if isinstance(dimension, Range)
+        else str(frozen.params[dimension.key])
+        for dimension in search.space
+    }
+    return Tried(frozen.number, values, Outcome(said["acc"], said["learning"], said["forgetting"], said["error"]))
+
+
+def _example(dimension: Dimension) -> str:
+    return written(dimension.low) if isinstance(dimension, Range) else dimension.texts[0]
+
+
+def _line(tried: Tried, short: Resolved) -> str:
+    values = ", ".join(f"{key.removeprefix('agent.')}={value}" for key, value in tried.values.items())
+    outcome = tried.outcome
+    if outcome.error is not None:
+        return f"trial {tried.number}: {values}: FAILED: {outcome.error}"
+    percent = outcome.acc is not None and 0.0 <= outcome.acc <= 1.0
+    return (
+        f"trial {tried.number}: {values}: ACC {score(outcome.acc, percent)}, "
+        f"learning {score(outcome.learning, percent)}, forgetting {change(outcome.forgetting, percent)}"
+    )
+
+
+def _write_table(found: Sequence[Tried], out: Path, search: Search) -> None:
+    keys = [dimension.key for dimension in search.space]
+    with out.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("trial", *keys, "acc", "learning_accuracy", "forgetting", "error"))
+        for tried in found:
+            said = tried.outcome
+            values = [tried.values[key] for key in keys]
+            rows.writerow((tried.number, *values, said.acc, said.learning, said.forgetting, said.error or ""))
+
+
+def _write_best(best: Tried, resolved: Resolved, search: Search, out: Path) -> None:
+    """The whole stream again, with the agent that was found."""
+    found = with_values(resolved, best.values).changed({"agents": {}})
+    judged = f"{search.held_out:g} of the training samples held out" if search.held_out else "the test samples"
+    out.write_text(
+        f"# lifelong run {out}\n# Found on the first {search.segments} segments alone, judged on {judged}: trial "
+        f"{best.number}.\n{dump(found.as_dict())}",
+        encoding="utf-8",
+    )

@@ -1,0 +1,85 @@
+"""Means, intervals and paired differences, against numbers made by hand and by another implementation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lifelong.study.statistics import Estimate, estimate, interval, paired
+
+
+def test_a_mean_over_what_is_known() -> None:
+    found = estimate([1.0, None, 3.0, math.nan, 5.0])
+    assert found is not None
+    assert (found.mean, found.n) == (3.0, 3)
+
+
+def test_one_seed_has_no_interval_and_none_has_nothing() -> None:
+    assert estimate([0.4]) == Estimate(0.4, None, None, 1)
+    assert estimate([None, math.nan]) is None
+    assert estimate([]) is None
+
+
+def test_equal_seeds_have_an_interval_without_width() -> None:
+    assert estimate([0.1, 0.1, 0.1]) == Estimate(pytest.approx(0.1), 0.1, 0.1, 3)
+
+
+def test_the_interval_of_three_numbers_is_that_of_all_their_resamples() -> None:
+    values = [0.0, 1.0, 5.0]
+    every = np.array([np.mean(picked) for picked in itertools.product(values, repeat=3)])
+    low, high = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
+    found = estimate(values)
+    assert found is not None
+    # (0, 0, 0) and (5, 5, 5) have a chance of 1/27 each, more than what is left outside.
+    assert (low, high) == (0.0, 5.0)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_the_interval_agrees_with_scipy() -> None:
+    values = np.random.default_rng(3).normal(0.8, 0.05, 8)
+    found = estimate(values.tolist())
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=50_000, method="percentile", random_state=np.random.default_rng(1)
+    ).confidence_interval
+    assert found is not None
+    assert found.low == pytest.approx(theirs.low, abs=0.001)
+    assert found.high == pytest.approx(theirs.high, abs=0.001)
+    # A normal distribution's interval of the mean, with the divisor that resampling has.
+    half = 1.96 * values.std() / math.sqrt(8)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_the_same_numbers_give_the_same_interval() -> None:
+    assert estimate([0.3, 0.5, 0.9]) == estimate([0.3, 0.5, 0.9])
+
+
+def test_a_band_is_the_interval_of_each_column() -> None:
+    columns = np.random.default_rng(0).normal(size=(6, 4))
+    low, high = interval(columns)
+    for k in range(4):
+        alone = estimate(columns[:, k].tolist())
+        assert alone is not None
+        assert (alone.low, alone.high) == pytest.approx((low[k], high[k]))
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    # Far apart from seed to seed, yet always 0.01 better: only pairs can show that.
+    base = {0: 0.1, 1: 0.5, 2: 0.9, 7: 0.3}
+    better = {2: 0.91, 0: 0.11, 1: 0.51, 9: 0.0}
+    found = paired(better, base)
+    assert found is not None
+    assert (found.n, found.sign) == (3, 1)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.01, 0.01, 0.01))
+    assert paired({5: 1.0}, base) is None
+    assert paired({0: None, 1: 0.6}, base) == Estimate(pytest.approx(0.1), None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign"), [(0.1, 0.2, 1), (-0.2, -0.1, -1), (-0.1, 0.2, 0), (0.0, 0.2, 0), (None, None, 0)]
+)
+def test_a_difference_has_a_sign_where_its_whole_interval_has(low: float | None, high: float | None, sign: int) -> None:
+    assert Estimate(0.1, low, high, 3).sign == sign
