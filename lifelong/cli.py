@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lifelong.config import Resolved
 
 OK, USER_ERROR, INTERRUPTED = 0, 2, 130
+RUNS = Path("runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +62,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     run.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)")
     run.add_argument("--seed", type=int, metavar="N", help="short for seed=N")
     run.add_argument("--dry-run", action="store_true", help="show what would be run and run nothing")
+    run.add_argument(
+        "--sweep",
+        action="store_true",
+        help="take settings from the open W&B run too, as `wandb agent` has it done by itself",
+    )
     run.set_defaults(command=_run)
 
     resume = commands.add_parser("resume", help="go on with an interrupted run from its last checkpoint")
@@ -90,6 +96,19 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
     references.set_defaults(command=_references)
 
+    wandb = commands.add_parser(
+        "wandb",
+        help="log a recorded run to Weights & Biases",
+        description="Log a recorded run, and the reference run inside it, to Weights & Biases, as if it had been "
+        "logged while it ran.",
+    )
+    wandb.add_argument("run", type=Path, metavar="RUN", help="folder of a recorded run, also of a stopped one")
+    wandb.add_argument("--project", metavar="P", help="default: the run's own setting")
+    wandb.add_argument("--group", metavar="G", help="default: the run's own setting")
+    wandb.add_argument("--mode", choices=("auto", "online", "offline"), default="auto", help="auto: online with a key")
+    wandb.add_argument("--name", metavar="N", help="of the run there (default: its agent and seed)")
+    wandb.set_defaults(command=_wandb)
+
     listing = commands.add_parser("list", help="list streams, agents and other components")
     listing.add_argument("group", nargs="?", metavar="GROUP", help="data, streams, agents, detectors, ...")
     listing.set_defaults(command=_list)
@@ -112,7 +131,10 @@ def _run(options: argparse.Namespace) -> int:
     from lifelong.config import load_config
 
     seed = [] if options.seed is None else [f"seed={options.seed}"]
-    resolved = load_config(options.config, [*options.overrides, *seed])
+    overrides = [*options.overrides, *seed]
+    if not options.dry_run and (options.sweep or os.environ.get("WANDB_SWEEP_ID")):
+        return _run_swept(options, overrides)
+    resolved = load_config(options.config, overrides)
     out: Path = options.out or _free_folder(resolved)
     if options.dry_run:
         _show(resolved, out)
@@ -120,6 +142,21 @@ def _run(options: argparse.Namespace) -> int:
     from lifelong.runs import run_config
 
     run_config(resolved, out)
+    return OK
+
+
+def _run_swept(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Run what a W&B sweep asks for, within its run."""
+    from lifelong.config import load_config
+    from lifelong.runs import run_config
+    from lifelong.sweep import swept_run
+
+    with swept_run(options.out or RUNS) as swept:
+        # A sweep goes by what it is told there.
+        resolved = load_config(options.config, [*overrides, "record.wandb=auto"], swept.overrides)
+        # Agents that run at the same time must not choose the same folder.
+        out: Path = options.out or _free_folder(resolved, f"-{swept.run}")
+        run_config(resolved, out)
     return OK
 
 
@@ -164,6 +201,14 @@ def _references(options: argparse.Namespace) -> int:
     return OK
 
 
+def _wandb(options: argparse.Namespace) -> int:
+    from lifelong.replay import replay
+
+    for name in replay(options.run, options.mode, options.project, options.group, options.name):
+        print(f"logged: {name}")
+    return OK
+
+
 def _list(options: argparse.Namespace) -> int:
     from lifelong.config.errors import nearest
     from lifelong.config.locate import GROUPS, listing
@@ -192,10 +237,10 @@ def _schema(options: argparse.Namespace) -> int:
     return OK
 
 
-def _free_folder(resolved: Resolved) -> Path:
-    """`runs/<config>-<agent>-s<seed>`, with -2, -3, ... behind it where that is taken."""
-    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}")
-    candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in count(1))
+def _free_folder(resolved: Resolved, end: str = "") -> Path:
+    """`runs/<config>-<agent>-s<seed><end>`, with -2, -3, ... behind it where that is taken."""
+    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}{end}")
+    candidates = (RUNS / (name if n == 1 else f"{name}-{n}") for n in count(1))
     return next(folder for folder in candidates if not folder.exists())
 
 

@@ -15,7 +15,7 @@ HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river"
 
 ABOVE = {
     "beforehand", "check", "checkpoint", "cli", "config", "episodes", "evaluation", "lifetime", "loop", "record",
-    "references", "runs", "stream", "watching",
+    "references", "replay", "runs", "stream", "sweep", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -38,7 +38,9 @@ ONLY: dict[str, set[str]] = {
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
-    "cli": {"beforehand", "config", "runs"},
+    "cli": {"beforehand", "config", "replay", "runs", "sweep"},
+    "replay": {"config", "events", "record"},
+    "sweep": {"record"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
