@@ -82,6 +82,21 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     report.add_argument("--alone", type=Path, metavar="FILE", help="what `lifelong references` wrote, to compare with")
     report.set_defaults(command=_report)
 
+    analyse = commands.add_parser(
+        "analyse",
+        help="plasticity, stability gap, transfer between tasks, settings: what papers ask of runs",
+        description="Write analysis.html and analysis.json: plasticity, stability gap, capacity and probes of each "
+        "run; of several, transfer between pairs of tasks and a metric by the one setting that they differ in.",
+    )
+    analyse.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
+    analyse.add_argument(
+        "--out", type=Path, metavar="FILE", help="an .html file (default: in the run; for several, beside the first)"
+    )
+    analyse.add_argument(
+        "--similarity", choices=("subspace", "means"), help="also: forgetting against how alike the tasks' inputs are"
+    )
+    analyse.set_defaults(command=_analyse)
+
     references = commands.add_parser(
         "references",
         help="measure each world of a configuration: at random, and by an agent alone",
@@ -189,6 +204,13 @@ def _report(options: argparse.Namespace) -> int:
     from lifelong.runs import write_report
 
     print(write_report(options.runs, options.out, options.naive, options.alone))
+    return OK
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    from lifelong.runs import analyse
+
+    print(analyse(options.runs, options.out, options.similarity))
     return OK
 
 

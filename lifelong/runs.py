@@ -24,6 +24,7 @@ from lifelong.record.wandb_sink import WandbSink
 from lifelong.references.cache import Cache
 from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
+from lifelong.stream import Task
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -73,6 +74,30 @@ def write_report(
     if alone is not None and len(runs) > 1:
         raise ValueError("What was learned alone is shown in the report of one run: give one, or leave the file out.")
     write_html(list(runs), target, naive, [one.alone for one in read_references(alone)] if alone else ())
+    return target
+
+
+def analyse(runs: Sequence[Path], out: Path | None, similarity: Literal["subspace", "means"] | None = None) -> Path:
+    """Write analysis.html and analysis.json of one run or several; returns where the page is.
+
+    similarity: also compare the tasks of each run's stream, which is made anew from its config.yaml, by this measure.
+    """
+    from lifelong.config import load_config
+    from lifelong.evaluation.analysis.similarity import similarity_of_tasks
+    from lifelong.record.analysis import write_analysis
+
+    places = [RunFolder(run).require() for run in runs]
+    target = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "analysis.html"
+    alike = {}
+    for place in places if similarity is not None else ():
+        if not place.config.is_file():
+            raise FileNotFoundError(f"{place.path} holds no config.yaml, so its tasks are not known: leave it out.")
+        stream = load_config(place.config).build().stream
+        tasks = [task for task in stream.tasks if isinstance(task, Task)]
+        if len(tasks) < len(stream.tasks):
+            raise ValueError(f"{stream.name!r} has worlds to act in, which have no test samples to compare by.")
+        alike[place.path] = similarity_of_tasks(tasks, similarity or "subspace")
+    write_analysis(list(runs), target, alike, similarity or "")
     return target
 
 
