@@ -198,21 +198,33 @@ def _watchers(
             stacklevel=2,
         )
     elif record.wandb != "disabled":
-        group, name = settings["record"]["group"], f"{agent}-s{study.seed}"
-        watchers.append(
-            WandbSink(
-                out,
-                record.wandb,
-                record.project,
-                group,
-                record.tags,
-                name,
-                settings,
-                job_type=role,
-                artifacts=record.artifacts,
+        # A reference may have run for an hour: what only watches must not end the study.
+        try:
+            watchers.append(_wandb_sink(study, agent, out, settings, role))
+        except Exception as error:
+            warnings.warn(
+                f"Weights & Biases cannot be started ({error}), and {agent} is logged nowhere: put it there later with "
+                f"`lifelong wandb {out}`",
+                stacklevel=2,
             )
-        )
     return watchers
+
+
+def _wandb_sink(
+    study: Study, agent: str, out: Path, settings: dict[str, Any], role: Literal["agent", "reference"]
+) -> WandbSink:
+    record, name = study.record, f"{agent}-s{study.seed}"
+    return WandbSink(
+        out,
+        record.wandb,
+        record.project,
+        settings["record"]["group"],
+        record.tags,
+        name,
+        settings,
+        job_type=role,
+        artifacts=record.artifacts,
+    )
 
 
 def _config_text(folder: RunFolder, settings: dict[str, Any]) -> str:

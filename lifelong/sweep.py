@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lifelong.record.wandb_run import finish, is_open, kept_in, open_run
+
+if TYPE_CHECKING:
+    from wandb import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,15 @@ def swept_run(folder: Path) -> Iterator[Swept]:
             failed = False
         finally:
             if ours:
-                finish(run, exit_code=int(failed))
+                _finish(run, int(failed))
+
+
+def _finish(run: Run, exit_code: int) -> None:
+    """The run and its record are whole, whatever W&B makes of the end."""
+    try:
+        finish(run, exit_code)
+    except Exception as error:
+        warnings.warn(f"Weights & Biases could not finish the sweep's run: {error}", stacklevel=2)
 
 
 def overrides_of(config: Mapping[str, Any]) -> tuple[str, ...]:

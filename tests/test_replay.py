@@ -107,3 +107,14 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (tmp_path / "events.jsonl").write_text("")
     assert main(["wandb", str(tmp_path)]) == 2
     assert "has no RunStarted" in capsys.readouterr().err
+
+
+def test_a_study_goes_on_where_wandb_cannot_even_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**settings: Any) -> Any:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    with pytest.warns(UserWarning, match=r"cannot be started \(no space left\), and flagship .*`lifelong wandb .*run`"):
+        out = run(tmp_path / "run", "record.wandb=offline")
+    assert (out / "summary.json").is_file()
+    assert (out / "reference" / "summary.json").is_file()

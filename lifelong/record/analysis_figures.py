@@ -26,6 +26,8 @@ LOSS_TO_GAIN = ("#b2521a", "#f0b48a", "#fbfbf8", "#8fc1e3", "#1f6fa8")
 """For differences: orange below zero, white at it, blue above."""
 MOST_NAMES = 12
 """Tasks whose names have room below an axis; more are numbered."""
+MOST_GAPS = 45
+"""Lines that can still be told apart in the figure of gaps."""
 
 
 def plasticity_figure(lessons: Sequence[Sequence[Lesson]], names: Sequence[str], grey: int, percent: bool) -> Figure:
@@ -39,7 +41,8 @@ def plasticity_figure(lessons: Sequence[Sequence[Lesson]], names: Sequence[str],
             if not known:
                 continue
             tint = REFERENCE if place >= grey else colour(place)
-            axes.plot(*zip(*known, strict=True), "o", linestyle=dash(place), color=tint, markersize=4)
+            front = 2 if place < grey else 1.5
+            axes.plot(*zip(*known, strict=True), "o", linestyle=dash(place), color=tint, markersize=4, zorder=front)
             last = float(known[-1][1])
             value = score(last, percent) if name == "final" else count(round(last))
             labels.append((last, f"{shortened(who, 18)} {value}", tint, place < grey))
@@ -48,23 +51,33 @@ def plasticity_figure(lessons: Sequence[Sequence[Lesson]], names: Sequence[str],
     _percent(above, percent)
     orders = {tuple(lesson.task for lesson in run) for run in lessons if run}
     # Runs whose tasks come in other orders have places in common, and no names.
-    order = orders.pop() if len(orders) == 1 else [str(k + 1) for k in range(max(map(len, lessons)))]
-    _tasks(above, order, written=False)
-    _tasks(below, order)
+    order, what = (
+        (orders.pop(), "new tasks in order")
+        if len(orders) == 1
+        else ([str(k + 1) for k in range(max(map(len, lessons)))], "place in the order of new tasks")
+    )
+    _tasks(above, order, "")
+    _tasks(below, order, what)
     return figure
 
 
 def gap_figure(gaps: Sequence[Gap], tasks: Sequence[str], percent: bool) -> Figure:
-    """For each visit, every old task: a line from its score before down to its lowest, and a dot where it ended."""
-    figure, (axes,) = _panels([2.2], ["Old tasks while another one is taught"])
+    """For each visit, every old task: a line from its score before down to its lowest, and a dot where it ended.
+
+    Where there are too many to be told apart, the mean over the old tasks.
+    """
     starts = list(dict.fromkeys(gap.start for gap in gaps))
+    crowded = len(gaps) > MOST_GAPS
+    named = f"{'Mean over old' if crowded else 'Old'} tasks while another one is taught"
+    figure, (axes,) = _panels([2.2], [named])
     during = {gap.start: gap.during for gap in gaps}
     labels: dict[str, tuple[float, str, str, bool]] = {}
     for slot, start in enumerate(starts, start=1):
         here = [gap for gap in gaps if gap.start == start]
+        here = [_mean_gap(here)] if crowded else here
         for place, gap in enumerate(here):
             x = slot + 0.7 * ((place + 0.5) / len(here) - 0.5)
-            tint = colour(tasks.index(gap.task))
+            tint = INK if crowded else colour(tasks.index(gap.task))
             axes.plot([x, x], [gap.before, gap.lowest], color=tint, linewidth=2)
             axes.plot(x, gap.before, "_", color=tint, markersize=8, markeredgewidth=2)
             axes.plot(x, gap.after, "o", color=tint, markersize=4.5)
@@ -72,8 +85,15 @@ def gap_figure(gaps: Sequence[Gap], tasks: Sequence[str], percent: bool) -> Figu
     _room(axes)
     _percent(axes, percent)
     end_labels(axes, list(labels.values()))
-    _tasks(axes, [during[start] for start in starts])
+    _tasks(axes, [during[start] for start in starts], "task that is taught")
     return figure
+
+
+def _mean_gap(gaps: Sequence[Gap]) -> Gap:
+    before, lowest, after = (
+        sum(getattr(gap, name) for gap in gaps) / len(gaps) for name in ("before", "lowest", "after")
+    )
+    return Gap("mean", gaps[0].during, gaps[0].start, before, lowest, after)
 
 
 def pairs_figure(values: NDArray[np.float64], tasks: Sequence[str], percent: bool) -> Figure:
@@ -168,20 +188,19 @@ def _panels(heights: Sequence[float], titles: Sequence[str], right: float = 0.79
     return figure, panels
 
 
-def _tasks(axes: Axes, names: Sequence[str], written: bool = True) -> None:
-    """Tasks in their order below an axis: by name where there is room, else by number."""
+def _tasks(axes: Axes, names: Sequence[str], what: str) -> None:
+    """Tasks in their order below an axis: by name where there is room, else by number. No `what`: no text."""
     axes.set_xlim(0.5, len(names) + 0.5)
     room = int(0.7 * WIDTH / max(len(names), 1) / 0.075)
     few = len(names) <= MOST_NAMES and all(len(shortened(name, room)) for name in names)
     if few:
-        axes.set_xticks(range(1, len(names) + 1), [shortened(name, room) if written else "" for name in names])
+        axes.set_xticks(range(1, len(names) + 1), [shortened(name, room) for name in names])
     else:
         from matplotlib.ticker import MaxNLocator
 
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    axes.tick_params(labelbottom=written)
-    if written:
-        axes.set_xlabel("tasks in order" if few else "tasks in order, by number")
+    axes.tick_params(labelbottom=bool(what))
+    axes.set_xlabel(what if few or not what else f"{what}, by number")
 
 
 def _room(axes: Axes) -> None:
