@@ -19,6 +19,8 @@ from lifelong.exits import INTERRUPTED, OK, USER_ERROR
 if TYPE_CHECKING:
     from lifelong.config import Resolved
 
+RUNS = Path("runs")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 fine, 1 runs of a study failed, 2 a mistake to put right, 130 Ctrl-C.
@@ -62,6 +64,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     run.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)")
     run.add_argument("--seed", type=int, metavar="N", help="short for seed=N")
     run.add_argument("--dry-run", action="store_true", help="show what would be run and run nothing")
+    run.add_argument(
+        "--sweep",
+        action="store_true",
+        help="take settings from the open W&B run too, as `wandb agent` has it done by itself",
+    )
     run.set_defaults(command=_run)
 
     resume = commands.add_parser("resume", help="go on with an interrupted run from its last checkpoint")
@@ -77,6 +84,21 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     report.add_argument("--alone", type=Path, metavar="FILE", help="what `lifelong references` wrote, to compare with")
     report.set_defaults(command=_report)
 
+    analyse = commands.add_parser(
+        "analyse",
+        help="plasticity, stability gap, transfer between tasks, settings: what papers ask of runs",
+        description="Write analysis.html and analysis.json: plasticity, stability gap, capacity and probes of each "
+        "run; of several, transfer between pairs of tasks and a metric by the one setting that they differ in.",
+    )
+    analyse.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
+    analyse.add_argument(
+        "--out", type=Path, metavar="FILE", help="an .html file (default: in the run; for several, beside the first)"
+    )
+    analyse.add_argument(
+        "--similarity", choices=("subspace", "means"), help="also: forgetting against how alike the tasks' inputs are"
+    )
+    analyse.set_defaults(command=_analyse)
+
     references = commands.add_parser(
         "references",
         help="measure each world of a configuration: at random, and by an agent alone",
@@ -90,6 +112,19 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     references.add_argument("--cache", type=Path, metavar="DIR", help="what was measured before (default: the user's)")
     references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
     references.set_defaults(command=_references)
+
+    wandb = commands.add_parser(
+        "wandb",
+        help="log a recorded run to Weights & Biases",
+        description="Log a recorded run, and the reference run inside it, to Weights & Biases, as if it had been "
+        "logged while it ran.",
+    )
+    wandb.add_argument("run", type=Path, metavar="RUN", help="folder of a recorded run, also of a stopped one")
+    wandb.add_argument("--project", metavar="P", help="default: the run's own setting")
+    wandb.add_argument("--group", metavar="G", help="default: the run's own setting")
+    wandb.add_argument("--mode", choices=("auto", "online", "offline"), default="auto", help="auto: online with a key")
+    wandb.add_argument("--name", metavar="N", help="of the run there (default: its agent and seed)")
+    wandb.set_defaults(command=_wandb)
 
     with_overrides = (_run, _references, *cli_studies.add(commands))
 
@@ -115,7 +150,10 @@ def _run(options: argparse.Namespace) -> int:
     from lifelong.config import load_config
 
     seed = [] if options.seed is None else [f"seed={options.seed}"]
-    resolved = load_config(options.config, [*options.overrides, *seed])
+    overrides = [*options.overrides, *seed]
+    if not options.dry_run and (options.sweep or os.environ.get("WANDB_SWEEP_ID")):
+        return _run_swept(options, overrides)
+    resolved = load_config(options.config, overrides)
     out: Path = options.out or _free_folder(resolved)
     if options.dry_run:
         _show(resolved, out)
@@ -123,6 +161,21 @@ def _run(options: argparse.Namespace) -> int:
     from lifelong.runs import run_config
 
     run_config(resolved, out)
+    return OK
+
+
+def _run_swept(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Run what a W&B sweep asks for, within its run."""
+    from lifelong.config import load_config
+    from lifelong.runs import run_config
+    from lifelong.sweep import swept_run
+
+    with swept_run(options.out or RUNS) as swept:
+        # A sweep goes by what it is told there.
+        resolved = load_config(options.config, [*overrides, "record.wandb=auto"], swept.overrides)
+        # Agents that run at the same time must not choose the same folder.
+        out: Path = options.out or _free_folder(resolved, f"-{swept.run}")
+        run_config(resolved, out)
     return OK
 
 
@@ -158,12 +211,27 @@ def _report(options: argparse.Namespace) -> int:
     return OK
 
 
+def _analyse(options: argparse.Namespace) -> int:
+    from lifelong.runs import analyse
+
+    print(analyse(options.runs, options.out, options.similarity))
+    return OK
+
+
 def _references(options: argparse.Namespace) -> int:
     from lifelong.config import load_config
     from lifelong.runs import measure_references
 
     resolved = load_config(options.config, options.overrides)
     measure_references(resolved, options.of == "reference", options.episodes, options.cache, options.out)
+    return OK
+
+
+def _wandb(options: argparse.Namespace) -> int:
+    from lifelong.replay import replay
+
+    for name in replay(options.run, options.mode, options.project, options.group, options.name):
+        print(f"logged: {name}")
     return OK
 
 
@@ -195,10 +263,10 @@ def _schema(options: argparse.Namespace) -> int:
     return OK
 
 
-def _free_folder(resolved: Resolved) -> Path:
-    """`runs/<config>-<agent>-s<seed>`, with -2, -3, ... behind it where that is taken."""
-    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}")
-    candidates = (Path("runs") / (name if n == 1 else f"{name}-{n}") for n in count(1))
+def _free_folder(resolved: Resolved, end: str = "") -> Path:
+    """`runs/<config>-<agent>-s<seed><end>`, with -2, -3, ... behind it where that is taken."""
+    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}{end}")
+    candidates = (RUNS / (name if n == 1 else f"{name}-{n}") for n in count(1))
     return next(folder for folder in candidates if not folder.exists())
 
 

@@ -106,12 +106,13 @@ def run(
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
                 for drawn in watch(learner, worlds, folder.path):
                     journal.note(sum(part.steps for part in stream.segments), drawn)
+            summary = summarize(memory.events, seconds, versions(), cpu_seconds)
+            if folder is not None:
+                # Before subscribers are closed: what they are done with they may send away.
+                folder.write_summary(summary)
+                write_report([folder.path], folder.report, naive)
         finally:
             journal.close()
-    summary = summarize(memory.events, seconds, versions(), cpu_seconds)
-    if folder is not None:
-        folder.write_summary(summary)
-        write_report([folder.path], folder.report, naive)
     matrix = matrix_of(trace_of(memory.events))
     return Result(summary, matrix, memory.events, None if folder is None else folder.path)
 

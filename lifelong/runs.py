@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -14,20 +15,19 @@ from lifelong.config.yaml12 import dump
 from lifelong.evaluation.summary import Summary
 from lifelong.lifetime import Result, run
 from lifelong.record.console import ConsoleView
-from lifelong.record.folder import RunFolder
+from lifelong.record.folder import REFERENCE, RunFolder
 from lifelong.record.report import write_report as write_html
 from lifelong.record.subscriber import Subscriber
 from lifelong.record.table import show
+from lifelong.record.wandb_run import is_open
 from lifelong.record.wandb_sink import WandbSink
 from lifelong.references.cache import Cache
 from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
+from lifelong.stream import Task
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
-
-REFERENCE = "reference"
-"""The folder, inside a run's own, of the agent that it is compared with."""
 
 
 def run_config(resolved: Resolved, out: Path) -> list[Summary]:
@@ -44,8 +44,9 @@ def run_config(resolved: Resolved, out: Path) -> list[Summary]:
         look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
     with folder.begun():
         # Before anything runs, so that a study that is stopped early can be resumed.
-        folder.config.write_text(_config_text(folder, resolved.as_dict()), encoding="utf-8")
-        summaries = _run_all(resolved, study, out, resume=False)
+        settings = _grouped(resolved)
+        folder.config.write_text(_config_text(folder, settings), encoding="utf-8")
+        summaries = _run_all(settings, study, out, resume=False)
     return _finish(summaries, out)
 
 
@@ -57,7 +58,7 @@ def resume(folder: Path) -> list[Summary]:
     if not place.config.is_file():
         raise FileNotFoundError(f"{folder} holds no config.yaml: give the folder of a run that was started here.")
     resolved = load_config(place.config)
-    return _finish(_run_all(resolved, resolved.build(), folder, resume=True), folder)
+    return _finish(_run_all(resolved.as_dict(), resolved.build(), folder, resume=True), folder)
 
 
 def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
@@ -83,6 +84,30 @@ def write_report(
     if alone is not None and len(runs) > 1:
         raise ValueError("What was learned alone is shown in the report of one run: give one, or leave the file out.")
     write_html(list(runs), target, naive, [one.alone for one in read_references(alone)] if alone else ())
+    return target
+
+
+def analyse(runs: Sequence[Path], out: Path | None, similarity: Literal["subspace", "means"] | None = None) -> Path:
+    """Write analysis.html and analysis.json of one run or several; returns where the page is.
+
+    similarity: also compare the tasks of each run's stream, which is made anew from its config.yaml, by this measure.
+    """
+    from lifelong.config import load_config
+    from lifelong.evaluation.analysis.similarity import similarity_of_tasks
+    from lifelong.record.analysis import write_analysis
+
+    places = [RunFolder(run).require() for run in runs]
+    target = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "analysis.html"
+    alike = {}
+    for place in places if similarity is not None else ():
+        if not place.config.is_file():
+            raise FileNotFoundError(f"{place.path} holds no config.yaml, so its tasks are not known: leave it out.")
+        stream = load_config(place.config).build().stream
+        tasks = [task for task in stream.tasks if isinstance(task, Task)]
+        if len(tasks) < len(stream.tasks):
+            raise ValueError(f"{stream.name!r} has worlds to act in, which have no test samples to compare by.")
+        alike[place.path] = similarity_of_tasks(tasks, similarity or "subspace")
+    write_analysis(list(runs), target, alike, similarity or "")
     return target
 
 
@@ -117,18 +142,24 @@ def _told_live(study: Study) -> list[Subscriber]:
     return [ConsoleView()] if study.record.console else []
 
 
-def _run_all(resolved: Resolved, study: Study, out: Path, resume: bool) -> list[Summary]:
+def _grouped(resolved: Resolved) -> dict[str, Any]:
+    """The settings as they are recorded: in W&B, runs of one configuration are a group where nobody says otherwise."""
+    settings = resolved.as_dict()
+    record = settings["record"]
+    return {**settings, "record": {**record, "group": record["group"] or resolved.path.stem}}
+
+
+def _run_all(settings: dict[str, Any], study: Study, out: Path, resume: bool) -> list[Summary]:
     if study.threads is not None:
         torch.set_num_threads(study.threads)
     summaries = []
     reference = out / REFERENCE if study.reference is not None else None
     if study.reference is not None and reference is not None:
-        settings = resolved.as_dict()
         alone = {**settings, "agent": settings["reference"], "reference": None}
         # Two agents of one name could not be told apart.
         name = f"{REFERENCE}: {study.reference.name}" if study.reference.name == study.agent.name else None
         summaries.append(_one(study, study.reference, reference, resume, alone, None, name))
-    summaries.append(_one(study, study.agent, out, resume, resolved.as_dict(), reference))
+    summaries.append(_one(study, study.agent, out, resume, settings, reference))
     return summaries
 
 
@@ -153,7 +184,7 @@ def _one(
         seed=study.seed,
         name=name,
         evaluation=study.schedule,
-        subscribers=_watchers(study, name, out, settings),
+        subscribers=_watchers(study, name, out, settings, "agent" if plan is study.agent else "reference"),
         flush_every=study.record.flush_every,
         checkpoint_every=study.record.checkpoint_every,
         config=_config_text(folder, settings),
@@ -165,13 +196,45 @@ def _one(
     return result.summary
 
 
-def _watchers(study: Study, agent: str, out: Path, settings: dict[str, Any]) -> list[Subscriber]:
+def _watchers(
+    study: Study, agent: str, out: Path, settings: dict[str, Any], role: Literal["agent", "reference"]
+) -> list[Subscriber]:
     record = study.record
     watchers = _told_live(study)
-    if record.wandb != "disabled":
-        name = f"{agent}-s{study.seed}"
-        watchers.append(WandbSink(out, record.wandb, record.project, record.group, record.tags, name, settings))
+    if role == "reference" and is_open():
+        # Two runs in one would write over each other's curves.
+        warnings.warn(
+            f"a W&B run is open already, and {agent} is logged nowhere: put it there later with `lifelong wandb {out}`",
+            stacklevel=2,
+        )
+    elif record.wandb != "disabled":
+        # A reference may have run for an hour: what only watches must not end the study.
+        try:
+            watchers.append(_wandb_sink(study, agent, out, settings, role))
+        except Exception as error:
+            warnings.warn(
+                f"Weights & Biases cannot be started ({error}), and {agent} is logged nowhere: put it there later with "
+                f"`lifelong wandb {out}`",
+                stacklevel=2,
+            )
     return watchers
+
+
+def _wandb_sink(
+    study: Study, agent: str, out: Path, settings: dict[str, Any], role: Literal["agent", "reference"]
+) -> WandbSink:
+    record, name = study.record, f"{agent}-s{study.seed}"
+    return WandbSink(
+        out,
+        record.wandb,
+        record.project,
+        settings["record"]["group"],
+        record.tags,
+        name,
+        settings,
+        job_type=role,
+        artifacts=record.artifacts,
+    )
 
 
 def _config_text(folder: RunFolder, settings: dict[str, Any]) -> str:

@@ -121,7 +121,7 @@ class Stream(Protocol):
 
     @property
     def tasks(self) -> Sequence[Task | EnvTask]:
-        """The distinct tasks in order of their first appearance."""
+        """The distinct tasks in order of their first appearance, and then those that are judged and never served."""
         ...
 
     @property

@@ -15,8 +15,7 @@ HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river"
 
 ABOVE = {
     "beforehand", "check", "checkpoint", "cli", "cli_studies", "config", "episodes", "evaluation", "lifetime", "loop",
-    "record",
-    "references", "runs", "stream", "study", "tuning", "watching",
+    "record", "references", "replay", "runs", "stream", "study", "sweep", "tuning", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -40,9 +39,11 @@ ONLY: dict[str, set[str]] = {
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
     "config": {"evaluation", "learner", "stream"},
-    "cli": {"beforehand", "cli_studies", "config", "exits", "runs"},
+    "cli": {"beforehand", "cli_studies", "config", "exits", "replay", "runs", "sweep"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
+    "replay": {"config", "events", "record"},
+    "sweep": {"record"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }

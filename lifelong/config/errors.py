@@ -11,6 +11,8 @@ Key = tuple[str | int, ...]
 """Where a value sits in the configuration: mapping keys and list positions from the top."""
 
 COMMAND_LINE = "command line"
+SWEEP = "W&B sweep"
+"""Where settings come from that are in no file, as messages say it."""
 
 
 def dotted(key: Key) -> str:
@@ -57,19 +59,19 @@ class ConfigError(ValueError):
 class Report:
     """Collects problems and knows where each key was written.
 
-    `lines` holds the line of every key of `file`; `overridden` the keys that the command line has set.
+    `lines` holds the line of every key of `file`; `overridden` the keys that were set from elsewhere, and where from.
     """
 
     file: str
     lines: dict[Key, int] = field(default_factory=dict)
-    overridden: set[Key] = field(default_factory=set)
+    overridden: dict[Key, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def where(self, key: Key) -> str:
         """`file:line` of the key or, where it was not written, of the section that it belongs to."""
         for length in range(len(key), -1, -1):
             if key[:length] in self.overridden:
-                return COMMAND_LINE
+                return self.overridden[key[:length]]
             if key[:length] in self.lines:
                 return f"{self.file}:{self.lines[key[:length]]}"
         return self.file

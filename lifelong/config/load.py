@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from lifelong.config.build import RunWide, build
 from lifelong.config.device import real_device
-from lifelong.config.errors import Key, Report
+from lifelong.config.errors import SWEEP, Key, Report
 from lifelong.config.locate import look_in
 from lifelong.config.overrides import apply
 from lifelong.config.resolve import Call, Items, Node, Plain, Sections, resolve_call, written
@@ -108,16 +108,18 @@ class Resolved:
         return AgentPlan(_short_name(node), make)
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Resolved:
+def load_config(path: Path | str, overrides: Sequence[str] = (), swept: Sequence[str] = ()) -> Resolved:
     """Read a configuration, put the overrides (`a.b.c=value`) over it and check every setting.
 
-    The file's folder, or those that its `modules_from` lists, and the current folder are put on `sys.path`,
-    for components that are named as module:Class. Raises: ConfigError with all problems at once.
+    `swept` are overrides too, put over these by a sweep. The file's folder, or those that its `modules_from` lists,
+    and the current folder are put on `sys.path`, for components that are named as module:Class. Raises: ConfigError
+    with all problems at once.
     """
     path = Path(path)
     report = Report(str(path))
     data = read_file(path, report)
     apply(data, overrides, report)
+    apply(data, swept, report, SWEEP)
     folders = _folders(data, path)
     look_in([*folders, Path.cwd()])
     return _resolved(path, data, folders, report)

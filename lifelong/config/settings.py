@@ -15,7 +15,9 @@ from lifelong.stream import Stream
 class RecordSettings:
     """What is kept of a run beside its events, and how often the record is settled.
 
-    `wandb`: auto logs online where a key and a network are there and offline where not. `flush_every`:
+    `wandb`: auto logs online where a key and a network are there and offline where not. `group`: of the run and of its
+    reference there (None: the configuration's name). `artifacts`: which files go there at the end: all, the record
+    without the last checkpoint (record), or none. `flush_every`:
     experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints
     (None: one at each segment's end). `frames`: draw an episode of each world to act in, at the end. Raises
     ValueError for numbers below 1.
@@ -26,6 +28,7 @@ class RecordSettings:
     project: str = "lifelong"
     group: str | None = None
     tags: tuple[str, ...] = ()
+    artifacts: Literal["all", "record", "none"] = "all"
     flush_every: int = 256
     checkpoint_every: int | None = None
     frames: bool = True

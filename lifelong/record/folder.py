@@ -13,6 +13,9 @@ from lifelong.evaluation.summary import Summary
 from lifelong.record.jsonl import read_events
 from lifelong.record.plain import decode, encode
 
+REFERENCE = "reference"
+"""The folder, inside a run's own, of the agent that it is compared with."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:

@@ -100,11 +100,11 @@ def detector_section(run: RecordedRun) -> str:
     return html.section("Shifts and experts", note, key + html.figure(svg))
 
 
-def rank_section(run: RecordedRun) -> str:
-    """The protected directions of each layer; nothing where the learner protects none."""
+def rank_section(run: RecordedRun, name: str = "rank") -> str:
+    """The protected directions of each layer; nothing where the learner protects none. `name` is unique in the page."""
     if not run.trace.all(SubspaceGrown):
         return ""
-    svg = to_svg(rank_figure(run), "rank", "Protected directions of each layer over the stream")
+    svg = to_svg(rank_figure(run), name, "Protected directions of each layer over the stream")
     note = (
         "Share of each layer's input directions that later updates may not touch, and at the right how "
         "many they are; what is left is room to learn."

@@ -15,5 +15,5 @@ class Subscriber(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is pending. Called once, also when the run fails."""
+        """Write what is pending. Called once, also when the run fails; when it does not, its folder is complete."""
         ...

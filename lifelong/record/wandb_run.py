@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Mode = Literal["auto", "online", "offline", "disabled"]
 PATIENCE = 10.0
 """Seconds to wait for the server before going on offline."""
+_GIVEN_UP: set[str] = set()
+"""Runs that W&B could not finish, and still takes for open."""
 
 
 def open_run(
@@ -26,6 +28,7 @@ def open_run(
     group: str | None,
     tags: Sequence[str],
     name: str | None,
+    job_type: str | None,
     config: Mapping[str, object],
 ) -> tuple[Run, bool]:
     """A run to log to, and whether it is ours to finish: one that the user has already started is joined.
@@ -35,8 +38,8 @@ def open_run(
     """
     import wandb
 
-    if wandb.run is not None:
-        joined: Any = wandb.run
+    joined: Any = _open_one()
+    if joined is not None:
         joined.config.update(dict(config), allow_val_change=True)
         return joined, False
 
@@ -50,6 +53,9 @@ def open_run(
                 group=group,
                 tags=list(tags),
                 name=name,
+                job_type=job_type,
+                # A run that could not be finished would be given back here.
+                reinit="create_new" if wandb.run is not None else None,
                 config=dict(config),
                 mode=actual,
                 settings=wandb.Settings(init_timeout=PATIENCE, silent=actual == "offline"),
@@ -67,6 +73,26 @@ def open_run(
             _say("has no API key (WANDB_API_KEY, or `wandb login`), so this run is logged offline")
         return start("offline"), True
     return start("disabled" if mode == "disabled" else "offline"), True
+
+
+def is_open() -> bool:
+    """Whether somebody has started a W&B run in this process already, so that ours would join it."""
+    return _open_one() is not None
+
+
+def finish(run: Run, exit_code: int) -> None:
+    """Finish a run; where W&B fails in that too, nobody joins this run any more. Raises what W&B raises."""
+    try:
+        run.finish(exit_code=exit_code)
+    except BaseException:
+        _GIVEN_UP.add(run.id)
+        raise
+
+
+def _open_one() -> Run | None:
+    wandb: Any = sys.modules.get("wandb")
+    run: Run | None = None if wandb is None else wandb.run
+    return None if run is None or run.id in _GIVEN_UP else run
 
 
 @contextmanager

@@ -6,17 +6,16 @@ Every number is logged beside `stream_step`, the experiences learned, which is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
-from lifelong.evaluation.summary import summarize
+from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import Trace, is_world, trace_of
 from lifelong.events import (
     DriftDetected,
@@ -36,17 +35,28 @@ from lifelong.events import (
     TaskEntered,
     TaskScored,
 )
+from lifelong.record.folder import RunFolder
 from lifelong.record.found import Findings
 from lifelong.record.takeovers import Takeovers
-from lifelong.record.wandb_run import Mode, kept_in, open_run
+from lifelong.record.wandb_artifacts import Artifacts, log_artifacts
+from lifelong.record.wandb_metrics import define_metrics
+from lifelong.record.wandb_run import Mode, finish, kept_in, open_run
 
 if TYPE_CHECKING:
     import wandb
 
-CHARTS = ("train/*", "shift/*", "task/*", "cl/*", "mark/*", "sb3/*", "expert")
 NESTED = ("versions", "families")
 CELLS: list[str | int] = ["after_segment", "after_task", "on_task", "score"]
 MARKS: list[str | int] = ["stream_step", "mark", "expert", "detail"]
+
+
+class WandbLost(RuntimeError):
+    """W&B cannot be written to any more. The run and its record go on."""
+
+
+def name_of(run: RunStarted | Summary) -> str:
+    """What a run is called in W&B, where nobody has said otherwise."""
+    return f"{run.agent}-s{run.seed}"
 
 
 class WandbSink:
@@ -54,7 +64,9 @@ class WandbSink:
 
     `mode`: auto logs online where a key is set up and the server answers, else offline. `config` holds the resolved
     settings. `before` is the record of a run that is resumed: it is logged first, so that the charts are whole. A
-    recorded run is logged afterwards by `before` alone, followed by `close()`.
+    recorded run is logged afterwards by `before` alone, followed by `close()`. job_type: "agent" or "reference".
+    artifacts: which files go to W&B at the end, when the run's folder is complete. Once W&B has failed, `WandbLost` is
+    raised and nothing more is logged.
     """
 
     def __init__(
@@ -67,16 +79,19 @@ class WandbSink:
         name: str | None = None,
         config: Mapping[str, object] | None = None,
         before: Iterable[tuple[int, Event]] = (),
+        job_type: str | None = None,
+        artifacts: Artifacts = "all",
     ) -> None:
-        self._run, self._ours = open_run(folder, mode, project, group, tags, name, config or {})
-        self._run.define_metric("stream_step")
-        for chart in CHARTS:
-            self._run.define_metric(chart, step_metric="stream_step")
-        self._folder = folder
-        self._began = monotonic()
+        self._run, self._ours = open_run(folder, mode, project, group, tags, name, job_type, config or {})
+        define_metrics(self._run)
+        self._folder = RunFolder(folder)
+        self._name = name
+        self._artifacts = artifacts
+        self._lost = False
         self._records: list[tuple[int, Event]] = []
         self._marks: list[tuple[int, str, int, str]] = []
         self._judged: dict[str, float] = {}
+        self._seen: list[float] = []
         self._judged_at = 0
         self._segment_ended = False
         self._worlds: set[str] = set()
@@ -87,6 +102,10 @@ class WandbSink:
             self.on(step, event)
 
     def on(self, step: int, event: Event) -> None:
+        with self._or_lost():
+            self._take(step, event)
+
+    def _take(self, step: int, event: Event) -> None:
         if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
             self._log_judging()
         self._records.append((step, event))
@@ -104,6 +123,10 @@ class WandbSink:
                 self._log_block(step, event)
             case TaskScored():
                 self._judged[f"task/{event.task}/score"] = event.score
+                if event.value != event.score:
+                    self._judged[f"task/{event.task}/value"] = event.value
+                if event.seen:
+                    self._seen.append(event.score)
                 self._judged_at = step
                 self._segment_ended = event.at_end
             case ShiftDetected():
@@ -133,15 +156,26 @@ class WandbSink:
                 pass
 
     def close(self) -> None:
-        """Log the matrix, the marks and the headline numbers, and finish the run if it was started here."""
-        if self._judged:
-            self._log_judging()
-        kinds = {type(event) for _, event in self._records}
-        with kept_in(self._folder) if self._ours else nullcontext():
-            if RunStarted in kinds:
-                self._log_end()
-            if self._ours:
-                self._run.finish(exit_code=0 if RunFinished in kinds else 1)
+        """Log the matrix, the marks, the headline numbers and the files; finish the run if it was started here."""
+        finished = any(isinstance(event, RunFinished) for _, event in self._records)
+        with self._or_lost(), kept_in(self._folder.path) if self._ours else nullcontext():
+            try:
+                if not self._lost:
+                    self._log_end(finished)
+            finally:
+                if self._ours:
+                    finish(self._run, exit_code=0 if finished and not self._lost else 1)
+
+    @contextmanager
+    def _or_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._lost = True
+            raise WandbLost(
+                f"Weights & Biases cannot be written to: {error}. The record is whole: put it there later with "
+                f"`lifelong wandb {self._folder.path}`"
+            ) from error
 
     def _log_block(self, step: int, block: Learned) -> None:
         row = {
@@ -159,20 +193,29 @@ class WandbSink:
     def _log_judging(self) -> None:
         """All tasks of one judging in one call, at a segment's end with the measures as far as the run has got."""
         row: dict[str, Any] = {"stream_step": self._judged_at, **self._judged}
+        if self._seen:
+            row["cl/mean_seen"] = sum(self._seen) / len(self._seen)
         if self._segment_ended:
             row |= _measures(self._trace())
         self._run.log(row)
-        self._judged = {}
+        self._judged, self._seen = {}, []
 
     def _mark(self, step: int, mark: str, expert: int, detail: str) -> None:
         self._run.log({"stream_step": step, f"mark/{mark}": 1})
         self._marks.append((step, mark, expert, detail))
 
-    def _log_end(self) -> None:
+    def _log_end(self, finished: bool) -> None:
         import wandb
 
+        if self._judged:
+            self._log_judging()
+        if not any(isinstance(event, RunStarted) for _, event in self._records):
+            return
         matrix = matrix_of(self._trace())
-        summary = summarize(self._records, round(monotonic() - self._began, 3), {})
+        # Of time the folder alone tells, so that a run that is logged afterwards says the same.
+        timed = self._folder.summary.is_file()
+        seconds = self._folder.read_summary().wall_seconds if timed else 0.0
+        summary = summarize(self._records, seconds, {})
         self._run.log(
             {
                 "stream_step": summary.steps,
@@ -182,7 +225,10 @@ class WandbSink:
             }
         )
         known = {name: value for name, value in asdict(summary).items() if value is not None and name not in NESTED}
-        self._run.summary.update(known)
+        if not timed:
+            del known["wall_seconds"]
+        self._run.summary.update(known | summary.families)
+        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, finished)
 
     def _trace(self) -> Trace:
         return trace_of(record for record in self._records if not isinstance(record[1], Learned))

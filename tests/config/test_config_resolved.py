@@ -42,6 +42,7 @@ def test_every_default_is_written_out(load: Load) -> None:
             "project": "lifelong",
             "group": None,
             "tags": [],
+            "artifacts": "all",
             "flush_every": 256,
             "checkpoint_every": None,
             "frames": True,

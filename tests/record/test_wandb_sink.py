@@ -2,73 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
+from wandb_log import artifacts, config_of, history, items, logged, run_of, summary_of, table
 
 from lifelong.evaluation.matrix import acc, bwt, matrix_of
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import Event, Learned, RunFinished, TaskScored
 from lifelong.record import wandb_run
+from lifelong.record.folder import RunFolder
+from lifelong.record.journal import Journal
+from lifelong.record.jsonl import EventLog, read_events
+from lifelong.record.memory import Memory
 from lifelong.record.wandb_sink import WandbSink
 
 Records = list[tuple[int, Event]]
 MakeRun = Callable[..., Records]
 
 
-@pytest.fixture(autouse=True)
-def _quiet_and_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("WANDB_SILENT", "WANDB_DISABLE_GIT", "WANDB_X_DISABLE_STATS", "WANDB_DISABLE_CODE"):
-        monkeypatch.setenv(name, "true")
-    monkeypatch.setenv("WANDB_CONSOLE", "off")
-    yield
-    wandb.teardown()
-
-
-def logged(folder: Path) -> list[Any]:
-    """All records of the one run in a folder: a LevelDB log with a header of 7 bytes, in blocks of 32 KiB."""
-    # W&B's own process writes the last block some time after `finish`, at the latest when it is torn down.
-    wandb.teardown()
-    record_type: Any = getattr(wandb_internal_pb2, "Record")  # noqa: B009 (made at run time, unknown to type checkers)
-    (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    data, at, whole = path.read_bytes(), 7, b""
-    records: list[Any] = []
-    while at + 7 <= len(data):
-        left = 32768 - at % 32768
-        if left < 7:
-            at += left
-            continue
-        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        whole += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):
-            records.append(record_type.FromString(whole))
-            whole = b""
-    return records
-
-
-def items(pairs: Any) -> dict[str, Any]:
-    return {(pair.key or ".".join(pair.nested_key)): json.loads(pair.value_json) for pair in pairs}
-
-
-def history(records: list[Any]) -> list[dict[str, Any]]:
-    rows = [items(record.history.item) for record in records if record.HasField("history")]
-    return [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
-
-
-def table(folder: Path, name: str) -> dict[str, Any]:
-    (path,) = folder.glob(f"wandb/offline-run-*/files/media/table/{name}_*.table.json")
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+pytestmark = pytest.mark.usefixtures("quiet_wandb")
 
 
 def log(folder: Path, records: Records, close: bool = True) -> WandbSink:
@@ -88,7 +44,7 @@ def test_a_whole_run_is_in_the_log_with_every_number_on_the_stream_step_axis(tmp
     records = logged(tmp_path / "run")
     rows = history(records)
 
-    (opened,) = [record.run for record in records if record.HasField("run")]
+    opened = run_of(records)
     assert (opened.project, opened.run_group, opened.display_name) == ("proj", "pair", "one")
     assert set(opened.tags) == {"x", "y"}
     assert items(opened.config.update)["stream"] == {"name": "made-up"}
@@ -120,6 +76,15 @@ def test_a_whole_run_is_in_the_log_with_every_number_on_the_stream_step_axis(tmp
 
     axes = {record.metric.glob_name or record.metric.name: record.metric.step_metric for record in records}
     assert {axes[name] for name in ("train/*", "task/*", "cl/*", "shift/*", "mark/*", "expert")} == {"stream_step"}
+    kept = {record.metric.glob_name or record.metric.name: record.metric.summary for record in records}
+    assert (kept["cl/acc"].last, kept["cl/acc"].max, kept["cl/acc"].min) == (True, True, False)
+    assert (kept["cl/forgetting"].min, kept["cl/forgetting"].max) == (True, False)
+    assert (kept["train/loss"].min, kept["task/*"].max, kept["mark/*"].none) == (True, True, True)
+
+    seen = [event.score for step, event in run if isinstance(event, TaskScored) and step == 880 and event.seen]
+    (look,) = [row for row in judged if row["stream_step"] == 880]
+    assert look["cl/mean_seen"] == pytest.approx(sum(seen) / len(seen))
+    assert ends[-1]["cl/mean_seen"] == pytest.approx(acc(matrix))
 
 
 def test_tables_picture_and_summary_are_those_of_the_run(tmp_path: Path, make_run: MakeRun) -> None:
@@ -135,9 +100,7 @@ def test_tables_picture_and_summary_are_those_of_the_run(tmp_path: Path, make_ru
     (picture,) = (tmp_path / "run").glob("wandb/offline-run-*/files/media/images/cl/heatmap_*.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
     records = logged(tmp_path / "run")
-    summary: dict[str, Any] = {}
-    for record in records:
-        summary |= items(record.summary.update)
+    summary = summary_of(records)
     assert summary["acc"] == pytest.approx(acc(matrix))
     assert (summary["experts"], summary["parameters"], summary["agent"]) == (4, 358_440, "flagship")
     assert [record.exit.exit_code for record in records if record.HasField("exit")] == [0]
@@ -182,10 +145,7 @@ def test_a_run_that_the_user_started_is_joined_and_left_open(tmp_path: Path, mak
     assert not (tmp_path / "ours" / "wandb").exists()
     assert {"still": 1} in history(records)
     assert any("cl/acc" in row for row in history(records))
-    config: dict[str, Any] = {}
-    for record in records:
-        config |= items(record.config.update)
-    assert config["seed"] == 7
+    assert config_of(records)["seed"] == 7
 
 
 def test_without_a_key_online_goes_on_offline_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,3 +202,87 @@ def test_disabled_writes_nothing(tmp_path: Path, make_run: MakeRun) -> None:
         sink.on(step, event)
     sink.close()
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def in_a_folder(path: Path, run: Records) -> RunFolder:
+    """The folder of a run that is over, with the files that matter here."""
+    folder = RunFolder(path).create()
+    log = EventLog(folder.events)
+    for step, event in run:
+        log.on(step, event)
+    log.close()
+    folder.config.write_text("seed: 7\n")
+    folder.report.write_text("<html>")
+    for step in (400, 2000):
+        (folder.checkpoints / f"step-{step:012d}.pt").write_bytes(b"weights" * step)
+    return folder
+
+
+def manifest(artifact: Any) -> dict[str, str]:
+    return {entry.path: entry.local_path for entry in artifact.manifest.contents}
+
+
+def test_a_finished_run_leaves_its_files_with_the_alias_final(tmp_path: Path, make_run: MakeRun) -> None:
+    folder = in_a_folder(tmp_path / "run", make_run())
+    log(folder.path, make_run())
+    found = artifacts(logged(folder.path))
+    assert {name: (a.type, set(a.aliases)) for name, a in found.items() if a.type in ("run", "model")} == {
+        "run-one": ("run", {"final", "latest"}),
+        "model-one": ("model", {"final", "latest"}),
+    }
+    assert set(manifest(found["run-one"])) == {"config.yaml", "events.jsonl", "report.html"}
+    newest = folder.checkpoints / "step-000000002000.pt"
+    # Read where it lies: nothing as large as a model is copied.
+    assert manifest(found["model-one"]) == {newest.name: str(newest)}
+    copies = [
+        path for path in folder.wandb.rglob("*") if path.is_file() and path.stat().st_size == len(b"weights") * 2000
+    ]
+    assert copies == []
+
+
+@pytest.mark.parametrize(("which", "expected"), [("record", {"run-one"}), ("none", set())])
+def test_files_can_be_left_out(tmp_path: Path, make_run: MakeRun, which: Any, expected: set[str]) -> None:
+    folder = in_a_folder(tmp_path / "run", make_run())
+    WandbSink(folder.path, "offline", name="one", before=make_run(), artifacts=which).close()
+    found = artifacts(logged(folder.path))
+    assert {name for name, a in found.items() if a.type in ("run", "model")} == expected
+
+
+def test_the_files_of_a_stopped_run_are_not_called_final(tmp_path: Path, make_run: MakeRun) -> None:
+    cut = [record for record in make_run() if record[0] <= 880]
+    folder = in_a_folder(tmp_path / "run", cut)
+    log(folder.path, cut)
+    assert set(artifacts(logged(folder.path))["run-one"].aliases) == {"interrupted", "latest"}
+
+
+@pytest.mark.parametrize("breaks", ["log", "finish"])
+def test_wandb_that_fails_in_the_middle_leaves_the_record_whole_and_says_so_once(
+    tmp_path: Path, make_run: MakeRun, breaks: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run()
+    folder = RunFolder(tmp_path / "run").create()
+    sink = WandbSink(folder.path, "offline")
+    calls = []
+
+    def gone(*arguments: Any, **settings: Any) -> None:
+        calls.append(arguments)
+        if breaks == "finish" or len(calls) > 20:
+            raise OSError("the network is away")
+
+    monkeypatch.setattr(sink._run, breaks, gone)
+    memory = Memory()
+    journal = Journal([EventLog(folder.events), memory, sink])
+    for step, event in run:
+        journal.note(step, event)
+    journal.close()
+    assert read_events(folder.events) == run
+    assert list(memory.events) == run
+    assert len(calls) == (1 if breaks == "finish" else 21)
+    told = capsys.readouterr().err
+    assert told.count("the network is away") == 1
+    assert f"lifelong wandb {folder.path}" in told
+    # What cannot be finished is not joined by the next run.
+    assert not wandb_run.is_open()
+    (tmp_path / "next").mkdir()
+    log(tmp_path / "next", run)
+    assert history(logged(tmp_path / "next"))

@@ -284,7 +284,7 @@ class FakeRun:
         self.summary: dict[str, Any] = {}
         self.charts: list[str] = []
 
-    def define_metric(self, name: str, step_metric: str | None = None) -> None:
+    def define_metric(self, name: str, step_metric: str | None = None, summary: str | None = None) -> None:
         self.charts.append(name)
 
     def log(self, row: dict[str, Any]) -> None:
