@@ -23,12 +23,12 @@ class LogitSwap:
     In the logits of the network as it was when the last task ended, those of its likeliest class and of the true class
     change places; the loss of a batch is KL(softmax of these || softmax of the answers), in place of the task's own.
     The network learns what is right and keeps what it thought of all other classes. weight: of this loss, beside 1 -
-    weight of the task's own. Before the first task has ended, and for a head that no ended task has trained, the loss
-    is the task's own: logits of a head that knows nothing would teach nothing. Raises ValueError, as it learns, for
-    tasks without classes.
+    weight of the task's own; with 1 it forgets least and learns least, because answers that were unsure stay so.
+    Before the first task has ended, and for a head that no ended task has trained, the loss is the task's own: logits
+    of a head that knows nothing would teach nothing. Raises ValueError, as it learns, for tasks without classes.
     """
 
-    weight: float = 1.0
+    weight: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0.0 < self.weight <= 1.0:

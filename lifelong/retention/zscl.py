@@ -45,14 +45,15 @@ class Zscl:
     was before the first step, for a network that knows something then. It is asked for an answer of a kind that it
     knows, one drawn at each step; kinds whose inputs are not shaped like the reference are left out.
 
-    From then on, the running mean of the weights is taken every `every` steps, beginning with those of the task's
-    beginning, and becomes the network's weights as the task ends (sec. 3.3, weight ensemble); what the network got only
-    since, such as a new head, and running statistics of norms stay as trained.
+    From then on, the running mean is taken of the weights of the task's beginning, every `every` steps (null: never)
+    and its end, and becomes the network's weights as the task ends (sec. 3.3, weight ensemble). What the network got
+    only since, such as a new head, and running statistics of norms stay as trained. The mean suits tasks that move a
+    network little: where they move it far, it costs what was learned.
     """
 
     strength: float = 1.0
     temperature: float = 2.0
-    every: int = 10
+    every: int | None = 10
     teacher: Teacher = "previous"
     reference: DataSource | None = None
     batch_size: int = 64
@@ -60,9 +61,10 @@ class Zscl:
     def __post_init__(self) -> None:
         if self.strength <= 0 or self.temperature <= 0:
             raise ValueError(f"strength and temperature must be positive, got {self.strength} and {self.temperature}.")
-        if self.every < 1 or self.batch_size < 1:
+        if (self.every is not None and self.every < 1) or self.batch_size < 1:
             raise ValueError(
-                f"every and batch_size must be at least 1, got every={self.every}, batch_size={self.batch_size}."
+                f"every and batch_size must be at least 1 (or every null, for no mean), got every={self.every}, "
+                f"batch_size={self.batch_size}."
             )
         if self.teacher not in get_args(Teacher):
             raise ValueError(f"teacher must be one of {', '.join(get_args(Teacher))}, got {self.teacher!r}.")
@@ -109,7 +111,12 @@ class _Keeper(Silent):
 
     def meet(self) -> None:
         if self._settings.teacher == "initial" and self._then is None and not self.mean:
-            self.mean = detached(self._model.named())
+            self._begin()
+
+    def _begin(self) -> None:
+        """The mean begins with the weights as they are."""
+        self.mean = {} if self._settings.every is None else detached(self._model.named())
+        self._steps.zero_()
 
     def loss(self, batch: Batch, outputs: Tensor) -> Tensor | None:
         settings = self._settings
@@ -144,11 +151,12 @@ class _Keeper(Silent):
 
     @torch.no_grad()
     def observe(self, batch: Batch, outputs: Tensor) -> None:
-        if self._then is None:
+        every = self._settings.every
+        if self._then is None or every is None:
             return
         self._steps += 1
-        if int(self._steps) % self._settings.every == 0:
-            self._average(int(self._steps) // self._settings.every)
+        if int(self._steps) % every == 0:
+            self._average(int(self._steps) // every)
 
     def _average(self, taken: int) -> None:
         """The weights are the `taken`-th of this task, beside those of its beginning."""
@@ -158,10 +166,10 @@ class _Keeper(Silent):
 
     @torch.no_grad()
     def consolidate(self, batches: Sequence[Batch]) -> None:
-        named, steps = self._model.named(), int(self._steps)
-        if steps % self._settings.every:
+        named, steps, every = self._model.named(), int(self._steps), self._settings.every
+        if every is not None and steps % every:
             # A task of fewer steps than `every` would else be undone.
-            self._average(steps // self._settings.every + 1)
+            self._average(steps // every + 1)
         for name, mean in self.mean.items():
             named[name].copy_(mean)
         self._learn_from(batches)
@@ -173,8 +181,7 @@ class _Keeper(Silent):
             self._then = self._model.twin()
         for batch in batches:
             self._meet(batch, fresh)
-        self.mean = detached(self._model.named())
-        self._steps.zero_()
+        self._begin()
 
     def _meet(self, batch: Batch, fresh: bool) -> None:
         """Note what inputs are like; kinds that are new are known to a fresh teacher alone."""
