@@ -136,11 +136,10 @@ class _Keeper(Silent):
         number = self._numbers.get(task) if task is not None else None
         if number is None:
             return None
-        named = self._model.named()
-        values = {
-            name: named[name].detach().masked_fill((owner == 0) | (owner > number), 0.0)
-            for name, owner in self.owners.items()
-        }
+        # From what is kept: another method may have moved the network since the last step.
+        values = {name: self._kept[name] for name in self._whole}
+        for name, owner in self.owners.items():
+            values[name] = self._kept[name].masked_fill((owner == 0) | (owner > number), 0.0)
         given = (inputs, *self._model.extras(contract, task))
         found: Tensor = functional_call(self._model.module, values | self._buffers[number - 1], given)
         return found

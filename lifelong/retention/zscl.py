@@ -196,10 +196,10 @@ class _Keeper(Silent):
 
     def stored(self) -> Stored:
         noted = [t for known in self._known for t in (known.total, known.squares)]
-        kept = bytes_of([*self.mean.values(), *noted]) + (0 if self._then is None else self._then.bytes())
-        if self._reference is None:
-            return Stored(0, kept)
-        return Stored(len(self._reference), kept + bytes_of([self._reference]))
+        # The reference takes room, and is no sample of the stream.
+        reference = [] if self._reference is None else [self._reference]
+        then = 0 if self._then is None else self._then.bytes()
+        return Stored(0, then + bytes_of([*self.mean.values(), *noted, *reference]))
 
     def tensors(self) -> list[Tensor]:
         return [self._steps, *self.mean.values()]

@@ -62,6 +62,16 @@ def test_a_question_is_answered_by_the_weights_of_its_task_and_those_before() ->
         found = retained.answer(batch.inputs, batch.contract, task)
         assert found is not None
         torch.testing.assert_close(found, hidden @ (module[2].weight * mine["2.weight"]).T + module[2].bias)
+        # Whatever else happens to the network, old answers are what they were.
+        with torch.no_grad():
+            kept = [p.detach().clone() for p in module.parameters()]
+            for p in module.parameters():
+                p += 1.0
+            moved = retained.answer(batch.inputs, batch.contract, task)
+            for p, value in zip(module.parameters(), kept, strict=True):
+                p.copy_(value)
+        assert moved is not None
+        assert torch.equal(moved, found)
     assert retained.answer(batch.inputs, batch.contract, "C") is None
     assert retained.answer(batch.inputs, batch.contract, None) is None
 
