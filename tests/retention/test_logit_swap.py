@@ -6,7 +6,7 @@ from math import log
 
 import pytest
 import torch
-from retention_rigs import assert_resumes, by_hand, gained, lived, moved_apart, permuted_digits
+from retention_rigs import assert_resumes, by_hand, fine_tuned, gained, lived, moved_apart, permuted_digits
 from torch import nn
 from toys import batches
 
@@ -87,7 +87,7 @@ def test_nothing_changes_before_a_task_has_ended_and_all_goes_on_where_it_was() 
 def test_it_forgets_less_than_fine_tuning() -> None:
     for seed in range(3):
         stream = permuted_digits(seed)
-        plain = lived(stream, seed)
+        plain = fine_tuned(seed)
         half, whole = (gained(lived(stream, seed, LogitSwap(weight)), plain) for weight in (0.5, 1.0))
         assert half[0] > 0.03
         assert half[1] > 0.0

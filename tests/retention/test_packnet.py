@@ -9,6 +9,7 @@ from retention_rigs import (
     assert_resumes,
     by_hand,
     equal,
+    fine_tuned,
     gained,
     lived,
     moved_apart,
@@ -145,6 +146,6 @@ def test_nothing_changes_before_a_task_has_ended_and_all_goes_on_where_it_was() 
 def test_it_forgets_nothing_where_fine_tuning_does() -> None:
     for seed in range(3):
         stream = permuted_digits(seed, "judging")
-        better, higher = gained(lived(stream, seed, PackNet(prune=0.75)), lived(stream, seed))
+        better, higher = gained(lived(stream, seed, PackNet(prune=0.75)), fine_tuned(seed))
         assert better > 0.2
         assert higher > 0.05
