@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from lifelong.experience import Batch
@@ -117,6 +118,15 @@ class Answering(Protocol):
 
     def answer(self, inputs: Tensor, contract: Contract, task: str | None) -> Tensor | None:
         """(B, ...) inputs -> (B, C) outputs; None where it cannot, and the network shall answer."""
+        ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """A keeper that draws weights anew after a step, and the optimizer's moments of them with it."""
+
+    def restart(self, optimizer: torch.optim.Optimizer) -> None:
+        """The step was observed; whatever changes now is no movement of the optimizer's."""
         ...
 
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.objective import Contract
-from lifelong.retention.method import Answering, Keeper, Redefining, Retention, Stored
+from lifelong.retention.method import Answering, Keeper, Redefining, Restarting, Retention, Stored
 from lifelong.retention.model import Model
 
 
 class Retained:
     """Any number of retention methods at work on one model, in the order given.
 
-    Follow a `step`: `loss`, the backward pass, `bend`, the optimizer's step, `observe`. Raises
+    Follow a `step`: `loss`, the backward pass, `bend`, the optimizer's step, `observe`, `restart`. Raises
     ValueError where two of the methods would replace the same thing, the loss or the answers.
     """
 
@@ -33,6 +33,7 @@ class Retained:
                 raise ValueError(
                     f"{' and '.join(name for _, name in found)} each replace {what} by their own: take one of them."
                 )
+        self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
 
@@ -42,6 +43,7 @@ class Retained:
         self.bend()
         optimizer.step()
         self.observe(batch, outputs.detach())
+        self.restart(optimizer)
 
     def meet(self) -> None:
         """The model has its parameters, or has got more."""
@@ -66,6 +68,11 @@ class Retained:
     def observe(self, batch: Batch, outputs: Tensor) -> None:
         for keeper in self.keepers:
             keeper.observe(batch, outputs)
+
+    def restart(self, optimizer: torch.optim.Optimizer) -> None:
+        """Draw weights anew that have become useless, where a method does that; without it, none does."""
+        for keeper in self._restarting:
+            keeper.restart(optimizer)
 
     def consolidate(self, batches: Iterable[Batch]) -> None:
         """A task has ended; these are samples of it. Raises ValueError where there are none and a method needs them."""
