@@ -61,11 +61,11 @@ class Resolved:
 
         label: the new `agent` is the one of this label in `agents`, where its mistakes are told. Raises: ConfigError.
         """
-        lines, overridden = dict(self._report.lines), set(self._report.overridden)
+        lines, overridden = dict(self._report.lines), dict(self._report.overridden)
         if label is not None:
             # What is said of the agent is said where it was written.
             lines = {_moved(key, label): line for key, line in lines.items() if key[:1] != ("agent",)}
-            overridden = {_moved(key, label) for key in overridden if key[:1] != ("agent",)}
+            overridden = {_moved(key, label): by for key, by in overridden.items() if key[:1] != ("agent",)}
         data = self.as_dict() | changes
         return _resolved(self.path, data, _folders(data, self.path), Report(str(self.path), lines, overridden))
 

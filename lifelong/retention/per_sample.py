@@ -69,7 +69,13 @@ def _add(
     targets: Callable[[Batch, Tensor], Tensor],
 ) -> None:
     with torch.no_grad():
-        wanted = targets(batch, model.outputs(batch.inputs, batch.contract, batch.task))
+        outputs = model.outputs(batch.inputs, batch.contract, batch.task)
+    if not bool(outputs.isfinite().all()):
+        raise ValueError(
+            "The network answers with numbers that are not finite, so no importance can be measured: its training has "
+            "diverged. A penalty this strong needs a smaller learning rate, or take a smaller strength."
+        )
+    wanted = targets(batch, outputs)
     extras = model.extras(batch.contract, batch.task)
     values = {name: p.detach() for name, p in model.named().items()}
     numbers = sum(p.numel() for p in values.values())
