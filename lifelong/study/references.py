@@ -18,8 +18,8 @@ ACTING = "finetune_rl"
 """The naive one beside an agent that learns by an algorithm of acting."""
 
 WITHOUT_PROTECTION = ("finetune", ACTING)
-KEPT = "memory"
-"""The setting that says how many samples an agent keeps."""
+KEPT = ("capacity", "memory")
+"""Settings that say how many samples an agent keeps, wherever in it they are."""
 
 
 def references_of(text: str) -> tuple[str, ...]:
@@ -48,8 +48,8 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
         section = with_shared(agent, settings["agent"])
     except NotFound as error:
         return None, str(error)
-    if name == "replay" and KEPT in settings["agent"]:
-        section = with_shared(agent, settings["agent"], (KEPT,)) | section
+    if name == "replay" and (kept := most_kept([settings["agent"], settings["agents"]])):
+        section = section | {"capacity": kept}
     if name != "independent":
         return {"agent": section}, ""
     scenario = settings["stream"].get("scenario")
@@ -57,6 +57,14 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
         return None, "it must be told which task it is in, and this stream has no scenario.labels"
     stream = settings["stream"] | {"scenario": scenario | {"labels": "judging"}}
     return {"agent": section, "stream": stream}, ""
+
+
+def most_kept(section: Any) -> int:
+    """The most samples that any agent in these sections keeps; 0 where none says how many it does."""
+    if isinstance(section, dict):
+        named = [value for key, value in section.items() if key in KEPT and isinstance(value, int)]
+        return max([*named, *map(most_kept, section.values())], default=0)
+    return max(map(most_kept, section), default=0) if isinstance(section, list | tuple) else 0
 
 
 def _is_unprotected(section: Any) -> bool:

@@ -174,6 +174,7 @@ def test_list_names_every_group_with_a_line_each(capsys: pytest.CaptureFixture[s
         "routers:",
         "networks:",
         "subspaces:",
+        "retention:",
     ]
     assert heads == known
     assert any(line.startswith("  cusum ") and "CUSUM" in line for line in lines)
