@@ -16,9 +16,9 @@ class Size:
     """How large a learner is now: experts, and trainable numbers in all of them (shared ones counted once).
 
     bytes: what they take in memory, with all that is remembered of their worlds. archived: bytes on the disk, of what
-    was put away. nonzero: trainable numbers that are not zero, where experts are pruned. stored_samples, stored_bytes:
-    samples of the stream that are kept to learn from or to tell worlds apart, and what they take in memory. None: not
-    accounted for.
+    was put away. nonzero: trainable numbers that are not zero, where experts are pruned. stored_samples:
+    samples of the stream that are kept to learn from or to tell worlds apart. stored_bytes: what these take in memory,
+    with all else that is kept of the past (importances, copies of weights). None: not accounted for.
     """
 
     experts: int

@@ -9,6 +9,7 @@ an alarm. The cost of a step does not depend on how many experts there are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lifelong.anchor import Anchor
@@ -266,7 +267,13 @@ class LifelongLearner:
         return self._pool.held()
 
     def size(self) -> Size:
-        return self._pool.size()
+        size, (samples, held) = self._pool.size(), self._stay.stored()
+        return replace(
+            size,
+            bytes=(size.bytes or 0) + held,
+            stored_samples=(size.stored_samples or 0) + samples,
+            stored_bytes=(size.stored_bytes or 0) + held,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -259,6 +259,13 @@ class Stay:
             self._live = (*key, self._dispatcher.portray(self.active, self.recent, self._pool.experts))
         return self._live[2]
 
+    def stored(self) -> tuple[int, int]:
+        """Samples of the stream that are kept now, and their bytes: the trail's, and those of the anchor's worlds."""
+        anchored = [] if self.anchor is None else [batch for batches in self.anchor.times for batch in batches]
+        kept = {id(batch): batch for batch in (*self._trail.kept(), *anchored)}.values()
+        held = sum(t.numel() * t.element_size() for batch in kept for t in (batch.inputs, batch.targets))
+        return sum(len(batch.targets) for batch in kept), held
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "expert": None if self.expert is None else self.expert.number,

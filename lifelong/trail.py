@@ -93,6 +93,10 @@ class Trail:
             samples += len(batch.targets)
         return latest[::-1]
 
+    def kept(self) -> Sequence[Batch]:
+        """All batches that are in memory, oldest first."""
+        return tuple(self._batches)
+
     def clear(self) -> None:
         """Another expert takes over."""
         self.pass_on()

@@ -47,7 +47,8 @@ class Finetune:
         return Prediction(outputs, torch.zeros(len(outputs), dtype=torch.int64, device=outputs.device))
 
     def size(self) -> Size:
-        return Size(1, sum(p.numel() for p in self._expert.foundation.assembly.parameters()))
+        foundation = self._expert.foundation
+        return Size(1, foundation.parameters(), foundation.bytes(), stored_samples=0, stored_bytes=0)
 
     def state_dict(self) -> dict[str, Any]:
         return {

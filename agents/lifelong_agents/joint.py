@@ -66,7 +66,10 @@ class Joint:
         return self._inner.predict(query)
 
     def size(self) -> Size:
-        return self._inner.size()
+        size, kept = self._inner.size(), [t for batch in self._seen for t in (batch.inputs, batch.targets)]
+        stored = sum(t.numel() * t.element_size() for t in kept)
+        samples = sum(len(batch.targets) for batch in self._seen)
+        return replace(size, bytes=(size.bytes or 0) + stored, stored_samples=samples, stored_bytes=stored)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -98,7 +98,14 @@ COSTS: tuple[Column, ...] = (
     Column("experts", "Experts", 0, "alive at the end", lambda s: s.experts, _amount),
     Column("parameters", "Parameters", -1, "trainable numbers in all experts", lambda s: s.parameters, _amount),
     Column("stored_samples", "Stored samples", -1, "samples of the stream kept", lambda s: s.stored_samples, _amount),
-    Column("stored_bytes", "Stored", -1, "what the samples kept take", lambda s: s.stored_bytes, _bytes),
+    Column(
+        "stored_bytes",
+        "Stored",
+        -1,
+        "samples, importances and copies that are kept of the past",
+        lambda s: s.stored_bytes,
+        _bytes,
+    ),
     Column("bytes", "Memory", -1, "the learner with all that it remembers", lambda s: s.bytes, _bytes),
     Column(
         "cpu_seconds", "CPU", -1, "processor time, judging included", lambda s: s.cpu_seconds, lambda v, _: duration(v)
