@@ -38,6 +38,23 @@ if TYPE_CHECKING:
     from lifelong.objective import Regression as Regression
     from lifelong.pool import Pool as Pool
     from lifelong.record.journal import Journal as Journal
+    from lifelong.retention.agem import Agem as Agem
+    from lifelong.retention.der import Der as Der
+    from lifelong.retention.er import Er as Er
+    from lifelong.retention.er_ace import ErAce as ErAce
+    from lifelong.retention.ewc import Ewc as Ewc
+    from lifelong.retention.gem import Gem as Gem
+    from lifelong.retention.l2 import L2 as L2
+    from lifelong.retention.logit_swap import LogitSwap as LogitSwap
+    from lifelong.retention.lwf import Lwf as Lwf
+    from lifelong.retention.mas import Mas as Mas
+    from lifelong.retention.nearest_mean import NearestMeanHead as NearestMeanHead
+    from lifelong.retention.packnet import PackNet as PackNet
+    from lifelong.retention.prd import Prd as Prd
+    from lifelong.retention.redo import Redo as Redo
+    from lifelong.retention.retained import Retained as Retained
+    from lifelong.retention.si import Si as Si
+    from lifelong.retention.zscl import Zscl as Zscl
     from lifelong.routing.all_lanes import AllLanes as AllLanes
     from lifelong.routing.bernoulli import BernoulliRouter as BernoulliRouter
     from lifelong.routing.confidence import Confidence as Confidence
@@ -100,6 +117,23 @@ _HOMES = {
     "objective": ("Classification", "Contract", "MultiLabel", "Regression"),
     "pool": ("Pool",),
     "record.journal": ("Journal",),
+    "retention.agem": ("Agem",),
+    "retention.der": ("Der",),
+    "retention.er": ("Er",),
+    "retention.er_ace": ("ErAce",),
+    "retention.ewc": ("Ewc",),
+    "retention.gem": ("Gem",),
+    "retention.l2": ("L2",),
+    "retention.logit_swap": ("LogitSwap",),
+    "retention.lwf": ("Lwf",),
+    "retention.mas": ("Mas",),
+    "retention.nearest_mean": ("NearestMeanHead",),
+    "retention.packnet": ("PackNet",),
+    "retention.prd": ("Prd",),
+    "retention.redo": ("Redo",),
+    "retention.retained": ("Retained",),
+    "retention.si": ("Si",),
+    "retention.zscl": ("Zscl",),
     "routing.all_lanes": ("AllLanes",),
     "routing.bernoulli": ("BernoulliRouter",),
     "routing.confidence": ("Confidence",),

@@ -11,6 +11,7 @@ from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
 from lifelong.pruning import Gradual
+from lifelong.retention.method import Retention
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.routing.router import Router
 from lifelong.shelf import Shelf
@@ -46,6 +47,7 @@ def flagship(
     sync_every: int = 1,
     rank: int = 8,
     read_every: int | None = None,
+    retention: tuple[Retention, ...] = (),
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> LifelongLearner:
@@ -64,7 +66,7 @@ def flagship(
     for experts that nobody has asked for lately, all but the `hot` latest ones (null: all stay in memory). memory:
     latest samples kept to consolidate from. sync_every: steps after which a shared trunk's forbidden movement is taken
     out (1: at once; more is cheaper). read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a
-    GPU).
+    GPU). retention: methods that remind each expert of what it learned before, beside all this; with share: never.
     """
     upbringing = Upbringing(
         network,
@@ -81,6 +83,7 @@ def flagship(
         tolerance=tolerance,
         sync_every=sync_every,
         rank=rank,
+        retention=retention,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
     anchor = None if drift_every is None else Anchor(drift_every, max(tolerance, 0.01))

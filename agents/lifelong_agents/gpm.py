@@ -10,6 +10,7 @@ from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
+from lifelong.retention.method import Retention
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
@@ -31,6 +32,7 @@ def gpm(
     memory: int = 1000,
     sync_every: int = 1,
     read_every: int | None = None,
+    retention: tuple[Retention, ...] = (),
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> LifelongLearner:
@@ -39,7 +41,8 @@ def gpm(
     detector: alarms where the loss rises. inputs: where the inputs change. drift_every: batches between two looks for
     drift that gives no alarm. subspace: the method, if it shall not be GPM. memory: latest samples kept to consolidate
     from. sync_every: steps after which the forbidden part of the movement is taken out; more than 1 is cheaper and
-    costs accuracy where new tasks use the old tasks' input directions.
+    costs accuracy where new tasks use the old tasks' input directions. retention: methods that work beside it, such as
+    replay.
     """
     upbringing = Upbringing(
         network,
@@ -49,6 +52,7 @@ def gpm(
         sync_every=sync_every,
         limit=1,
         heads_too=True,
+        retention=retention,
     )
     looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
     anchor = None if drift_every is None else Anchor(drift_every)

@@ -21,7 +21,7 @@ UNMET = -1e4
 
 
 @dataclass(frozen=True, slots=True)
-class NearestMean:
+class NearestMeanHead:
     """Replay, and answers by the class whose kept samples' mean feature is nearest (Rebuffi et al. 2017, alg. 1).
 
     A classifier of means has no last layer that could favour the latest classes. Features and means have length one.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.experience import Batch
 from lifelong.objective import Contract
@@ -15,14 +15,15 @@ from lifelong.retention.model import Model
 
 
 class Retained:
-    """Any number of retention methods at work on one model, in the order given.
+    """Any number of retention methods at work on one network, in the order given.
 
-    Follow a `step`: `loss`, the backward pass, `bend`, the optimizer's step, `observe`, `restart`. Raises
+    model: a module that answers inputs with outputs, or a `Model` that says more. Follow a `step`: `loss`, the backward
+    pass, `bend`, the optimizer's step, `observe`. When a task has ended, show `consolidate` samples of it. Raises
     ValueError where two of the methods would replace the same thing, the loss or the answers.
     """
 
-    def __init__(self, model: Model, methods: Sequence[Retention], seed: int = 0) -> None:
-        self.model = model
+    def __init__(self, model: Model | nn.Module, methods: Sequence[Retention], seed: int = 0) -> None:
+        self.model = model = model if isinstance(model, Model) else Model(model)
         self.keepers: list[Keeper] = [method.keeper(model, seed + place) for place, method in enumerate(methods)]
         self.told = any(method.told for method in methods)
         self._names = [type(method).__name__ for method in methods]
@@ -36,6 +37,7 @@ class Retained:
         self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
+        self.meet()
 
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> None:
         """One step on a batch whose outputs were made in training mode; gradients must have been cleared."""
@@ -46,7 +48,7 @@ class Retained:
         self.restart(optimizer)
 
     def meet(self) -> None:
-        """The model has its parameters, or has got more."""
+        """The network has its parameters, or has got more: to be called when it has grown."""
         for keeper in self.keepers:
             keeper.meet()
 

@@ -14,6 +14,7 @@ from toys import toy_stream
 from lifelong.check import check_learner
 from lifelong.evaluation.schedule import Schedule
 from lifelong.evaluation.summary import Summary
+from lifelong.lifelong_learner import LifelongLearner
 from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
@@ -27,10 +28,13 @@ from lifelong.retention.l2 import L2
 from lifelong.retention.lwf import Lwf
 from lifelong.retention.mas import Mas
 from lifelong.retention.method import Retention
-from lifelong.retention.nearest_mean import NearestMean
+from lifelong.retention.nearest_mean import NearestMeanHead
 from lifelong.retention.si import Si
+from lifelong.subspace.ridge import Ridge
 from lifelong_agents.finetune import Finetune
+from lifelong_agents.flagship import flagship
 from lifelong_agents.frozen import Frozen
+from lifelong_agents.gpm import gpm
 from lifelong_agents.retain import Retain
 from lifelong_envs.supervised.data import Digits
 from lifelong_envs.supervised.permuted import permuted
@@ -54,7 +58,7 @@ METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
     "ER-ACE": ((ErAce(capacity=100),), 0.3),
     "DER": ((Der(capacity=100, beta=0.0),), 0.3),
     "DER++": ((Der(capacity=100),), 0.3),
-    "nearest mean": ((NearestMean(capacity=100),), 0.3),
+    "nearest mean": ((NearestMeanHead(capacity=100),), 0.3),
     "A-GEM": ((Agem(capacity=100),), 0.05),
     "GEM": ((Gem(capacity=100),), 0.3),
     "ER and EWC": ((Er(capacity=100), Ewc()), 0.3),
@@ -118,6 +122,30 @@ def test_it_keeps_the_laws_of_learners(name: str) -> None:
 @pytest.mark.parametrize("name", ["EWC", "SI", "ER-ACE, LwF and SI"])
 def test_it_keeps_the_laws_of_learners_where_it_finds_the_ends_itself(name: str) -> None:
     check_learner(lambda: Retain(METHODS[name][0], NETWORK, FAST), toy_stream("A B A", steps=60), steps=100)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: gpm(NETWORK, FAST, retention=(Er(capacity=100),), seed=seed),
+        lambda seed: gpm(NETWORK, FAST, retention=(Lwf(), Si()), subspace=Ridge(), seed=seed),
+        lambda seed: flagship(NETWORK, FAST, share="never", retention=(Ewc(), Er(capacity=50)), seed=seed),
+    ],
+    ids=["GPM and ER", "ridge, LwF and SI", "experts, EWC and ER"],
+)
+def test_methods_work_beside_subspaces_and_experts(make: Callable[[int], LifelongLearner]) -> None:
+    check_learner(lambda: make(0), toy_stream("A B A", steps=60), steps=100)
+    alone = run(digits("A B C", 0, "hidden"), Finetune(NETWORK, FAST), evaluation=ENDS).summary
+    together = run(digits("A B C", 0, "hidden"), make(0), evaluation=ENDS).summary
+    assert alone.bwt is not None
+    assert together.bwt is not None
+    assert together.bwt > alone.bwt + 0.25
+    assert together.shifts_detected - together.false_alarms == 2
+
+
+def test_experts_that_share_a_trunk_have_no_room_for_methods_that_hold_all_of_it() -> None:
+    with pytest.raises(ValueError, match="set share to never, got 'auto'"):
+        flagship(NETWORK, FAST, retention=(Ewc(),))
 
 
 def test_frozen_features_keep_the_laws_of_learners() -> None:

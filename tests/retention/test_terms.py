@@ -19,7 +19,7 @@ from lifelong.retention.er_ace import ErAce
 from lifelong.retention.l2 import L2
 from lifelong.retention.lwf import Lwf
 from lifelong.retention.model import Model
-from lifelong.retention.nearest_mean import NearestMean
+from lifelong.retention.nearest_mean import NearestMeanHead
 from lifelong.retention.retained import Retained
 
 pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
@@ -90,7 +90,7 @@ def test_a_student_that_says_the_same_is_at_no_distance_and_any_other_is(objecti
 
 def test_the_nearest_mean_answers_in_place_of_the_network() -> None:
     model, shown = net(), batches(1, 20)
-    retained = Retained(Model(model), [NearestMean(capacity=60)])
+    retained = Retained(Model(model), [NearestMeanHead(capacity=60)])
     query = torch.randn(7, 16)
     assert retained.answer(query, CONTRACT) is None
     for batch in shown:
@@ -136,8 +136,8 @@ def test_regularisation_draws_to_where_it_says(towards) -> None:
 def test_two_methods_that_replace_the_same_thing_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="ErAce and ErAce each replace the loss of new batches"):
         Retained(Model(net()), [ErAce(), Er(), ErAce()])
-    with pytest.raises(ValueError, match="NearestMean and NearestMean each replace the answers"):
-        Retained(Model(net()), [NearestMean(), NearestMean()])
+    with pytest.raises(ValueError, match="NearestMeanHead and NearestMeanHead each replace the answers"):
+        Retained(Model(net()), [NearestMeanHead(), NearestMeanHead()])
 
 
 def test_features_of_a_plain_module_are_what_its_last_linear_layer_is_given() -> None:
