@@ -38,7 +38,9 @@ def attempt(job: Job) -> str | None:
         run_quietly(load_settings(job.settings, job.source), out, job.name)
     except Exception as error:
         said = str(error).strip().splitlines() or ["no message"]
-        return failed(out, f"{type(error).__name__}: {said[0]}", traceback.format_exc())
+        # A list of problems begins with how many there are: the first of them says more.
+        first = " ".join(said[:2]) if said[0].endswith(":") else said[0]
+        return failed(out, f"{type(error).__name__}: {first}", traceback.format_exc())
     return None
 
 
