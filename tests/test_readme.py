@@ -25,7 +25,8 @@ def test_every_piece_of_python_runs_and_prints_what_it_says(capsys):
     for block in blocks("python"):
         exec(block, space)
         printed.append(capsys.readouterr().out)
-    study, detector, unlabelled, protected, pool, metrics = printed
+    retained, study, detector, unlabelled, protected, pool, metrics = printed
+    assert retained == "Stored(samples=50, bytes=4832)\n"
     acc, bwt, experts = study.split("\n")[0].split()
     assert float(acc) > 0.9
     assert float(bwt) > -0.02
@@ -40,7 +41,7 @@ def test_every_piece_of_python_runs_and_prints_what_it_says(capsys):
 
 
 def test_the_configurations_are_valid(tmp_path):
-    for text, agent in zip(blocks("yaml"), ("flagship", "lifelong_rl"), strict=True):
+    for text, agent in zip(blocks("yaml"), ("flagship", "retain", "lifelong_rl"), strict=True):
         (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
         resolved = load_config(tmp_path / "study.yaml")
         assert resolved.agent_name == agent
