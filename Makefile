@@ -11,7 +11,7 @@ help:
 	@echo "make test    the tests, without the slow ones (make test-slow: those)"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy --strict"
-	@echo "make docs    the documentation as a site, in site/"
+	@echo "make docs    the documentation as a site, in site/ (its search needs a server: python3 -m http.server -d site)"
 	@echo "make wheel   dist/*.whl and dist/*.tar.gz"
 	@echo "make schema  configs/schema.json, for editors"
 	@echo "make clean   remove what was built; runs/ and .venv/ stay"

@@ -1,8 +1,9 @@
 """What the site adds to the pages of docs/: tables from the entry points, whole files, and pages of source.
 
 `<!-- components: GROUP -->` becomes a table of the entry points of `lifelong.GROUP`, each with the first line of its
-docstring; `<!-- file: PATH -->` becomes that file. A link that leads out of docs/ to a file or folder of the project
-leads to a page that shows it, so that the site is whole without a host for the source. MkDocs calls the two `on_`.
+docstring; `<!-- names: PACKAGE -->` one of what a package's `__init__.py` offers; `<!-- file: PATH -->` becomes that
+file. A link that leads out of docs/ to a file or folder of the project leads to a page that shows it, so that the site
+is whole without a host for the source. MkDocs calls the two `on_`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import posixpath
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -26,6 +27,7 @@ PAGES_OF = {"benchmarks/RESULTS.md": "results.md"}
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".json": "json", ".md": "markdown", ".css": "css"}
 LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 COMPONENTS = re.compile(r"<!-- components: (\w+) -->")
+NAMES = re.compile(r"<!-- names: ([\w.]+) -->")
 FILE = re.compile(r"<!-- file: (\S+) -->")
 
 # Under MkDocs' own name, so that a warning fails a strict build.
@@ -62,24 +64,42 @@ def component_table(group: str) -> str:
     """A Markdown table, as seen from docs/, of a group's components: name, and what the docstring says first."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         entries = tomllib.load(file)["project"]["entry-points"][f"lifelong.{group}"]
+    return _table({name: target.split(":") for name, target in entries.items()})
+
+
+def name_table(package: str) -> str:
+    """The same of the names that a package's `__init__.py` imports from elsewhere in the project."""
+    tree = ast.parse((ROOT / _file_of(package)).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if node.module and node.module.split(".")[0] in PACKAGES]
+    return _table({alias.name: (node.module or "", alias.name) for node in ours for alias in node.names})
+
+
+def _table(targets: Mapping[str, Sequence[str]]) -> str:
+    """Rows of name, as a link to its file, and first line, by name; targets: module and attribute."""
     rows = []
-    for name, target in sorted(entries.items()):
-        path, said = _first_line(*target.split(":"))
+    for name, (module, attribute) in sorted(targets.items()):
+        path, said = _first_line(module, attribute)
         said = said.replace("|", r"\|")
         rows.append(f"| [`{name}`](../{path}) | {said} |")
     return "\n".join(["| name | |", "|---|---|", *rows])
 
 
-def _first_line(module: str, attribute: str) -> tuple[str, str]:
-    """Where a component stands, and the first line of its docstring; nothing is imported."""
+def _file_of(module: str) -> str:
+    """The path of a module in the project."""
     base = posixpath.normpath(posixpath.join(PACKAGES[module.split(".")[0]], module.replace(".", "/")))
-    path = f"{base}.py" if (ROOT / f"{base}.py").exists() else f"{base}/__init__.py"
+    return f"{base}.py" if (ROOT / f"{base}.py").exists() else f"{base}/__init__.py"
+
+
+def _first_line(module: str, attribute: str) -> tuple[str, str]:
+    """Where a class or function stands, and the first line of its docstring; nothing is imported."""
+    path = _file_of(module)
     for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             return path, (ast.get_docstring(node) or "").split("\n")[0]
         if isinstance(node, ast.ImportFrom) and node.module and attribute in {alias.name for alias in node.names}:
             return _first_line(node.module, attribute)
-    raise ValueError(f"pyproject.toml names {module}:{attribute}, and {path} has nothing of that name.")
+    raise ValueError(f"{module}:{attribute} is promised, and {path} has no class or function of that name.")
 
 
 def _filled(markdown: str) -> str:
@@ -90,7 +110,8 @@ def _filled(markdown: str) -> str:
         text = (ROOT / path).read_text(encoding="utf-8")
         return _relinked(text, posixpath.dirname(path), lambda target, anchor: f"../{target}{anchor}")
 
-    return FILE.sub(whole, COMPONENTS.sub(lambda found: component_table(found[1]), markdown))
+    markdown = COMPONENTS.sub(lambda found: component_table(found[1]), markdown)
+    return FILE.sub(whole, NAMES.sub(lambda found: name_table(found[1]), markdown))
 
 
 def _relinked(markdown: str, here: str, new: Callable[[str, str], str]) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import lifelong
+import lifelong.check
+
 pytest.importorskip("material", reason="the extra docs is not installed")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +89,11 @@ def test_components_and_sources_are_there(site: Path) -> None:
     source = re.sub(r"<[^>]+>", "", (site / "source/lifelong/stream.py.html").read_text(encoding="utf-8"))
     assert "class Segment:" in source
     assert "class Segment:" not in (site / "search/search_index.json").read_text(encoding="utf-8")
+
+
+def test_the_front_of_the_package_is_in_the_reference(site: Path) -> None:
+    named = set(re.findall(r"<code>(\w+)</code></a>", (site / "reference.html").read_text(encoding="utf-8")))
+    assert set(lifelong.__all__) | set(lifelong.check.__all__) <= named
 
 
 def test_pictures_are_those_that_the_script_draws() -> None:
