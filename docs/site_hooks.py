@@ -14,6 +14,7 @@ import posixpath
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -69,8 +70,7 @@ def component_table(group: str) -> str:
 
 def name_table(package: str) -> str:
     """The same of the names that a package's `__init__.py` imports from elsewhere in the project."""
-    tree = ast.parse((ROOT / _file_of(package)).read_text(encoding="utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in ast.walk(_parsed(_file_of(package))) if isinstance(node, ast.ImportFrom)]
     ours = [node for node in imports if node.module and node.module.split(".")[0] in PACKAGES]
     return _table({alias.name: (node.module or "", alias.name) for node in ours for alias in node.names})
 
@@ -91,10 +91,15 @@ def _file_of(module: str) -> str:
     return f"{base}.py" if (ROOT / f"{base}.py").exists() else f"{base}/__init__.py"
 
 
+@cache
+def _parsed(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
 def _first_line(module: str, attribute: str) -> tuple[str, str]:
     """Where a class or function stands, and the first line of its docstring; nothing is imported."""
     path = _file_of(module)
-    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+    for node in _parsed(path).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             return path, (ast.get_docstring(node) or "").split("\n")[0]
         if isinstance(node, ast.ImportFrom) and node.module and attribute in {alias.name for alias in node.names}:

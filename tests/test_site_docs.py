@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from lifelong.cli import _parse
 from lifelong.config import load_config
-from lifelong.study.plan import contender_of
 from lifelong.tuning.space import dimension
-from lifelong.tuning.trials import with_values
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = [DOCS / "index.md", DOCS / "metrics.md", *sorted((DOCS / "how-to").glob("*.md"))]
@@ -86,11 +85,12 @@ def test_commands_are_understood(page: Path) -> None:
             dimension(setting)
 
 
-def test_the_study_compares_what_the_page_lists(folder: Path) -> None:
+def test_the_study_compares_what_the_page_lists_and_tunes_one_of_them(folder: Path) -> None:
     text = next(text for _, title, text in blocks_of(DOCS / "how-to/study.md") if title == "study.yaml")
     (folder / "study.yaml").write_text(text, encoding="utf-8")
-    resolved = load_config(folder / "study.yaml")
-    assert list(resolved.as_dict()["agents"]) == ["flagship", "shared", "ewc", "replay and lwf"]
-    # The page tunes this one by its place in a list.
-    tuned = with_values(contender_of(resolved, {}, "ewc").config, {"agent.retention.0.strength": "77"}).as_dict()
+    agents = yaml.safe_load(text)["agents"]
+    assert list(agents) == ["flagship", "shared", "ewc", "replay and lwf"]
+    # What `lifelong tune --agent ewc` does with a setting that is found by its place in a list.
+    ewc = ["agents={}", f"agent={yaml.safe_dump(agents['ewc'], default_flow_style=True)}"]
+    tuned = load_config(folder / "study.yaml", [*ewc, "agent.retention.0.strength=77"]).as_dict()
     assert tuned["agent"]["retention"][0]["strength"] == 77
