@@ -4,13 +4,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types wheel schema clean
+.PHONY: help demo test test-slow lint types docs wheel schema clean
 
 help:
 	@echo "make demo    run the flagship on a stream of permuted digits and write runs/demo/report.html"
 	@echo "make test    the tests, without the slow ones (make test-slow: those)"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy --strict"
+	@echo "make docs    the documentation as a site, in site/ (its search needs a server: python3 -m http.server -d site)"
 	@echo "make wheel   dist/*.whl and dist/*.tar.gz"
 	@echo "make schema  configs/schema.json, for editors"
 	@echo "make clean   remove what was built; runs/ and .venv/ stay"
@@ -47,6 +48,10 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --quiet --strict
+
 wheel: $(INSTALLED)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
@@ -56,5 +61,5 @@ schema: $(INSTALLED)
 	mv schema.pending configs/schema.json
 
 clean:
-	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist build site .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
