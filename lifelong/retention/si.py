@@ -25,7 +25,7 @@ class Si:
     The penalty is strength * sum_i O_i (p_i - p*_i)^2, with O_i the sum over tasks of w_i / (d_i^2 + damping) (eq. 4,
     5): w_i is what the parameter's way has won (a sum of gradient times movement), d_i how far it went. scale: "path"
     takes w as it is summed up, as the paper does. That counts the noise of batches as progress: trained in batches of
-    10, a network has won up to 140 times what it wins in batches of 128. "loss" scales the w of a task so that their
+    10, a network has won 5 to 9 times what it wins in batches of 128. "loss" scales the w of a task so that their
     sum is what its loss really fell by, which it is where steps are small and without noise (eq. 3).
     """
 
