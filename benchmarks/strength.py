@@ -2,9 +2,9 @@
 
 python -m benchmarks.strength [--quick] [--json FILE]
 
-scikit-learn's digits, MLP 64-100-100-10, 20 epochs; strength: the sum of all importances after one task. Under "same way"
-the learning rate is in proportion to the batch size, so that both trainings take the same way through the weights; at the
-"same rate" they do not, and end in networks of which one is surer than the other.
+scikit-learn's digits, MLP 64-100-100-10, 20 epochs; strength: the sum of all importances after one task. Under "same
+way" the learning rate is in proportion to the batch size, so that both trainings take the same way through the weights;
+at the "same rate" they do not, and end in networks of which one is surer than the other.
 """
 
 from __future__ import annotations
