@@ -234,16 +234,15 @@ class Pool:
         remembered = sum(
             t.numel() * t.element_size() for e in self.experts for s in e.stretches for t in s.description.values()
         )
-        keeping = [e.retained.stored() for e in self.experts if e.retained is not None]
-        stored = sum(keeping, Stored()) if keeping else None
+        stored = sum((e.retained.stored() for e in self.experts if e.retained is not None), Stored())
         return Size(
             len(self.experts),
             parameters,
-            sum(f.bytes() for f in self._foundations) + remembered + (0 if stored is None else stored.bytes),
+            sum(f.bytes() for f in self._foundations) + remembered + stored.bytes,
             sum(f.archived() for f in self._foundations),
             None if self._up.prune is None else sum(f.nonzero for f in self._foundations),
-            None if stored is None else stored.samples,
-            None if stored is None else stored.bytes,
+            stored.samples,
+            stored.bytes,
         )
 
     def state_dict(self) -> dict[str, Any]:

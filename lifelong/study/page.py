@@ -21,6 +21,7 @@ from lifelong.study.results import Results, notes, verdict
 from lifelong.study.statistics import estimate
 
 BANDS = "Lines are means over seeds, bands hold 95 % of what resampled seeds give; references are dashed."
+NBSP = "\u00a0"
 
 
 def write_page(results: Results, out: Path) -> None:
@@ -82,7 +83,7 @@ def _table(results: Results, columns: Sequence[Column], title: str, note: str) -
     table, known = results.table, results.table.known(columns)
     if not known:
         return html.section(title, "Nothing is finished yet.", "")
-    rows = [[row.name, *table.cells(row, known)] for row in table.rows]
+    rows = [[row.name, *map(_unbroken, table.cells(row, known))] for row in table.rows]
     stressed = [{place + 1 for place in places} for places in table.best(known)]
     return html.section(title, note, html.table(["", *table.head(known)], rows, stressed))
 
@@ -122,7 +123,7 @@ def _forgotten(matrices: Mapping[str, Sequence[ScoreMatrix]]) -> str:
         [
             name,
             *(
-                DIFFERENCE.written(estimate([drop(matrix, place) for matrix in found]), percent)
+                _unbroken(DIFFERENCE.written(estimate([drop(matrix, place) for matrix in found]), percent))
                 for place in range(len(tasks))
             ),
         ]
@@ -130,6 +131,12 @@ def _forgotten(matrices: Mapping[str, Sequence[ScoreMatrix]]) -> str:
     ]
     note = "The drop of each task from the best it ever was, after the stream. The task taught last has had no time."
     return html.section("Forgetting, task by task", note, html.table(["", *tasks], rows))
+
+
+def _unbroken(cell: str) -> str:
+    """A mean and its interval, with room to break the line between the two and nowhere else."""
+    mean, bracket, rest = cell.partition(" [")
+    return mean.replace(" ", NBSP) + bracket + rest.replace(" ", NBSP)
 
 
 def drop(matrix: ScoreMatrix, place: int) -> float | None:

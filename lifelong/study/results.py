@@ -11,6 +11,9 @@ from lifelong.record.folder import RunFolder
 from lifelong.study.plan import Cell, Plan
 from lifelong.study.table import Row, Table, table_of
 
+TOLD_IN_FULL = 4
+"""Agents that the verdict names; of more, the best ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -39,7 +42,12 @@ def verdict(results: Results) -> str:
     """What came out of the agents that were asked about, in plain words."""
     added = {contender.label for contender in results.plan.contenders if contender.is_reference}
     rows = [row for row in results.table.rows if row.label not in added] or list(results.table.rows)
-    return "; ".join(_said(row, results.table) for row in rows) + "."
+    if len(rows) <= TOLD_IN_FULL:
+        return "; ".join(_said(row, results.table) for row in rows) + "."
+    finished = [(found.mean, row) for row in rows if (found := row.found["acc"]) is not None]
+    best = [row for _, row in sorted(finished, key=lambda pair: -pair[0])[:TOLD_IN_FULL]]
+    others = f"The best {len(best)} of {len(rows)}: " if best else "No agent has a finished run"
+    return others + "; ".join(_said(row, results.table) for row in best) + "."
 
 
 def _said(row: Row, table: Table) -> str:
