@@ -77,6 +77,8 @@ class Told:
     def size(self) -> Size:
         stored = Stored() if self._expert.retained is None else self._expert.retained.stored()
         foundation = self._expert.foundation
+        recent = [t for batch in self._recent for t in (batch.inputs, batch.targets)]
+        stored = stored + Stored(self._held, sum(t.numel() * t.element_size() for t in recent))
         held = foundation.bytes() + stored.bytes
         return Size(1, foundation.parameters(), held, stored_samples=stored.samples, stored_bytes=stored.bytes)
 

@@ -76,7 +76,7 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
     named = list(zip(runs, names, strict=True))
     note = (
         "The best of each row is bold; arrows point where better lies. pt: percentage points. "
-        "* is told which task it is in; the others find out by themselves."
+        "* is told which task it is in; the others are not."
     )
     with drawing():
         body = [

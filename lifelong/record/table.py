@@ -43,7 +43,7 @@ def show(summaries: Sequence[Summary], console: Console | None = None) -> None:
     console = console or Console()
     console.print(table(summaries))
     if any(summary.labels_shown for summary in summaries):
-        console.print("* is told which task it is in; the others find out by themselves.", style="dim")
+        console.print("* is told which task it is in; the others are not.", style="dim")
     points = "pt: percentage points. " if any(summary.percent for summary in summaries) else ""
     console.print(f"{points}↑ more is better, ↓ less is better.", style="dim")
     console.print(verdict(summaries), markup=False, highlight=False)

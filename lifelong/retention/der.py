@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.experience import Batch
-from lifelong.retention.er import mean_loss
+from lifelong.retention.er import Er, Replay, mean_loss
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper
 from lifelong.retention.model import Model
 
 
@@ -46,19 +45,18 @@ class Der:
         return _Keeper(self, model, seed)
 
 
-class _Keeper(Silent):
+class _Keeper(Replay):
     def __init__(self, settings: Der, model: Model, seed: int) -> None:
-        self._settings, self._model = settings, model
-        self.memory = Memory(settings.capacity, settings.balance, seed)
+        super().__init__(Er(settings.capacity, settings.batch_size, balance=settings.balance), model, seed)
+        self._alpha, self._beta = settings.alpha, settings.beta
 
     def loss(self, batch: Batch, outputs: Tensor) -> Tensor | None:
-        settings, memory = self._settings, self.memory
-        if not len(memory):
+        if not len(self.memory):
             return None
-        count = settings.batch_size or len(batch.targets)
-        term = settings.alpha * self._distance(memory.draw(count))
-        if settings.beta:
-            term = term + settings.beta * mean_loss(self._model, [kept for kept, _ in memory.draw(count)])
+        count = self._settings.batch_size or len(batch.targets)
+        term = self._alpha * self._distance(self.memory.draw(count))
+        if self._beta:
+            term = term + self._beta * mean_loss(self._model, [kept for kept, _ in self.memory.draw(count)])
         return term
 
     def _distance(self, drawn: list[tuple[Batch, list[Tensor]]]) -> Tensor:
@@ -74,15 +72,3 @@ class _Keeper(Silent):
 
     def observe(self, batch: Batch, outputs: Tensor) -> None:
         self.memory.add(batch, outputs)
-
-    def retract(self, samples: int) -> None:
-        self.memory.retract(samples)
-
-    def stored(self) -> Stored:
-        return self.memory.stored()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.memory.load_state_dict(state)

@@ -16,6 +16,9 @@ from lifelong.retention.gradients import gradients, set_gradients
 from lifelong.retention.method import Keeper, Silent, Stored
 from lifelong.retention.model import Model
 
+RIDGE = 1e-6
+"""The least eigenvalue of the products of gradients of length one: below it lies rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gem:
@@ -80,15 +83,19 @@ def nearest_permitted(new: Tensor, old: Tensor, margin: float = 0.0) -> Tensor:
     Unchanged where it is permitted as it is. The dual (eq. 11) has T unknowns, so only T x T numbers leave the
     device; it is a non-negative least squares problem and solved exactly.
     """
-    products = (old @ torch.cat([old, new[None]]).T).double().cpu().numpy()
+    lengths = old.norm(dim=1).clamp_min(1e-30)
+    unit = old / lengths[:, None]
+    products = (unit @ torch.cat([unit, new[None]]).T).double().cpu().numpy()
     gram, against = products[:, :-1], products[:, -1]
     if not np.isfinite(products).all() or (against >= 0).all():
         return new
     from scipy.optimize import nnls
 
-    # min |old^T v + new|^2 over v >= margin, in coordinates in which old^T is the transpose of a triangular matrix.
-    scale = float(np.trace(gram)) / len(gram)
-    root = np.linalg.cholesky(gram + 1e-9 * scale * np.eye(len(gram)))
-    shifted = against + gram @ np.full(len(gram), margin)
-    weights, _ = nnls(root.T, -np.linalg.solve(root, shifted))
-    return new + torch.as_tensor(weights + margin, dtype=new.dtype, device=new.device) @ old
+    # min |unit^T v + new|^2 over v >= least, in coordinates in which unit^T is the transpose of a triangular matrix. Of
+    # gradients that are alike, single precision leaves a matrix that is only just not positive: lift it.
+    values, vectors = np.linalg.eigh((gram + gram.T) / 2)
+    root = np.linalg.cholesky(vectors * np.maximum(values, RIDGE) @ vectors.T)
+    least = margin * lengths.double().cpu().numpy()
+    weights, _ = nnls(root.T, -np.linalg.solve(root, against + gram @ least))
+    nearest: Tensor = new + torch.as_tensor(weights + least, dtype=new.dtype, device=new.device) @ unit
+    return nearest

@@ -61,11 +61,18 @@ class Model:
                 "function of module and inputs."
             )
         seen: list[Tensor] = []
-        hook = linears[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        hooks = [layer.register_forward_pre_hook(lambda _, given: seen.append(given[0])) for layer in linears]
         try:
+            # The last one that runs: another may be the head of another task.
             self.outputs(inputs, contract, task)
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
+        if not seen:
+            raise ValueError(
+                "No linear layer of this module ran as a module of its own, so that its features are not known: give "
+                "them as a function, Model(module, features=...)."
+            )
         return seen[-1].flatten(1)
 
     @contextmanager

@@ -85,6 +85,11 @@ def _add(
 
     chunk = max(1, min(len(wanted), ROOM // max(numbers, 1)))
     for inputs, some in zip(torch.split(batch.inputs, chunk), torch.split(wanted, chunk), strict=True):
-        gradients = vmap(grad(one), in_dims=(None, 0, 0))(values, inputs, some)
+        try:
+            gradients = vmap(grad(one), in_dims=(None, 0, 0))(values, inputs, some)
+        except RuntimeError:
+            # Some layers, such as torch's GRU, cannot be mapped over samples: one after the other then.
+            each = [grad(one)(values, x, y) for x, y in zip(inputs, some, strict=True)]
+            gradients = {name: torch.stack([found[name] for found in each]) for name in values}
         for name, gradient in gradients.items():
             sums[name] += weigh(gradient).sum(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lifelong.config import Resolved
@@ -18,8 +19,8 @@ ACTING = "finetune_rl"
 """The naive one beside an agent that learns by an algorithm of acting."""
 
 WITHOUT_PROTECTION = ("finetune", ACTING)
-KEPT = ("capacity", "memory")
-"""Settings that say how many samples an agent keeps, wherever in it they are."""
+KEPT = "capacity"
+"""The setting of agents and retention methods that says how many samples they keep to learn again."""
 
 
 def references_of(text: str) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
         section = with_shared(agent, settings["agent"])
     except NotFound as error:
         return None, str(error)
-    if name == "replay" and (kept := most_kept([settings["agent"], settings["agents"]])):
+    if name == "replay" and (kept := most_kept(list(settings["agents"].values()) or [settings["agent"]])):
         section = section | {"capacity": kept}
     if name != "independent":
         return {"agent": section}, ""
@@ -59,12 +60,10 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
     return {"agent": section, "stream": stream}, ""
 
 
-def most_kept(section: Any) -> int:
-    """The most samples that any agent in these sections keeps; 0 where none says how many it does."""
-    if isinstance(section, dict):
-        named = [value for key, value in section.items() if key in KEPT and isinstance(value, int)]
-        return max([*named, *map(most_kept, section.values())], default=0)
-    return max(map(most_kept, section), default=0) if isinstance(section, list | tuple) else 0
+def most_kept(agents: Sequence[Any]) -> int:
+    """The most samples that any of these agents keeps to learn again; 0 where none says how many it does."""
+    parts = [part for agent in agents for part in (agent, *(agent.get("retention") or ()))]
+    return max((part[KEPT] for part in parts if isinstance(part.get(KEPT), int)), default=0)
 
 
 def _is_unprotected(section: Any) -> bool:

@@ -43,6 +43,20 @@ def test_what_is_permitted_is_left_alone_and_copies_of_a_task_do_no_harm() -> No
     assert torch.allclose(nearest_permitted(new, old), torch.tensor([0.0, 1.0, 0.0]), atol=1e-4)
 
 
+def test_gradients_that_are_alike_or_of_unlike_size_are_all_heeded() -> None:
+    for seed in range(30):
+        random = torch.Generator().manual_seed(seed)
+        base = torch.randn(400, generator=random)
+        for noise in (1e-6, 1e-5, 1e-4, 1e-2):
+            old = base + noise * torch.randn(5, 400, generator=random)
+            found = nearest_permitted(-base + torch.randn(400, generator=random), old, margin=0.5)
+            assert float((old @ found).min()) > -1e-2 * float(base.norm() * found.norm())
+        small = torch.cat([old[:1], 1e-5 * torch.randn(1, 400, generator=random)])
+        found = nearest_permitted(torch.randn(400, generator=random) - small.sum(0) - 1e5 * small[1], small)
+        products = small @ found / small.norm(dim=1) / found.norm()
+        assert float(products.min()) > -1e-3
+
+
 def test_a_margin_favours_old_tasks() -> None:
     new, old = torch.tensor([1.0, 1.0]), torch.tensor([[-1.0, 0.0]])
     assert torch.allclose(nearest_permitted(new, old, margin=0.5), torch.tensor([0.0, 1.0]), atol=1e-4)

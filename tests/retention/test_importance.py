@@ -170,3 +170,22 @@ def test_what_the_ways_won_is_what_the_loss_fell_by() -> None:
         found[scale] = torch.cat([w.flatten() for w in retained.keepers[0].penalty.weights.values()])  # type: ignore[attr-defined]
     assert torch.allclose(found["loss"], found["path"], rtol=0.01)
     assert float(found["loss"].max()) > 0.5
+
+
+class Recurrent(nn.Module):
+    """A layer that cannot be mapped over samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.head = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 6)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.gru(inputs.view(-1, 4, 4))[0][:, -1])
+        return outputs
+
+
+def test_layers_that_cannot_be_mapped_over_samples_are_measured_one_by_one() -> None:
+    torch.manual_seed(0)
+    model, shown = Recurrent(), batches(1, 3, size=5)
+    ours, theirs = weights_of(model, Ewc(labels="data", samples=None), shown), by_hand(model, shown, 2)
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in theirs)
