@@ -24,6 +24,11 @@ class Retained:
 
     def __init__(self, model: Model | nn.Module, methods: Sequence[Retention], seed: int = 0) -> None:
         self.model = model = model if isinstance(model, Model) else Model(model)
+        if not isinstance(methods, list | tuple) or not all(hasattr(m, "keeper") for m in methods):
+            raise ValueError(f"methods must be a list of retention methods, such as [Er(), Ewc()], got {methods!r}.")
+        unmade = [method.__name__ for method in methods if isinstance(method, type)]
+        if unmade:
+            raise ValueError(f"A method must be made first, as in {unmade[0]}(): got the class itself.")
         self.keepers: list[Keeper] = [method.keeper(model, seed + place) for place, method in enumerate(methods)]
         self.told = any(method.told for method in methods)
         self._names = [type(method).__name__ for method in methods]
@@ -79,6 +84,11 @@ class Retained:
     def consolidate(self, batches: Iterable[Batch]) -> None:
         """A task has ended; these are samples of it. Raises ValueError where there are none and a method needs them."""
         shown = list(batches)
+        if not shown or not all(isinstance(batch, Batch) for batch in shown):
+            got = type(shown[0]).__name__ if shown else "none"
+            raise ValueError(
+                f"consolidate takes samples of the task that ended, one lifelong.Batch or more in a list, got {got}."
+            )
         for keeper in self.keepers:
             keeper.consolidate(shown)
 

@@ -20,7 +20,7 @@ from lifelong.study.job import ERROR
 from lifelong.study.results import Results, notes, verdict
 from lifelong.study.statistics import estimate
 
-BANDS = "Lines are means over seeds, bands hold 95 % of what resampled seeds give; references are dashed."
+BANDS = "Lines are means over seeds, bands are 95 % intervals (bootstrap over seeds); references are dashed."
 NBSP = "\u00a0"
 
 

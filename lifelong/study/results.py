@@ -11,8 +11,8 @@ from lifelong.record.folder import RunFolder
 from lifelong.study.plan import Cell, Plan
 from lifelong.study.table import Row, Table, table_of
 
-ENOUGH = 10
-"""Seeds from which on resampling them gives about the interval that it promises (for normal noise, 90 of 100 cases)."""
+ENOUGH = 5
+"""Seeds from which on intervals hold the truth about as often as they promise."""
 
 TOLD_IN_FULL = 4
 """Agents that the verdict names; of more, the best ones."""
@@ -75,10 +75,10 @@ def _said(row: Row, table: Table) -> str:
 def notes(results: Results) -> list[str]:
     """What the numbers mean, and what is missing from them."""
     plan, table = results.plan, results.table
-    said = ["Means over seeds, in brackets 95 % of what resampled seeds give; ↑ more is better, ↓ less is better."]
+    said = ["Means over seeds, in brackets 95 % intervals (bootstrap over seeds); ↑ more is better, ↓ less is better."]
     if 1 < table.seeds < ENOUGH:
         said.append(
-            "Of so few seeds these intervals are too narrow: of 5 they hold the truth in 85 of 100 cases, of 3 in 75."
+            "Of fewer than 5 seeds the intervals reach from the least to the largest, and are still too narrow."
         )
     if table.baseline is not None:
         said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")

@@ -146,3 +146,16 @@ def test_features_of_a_plain_module_are_what_its_last_linear_layer_is_given() ->
     assert torch.equal(Model(model).features(inputs, contract), model[:2](inputs))
     with pytest.raises(ValueError, match="no linear layer"):
         Model(nn.Flatten()).features(inputs, contract)
+
+
+@pytest.mark.parametrize("methods", [Er(), [Er], ["er"], None])
+def test_what_is_no_list_of_methods_is_refused_in_words(methods) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Retained(net(), methods)
+
+
+@pytest.mark.parametrize("shown", [[], [(torch.zeros(2, 16), torch.zeros(2))]])
+@pytest.mark.parametrize("method", [Er(), Lwf(), L2()])
+def test_an_end_without_samples_is_refused_by_every_method(method, shown) -> None:
+    with pytest.raises(ValueError, match="one lifelong.Batch or more".replace(".", r"\.")):
+        Retained(net(), [method]).consolidate(shown)

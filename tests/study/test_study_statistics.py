@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lifelong.study.statistics import Estimate, estimate, interval, paired
+from lifelong.study.statistics import Estimate, estimate, interval, paired, tail
 
 
 def test_a_mean_over_what_is_known() -> None:
@@ -31,7 +31,7 @@ def test_equal_seeds_have_an_interval_without_width() -> None:
 def test_the_interval_of_three_numbers_is_that_of_all_their_resamples() -> None:
     values = [0.0, 1.0, 5.0]
     every = np.array([np.mean(picked) for picked in itertools.product(values, repeat=3)])
-    low, high = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
+    low, high = np.quantile(every, [tail(3), 1 - tail(3)], method="inverted_cdf")
     found = estimate(values)
     assert found is not None
     # (0, 0, 0) and (5, 5, 5) have a chance of 1/27 each, more than what is left outside.
@@ -43,14 +43,27 @@ def test_the_interval_agrees_with_scipy() -> None:
     values = np.random.default_rng(3).normal(0.8, 0.05, 8)
     found = estimate(values.tolist())
     theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=50_000, method="percentile", random_state=np.random.default_rng(1)
+        (values,),
+        np.mean,
+        confidence_level=1 - 2 * tail(8),
+        n_resamples=50_000,
+        method="percentile",
+        random_state=np.random.default_rng(1),
     ).confidence_interval
     assert found is not None
-    assert found.low == pytest.approx(theirs.low, abs=0.001)
-    assert found.high == pytest.approx(theirs.high, abs=0.001)
-    # A normal distribution's interval of the mean, with the divisor that resampling has.
-    half = 1.96 * values.std() / math.sqrt(8)
-    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.1)
+    assert found.low == pytest.approx(theirs.low, abs=0.002)
+    assert found.high == pytest.approx(theirs.high, abs=0.002)
+    # Student's interval of the mean.
+    half = stats.t.ppf(0.975, 7) * values.std(ddof=1) / math.sqrt(8)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.12)
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(5, 0.9), (10, 0.92), (20, 0.93)])
+def test_intervals_hold_the_truth_about_as_often_as_they_say(seeds: int, least: float) -> None:
+    """Of 1,000 studies of a normal score; plain percentiles hold it in 84, 90 and 92 of 100."""
+    drawn = np.random.default_rng(5).normal(0.0, 1.0, (seeds, 1000))
+    low, high = interval(drawn)
+    assert least < ((low < 0) & (high > 0)).mean() < 0.97
 
 
 def test_the_same_numbers_give_the_same_interval() -> None:
