@@ -38,7 +38,7 @@ class Model:
     ) -> None:
         self.module = module
         self._named, self._features = named, features
-        self.extras: Extras = extras if extras is not None else lambda contract, task: ()
+        self.extras: Extras = extras if extras is not None else _inputs_alone
 
     def named(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, as they are now."""
@@ -101,6 +101,16 @@ class Model:
 
     def bytes(self) -> int:
         return bytes_of(self.module.state_dict().values())
+
+
+def _inputs_alone(contract: Contract, task: str | None) -> tuple[Any, ...]:
+    """What most modules are given beside the inputs: nothing. Raises ValueError where tasks have heads of their own."""
+    if contract.own_head:
+        raise ValueError(
+            "Tasks with a head of their own: say what the module is given beside the inputs, so that old samples come "
+            "to their own heads, as in Model(module, extras=lambda contract, task: (task,))."
+        )
+    return ()
 
 
 @torch.no_grad()

@@ -159,3 +159,12 @@ def test_what_is_no_list_of_methods_is_refused_in_words(methods) -> None:
 def test_an_end_without_samples_is_refused_by_every_method(method, shown) -> None:
     with pytest.raises(ValueError, match="one lifelong.Batch or more".replace(".", r"\.")):
         Retained(net(), [method]).consolidate(shown)
+
+
+def test_a_module_with_a_head_for_each_task_must_say_how_it_is_asked() -> None:
+    contract = Contract((16,), 6, Classification(), own_head=True)
+    batch = Batch(torch.randn(4, 16), torch.zeros(4, dtype=torch.int64), contract, "A")
+    retained = Retained(net(), [Er()])
+    retained.observe(batch, torch.zeros(4, 6))
+    with pytest.raises(ValueError, match=r"Model\(module, extras="):
+        retained.loss(batch, torch.zeros(4, 6))
