@@ -67,15 +67,19 @@ METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
 """Each with the least by which its backward transfer must be better than fine-tuning's, in the mean over the seeds."""
 
 
+VARIANTS = ("EWC online", "SI by paths", "ER by class", "DER")
+ALL = [pytest.param(name, marks=pytest.mark.slow) if name in VARIANTS else name for name in METHODS]
+
+
 def weights(learner: Finetune | Retain) -> torch.Tensor:
     parts = learner.state_dict()
     found = parts.get("inner", parts)["parts"]["weights"]
     return torch.cat([value.flatten() for value in found.values()])
 
 
-def digits(order: str, seed: int = 0, boundaries: str = "shown", device: str = "cpu") -> TaskStream:
+def digits(order: str, seed: int = 0, boundaries: str = "shown", device: str = "cpu", epochs: int = 5) -> TaskStream:
     scenario = Scenario(boundaries=boundaries)  # type: ignore[arg-type]
-    return permuted(Digits(), Timetable(order=order, epochs=5, batch_size=32), scenario, seed=seed, device=device)
+    return permuted(Digits(), Timetable(order=order, epochs=epochs, batch_size=32), scenario, seed=seed, device=device)
 
 
 def live(make: Callable[[int], Finetune | Retain], boundaries: str = "shown") -> list[Summary]:
@@ -93,7 +97,7 @@ def mean(values: list[float | None]) -> float:
     return sum(known) / len(known)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_it_forgets_less_than_finetuning(name: str, naive: list[Summary]) -> None:
     methods, margin = METHODS[name]
     lived = live(lambda seed: Retain(methods, NETWORK, FAST, seed=seed))
@@ -104,16 +108,16 @@ def test_it_forgets_less_than_finetuning(name: str, naive: list[Summary]) -> Non
     assert mean([summary.learning_accuracy for summary in lived]) > 0.65
 
 
-@pytest.mark.parametrize("name", [*METHODS, "L2"])
+@pytest.mark.parametrize("name", [*ALL, "L2"])
 def test_after_the_second_task_its_weights_are_others_than_those_of_finetuning(name: str) -> None:
     methods = (L2(),) if name == "L2" else METHODS[name][0]
     told, plain = Retain(methods, NETWORK, FAST), Finetune(NETWORK, FAST)
     for learner in (told, plain):
-        run(digits("A B"), learner, evaluation=ENDS)
+        run(digits("A B", epochs=1), learner, evaluation=ENDS)
     assert float((weights(told) - weights(plain)).norm()) > 0.01 * float(weights(plain).norm())
 
 
-@pytest.mark.parametrize("name", [*METHODS, "L2"])
+@pytest.mark.parametrize("name", [*ALL, "L2"])
 def test_it_keeps_the_laws_of_learners(name: str) -> None:
     methods = (L2(),) if name == "L2" else METHODS[name][0]
     check_learner(lambda: Retain(methods, NETWORK, FAST), toy_stream("A B A", boundaries="shown", steps=24), steps=60)
@@ -152,7 +156,10 @@ def test_frozen_features_keep_the_laws_of_learners() -> None:
     check_learner(lambda: Frozen(NETWORK), toy_stream("A B A"), steps=120)
 
 
-@pytest.mark.parametrize("name", ["EWC", "SI", "MAS", "LwF", "A-GEM", "GEM"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("SI", "MAS", "LwF", "A-GEM")]
+
+
+@pytest.mark.parametrize("name", ["EWC", "GEM", *SLOW])
 def test_nobody_needs_to_tell_when_a_task_ends(name: str, naive: list[Summary]) -> None:
     """The ends that are found serve as well as those that are shown."""
     methods, margin = METHODS[name]
