@@ -56,6 +56,8 @@ def paired(values: Mapping[int, float | None], base: Mapping[int, float | None])
 
 def interval(values_SL: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The 95 % interval (L,), (L,) of the mean over seeds in each column; the same resamples for all columns."""
+    if len(values_SL) == 1:
+        return values_SL[0], values_SL[0]
     means = _shares(len(values_SL)) @ values_SL
     outside = tail(len(values_SL))
     low, high = np.quantile(means, [outside, 1.0 - outside], axis=0)

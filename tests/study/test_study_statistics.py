@@ -66,6 +66,11 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(seeds: int, least: 
     assert least < ((low < 0) & (high > 0)).mean() < 0.97
 
 
+def test_a_band_of_one_seed_is_its_line() -> None:
+    low, high = interval(np.array([[0.1, 0.7]]))
+    assert low.tolist() == high.tolist() == [0.1, 0.7]
+
+
 def test_the_same_numbers_give_the_same_interval() -> None:
     assert estimate([0.3, 0.5, 0.9]) == estimate([0.3, 0.5, 0.9])
 
