@@ -1,9 +1,7 @@
 """What happened: frozen facts in the past tense, plain data, the vocabulary of every record.
 
-A fact does not carry its step: the journal stamps it with `step`, the number of experiences learned when it happened.
-`Update` is the one exception to plain data: the raw trace of a step as it lies on the device. The journal settles runs
-of updates into `Learned` facts with one transfer, so that no step has to wait for the host.
-"""
+A fact carries no step: the journal stamps it with the number of experiences learned by then. `Update` alone is no plain
+data: a step's raw trace on the device, settled into `Learned` facts with one transfer for many, so that none waits."""
 
 from __future__ import annotations
 

@@ -109,13 +109,12 @@ class Expert:
 
     def reply(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
         """What it says to who asks: its answer, or that of a retention method which answers in its network's place."""
+        said = None
         if self.retained is not None:
             self.foundation.wake().eval()
             with self._settled():
                 said = self.retained.answer(inputs, contract, task)
-            if said is not None:
-                return said
-        return self.answer(inputs, contract, task)
+        return self.answer(inputs, contract, task) if said is None else said
 
     @torch.no_grad()
     def features(self, inputs: Tensor) -> Tensor:

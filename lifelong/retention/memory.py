@@ -1,12 +1,11 @@
 """Samples kept of the past, drawn again while new ones are learned.
 
-Samples of one kind (a contract, and the task where heads are told apart) lie in one tensor; all kinds share the
-capacity.
+Samples of one kind (a contract, and the task where it is told) lie in one tensor; all kinds share the capacity.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -21,8 +20,11 @@ from lifelong.retention.model import bytes_of
 
 Balance = Literal["reservoir", "class"]
 """reservoir: every sample of the past is kept with the same chance (Vitter 1985, algorithm R). class: as many of each
-class
-of each kind as can be, each class a uniform draw of its own past (Chrysakis & Moens 2020)."""
+class of each kind as can be, each class a uniform draw of its own past (Chrysakis & Moens 2020)."""
+
+
+UNDONE = 128
+"""The latest batches that can be taken back; no trail reaches so far."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ class Memory:
         self._added = 0
         self._groups: dict[tuple[int, int], int] = {}
         self._sizes: dict[tuple[int, int], int] = {}
-        self.version = 0
+        # Whose the latest samples were, so that they can be taken back.
+        self._latest: deque[dict[tuple[int, int], int]] = deque(maxlen=UNDONE)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -101,13 +104,13 @@ class Memory:
             self._places.append(place)
             self._sizes[group] = self._sizes.get(group, 0) + 1
             kept.append((row, place))
+        self._latest.append(dict(Counter((number, label) for label in labels)))
         # One that was taken in and left again within this batch was never written.
         kept = [(row, place) for row, place in kept if place.arrived > 0]
         if kept:
             rows = kind.take((batch.inputs, batch.targets, *columns), [row for row, _ in kept], len(kept))
             for (_, place), row in zip(kept, rows, strict=True):
                 place.row = row
-            self.version += 1
 
     def _labels(self, batch: Batch) -> list[int]:
         if self.balance == "reservoir" or not isinstance(batch.contract.objective, Classification):
@@ -150,8 +153,7 @@ class Memory:
         return len(self._kinds) - 1, self._kinds[-1]
 
     def draw(self, count: int) -> list[tuple[Batch, list[Tensor]]]:
-        """`count` samples (fewer, if there are fewer) drawn without repetition: a batch and its columns, for each
-        kind."""
+        """`count` samples (all, if there are fewer), none twice: a batch and its columns, for each kind."""
         if count >= len(self._places):
             return self.all()
         spots = torch.randperm(len(self._places), generator=self._random)[:count].tolist()
@@ -173,12 +175,16 @@ class Memory:
         return found
 
     def retract(self, samples: int) -> None:
-        """The latest `samples` that were added should not have been; whoever left for them is not called back."""
+        """The latest batches, of so many samples in all, should not have been; who left for them is not called back."""
         self._added -= samples
+        left = samples
+        while left > 0 and self._latest:
+            for group, count in self._latest.pop().items():
+                self._groups[group] -= count
+                left -= count
         for spot in range(len(self._places) - 1, -1, -1):
             if self._places[spot].arrived > self._added:
                 self._drop(spot)
-                self.version += 1
 
     def stored(self) -> Stored:
         used = sum(bytes_of(column[:1] for column in self._kinds[place.kind].columns) for place in self._places)
@@ -191,7 +197,7 @@ class Memory:
             "places": [(place.kind, place.row, place.arrived, place.group) for place in self._places],
             "groups": list(self._groups.items()),
             "added": self._added,
-            "version": self.version,
+            "latest": list(self._latest),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -204,4 +210,4 @@ class Memory:
         self._places = [_Place(kind, row, arrived, tuple(group)) for kind, row, arrived, group in state["places"]]
         self._groups = {tuple(group): count for group, count in state["groups"]}
         self._sizes = dict(Counter(place.group for place in self._places))
-        self._added, self.version = state["added"], state["version"]
+        self._added, self._latest = state["added"], deque(state["latest"], maxlen=UNDONE)

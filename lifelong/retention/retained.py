@@ -30,7 +30,6 @@ class Retained:
         if unmade:
             raise ValueError(f"A method must be made first, as in {unmade[0]}(): got the class itself.")
         self.keepers: list[Keeper] = [method.keeper(model, seed + place) for place, method in enumerate(methods)]
-        self.told = any(method.told for method in methods)
         self._names = [type(method).__name__ for method in methods]
         redefining = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Redefining)]
         answering = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Answering)]
@@ -77,12 +76,12 @@ class Retained:
             keeper.observe(batch, outputs)
 
     def restart(self, optimizer: torch.optim.Optimizer) -> None:
-        """Draw weights anew that have become useless, where a method does that; without it, none does."""
+        """The optimizer has stepped: some methods draw weights anew that have become useless, and clear its moments."""
         for keeper in self._restarting:
             keeper.restart(optimizer)
 
     def consolidate(self, batches: Iterable[Batch]) -> None:
-        """A task has ended; these are samples of it. Raises ValueError where there are none and a method needs them."""
+        """A task has ended; these are samples of it. Raises ValueError where there are none."""
         shown = list(batches)
         if not shown or not all(isinstance(batch, Batch) for batch in shown):
             got = type(shown[0]).__name__ if shown else "none"

@@ -128,23 +128,31 @@ def test_it_keeps_the_laws_of_learners_where_it_finds_the_ends_itself(name: str)
     check_learner(lambda: Retain(METHODS[name][0], NETWORK, FAST), toy_stream("A B A", steps=60), steps=100)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda seed: gpm(NETWORK, FAST, retention=(Er(capacity=100),), seed=seed),
-        lambda seed: gpm(NETWORK, FAST, retention=(Lwf(), Si()), subspace=Ridge(), seed=seed),
-        lambda seed: flagship(NETWORK, FAST, share="never", retention=(Ewc(), Er(capacity=50)), seed=seed),
-    ],
-    ids=["GPM and ER", "ridge, LwF and SI", "experts, EWC and ER"],
-)
-def test_methods_work_beside_subspaces_and_experts(make: Callable[[int], LifelongLearner]) -> None:
-    check_learner(lambda: make(0), toy_stream("A B A", steps=60), steps=100)
-    alone = run(digits("A B C", 0, "hidden"), Finetune(NETWORK, FAST), evaluation=ENDS).summary
-    together = run(digits("A B C", 0, "hidden"), make(0), evaluation=ENDS).summary
-    assert alone.bwt is not None
-    assert together.bwt is not None
-    assert together.bwt > alone.bwt + 0.25
-    assert together.shifts_detected - together.false_alarms == 2
+BESIDE: dict[str, tuple[Callable[[int, tuple[Retention, ...]], LifelongLearner], tuple[Retention, ...]]] = {
+    "GPM and ER": (lambda seed, r: gpm(NETWORK, FAST, retention=r, seed=seed), (Er(capacity=100),)),
+    "ridge, LwF and SI": (lambda seed, r: gpm(NETWORK, FAST, subspace=Ridge(), retention=r, seed=seed), (Lwf(), Si())),
+    "experts, EWC and ER": (
+        lambda seed, r: flagship(NETWORK, FAST, share="never", retention=r, seed=seed),
+        (Ewc(), Er(capacity=50)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_methods_work_beside_subspaces_and_experts(name: str) -> None:
+    make, methods = BESIDE[name]
+    check_learner(lambda: make(0, methods), toy_stream("A B A", steps=60), steps=100)
+    naive = run(digits("A B C", 0, "hidden"), Finetune(NETWORK, FAST), evaluation=ENDS).summary
+    without, beside = (run(digits("A B C", 0, "hidden"), make(0, r), evaluation=ENDS) for r in ((), methods))
+    assert naive.bwt is not None
+    assert beside.summary.bwt is not None
+    assert beside.summary.bwt > naive.bwt + 0.25
+    assert beside.summary.shifts_detected - beside.summary.false_alarms == 2
+    # They did something that is not done without them.
+    assert (beside.matrix.scores != without.matrix.scores).any()
+    assert beside.summary.stored_bytes is not None
+    assert without.summary.stored_bytes is not None
+    assert beside.summary.stored_bytes > without.summary.stored_bytes
 
 
 def test_experts_that_share_a_trunk_have_no_room_for_methods_that_hold_all_of_it() -> None:

@@ -86,6 +86,24 @@ def test_what_is_taken_back_is_gone_and_the_count_with_it() -> None:
     assert {8, 9} <= set(who(memory))
 
 
+def test_a_class_is_a_uniform_draw_of_its_own_past_also_after_batches_were_taken_back() -> None:
+    """What was taken back must not make later samples rarer: chi-square as above."""
+    counts = torch.zeros(80)
+    for seed in range(400):
+        memory = Memory(16, balance="class", seed=seed)
+        for first in range(0, 40, 10):
+            memory.add(numbered(first, 10, classes=2))
+        kept = memory.state_dict()
+        memory.add(numbered(1000, 300, classes=2))
+        memory.retract(300)
+        assert memory.state_dict()["groups"] == kept["groups"]
+        memory.load_state_dict(kept)
+        for first in range(40, 80, 10):
+            memory.add(numbered(first, 10, classes=2))
+        counts[who(memory)] += 1
+    assert float(((counts - 80) ** 2 / 64).sum()) < 125
+
+
 @pytest.mark.parametrize("balance", ["reservoir", "class"])
 def test_a_restored_memory_goes_on_to_the_bit(balance: str) -> None:
     memory = Memory(10, balance, seed=3)  # type: ignore[arg-type]
