@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from itertools import pairwise
 
+from lifelong.experience import Batch
 from lifelong.interaction import Stage
-from lifelong.learner import Agent, Foresighted
+from lifelong.learner import Agent, Foresighted, Particular
 from lifelong.loop import acting, learning
-from lifelong.stream import EnvTask, Stream
+from lifelong.stream import EnvTask, Stream, Task
 
 
 def look_ahead(stream: Stream, learner: Agent, who: str) -> None:
@@ -28,6 +29,9 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
     worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
     if len(worlds) < len(stream.tasks):
         learning(learner)
+        first, judged = _first_batch(stream)
+        if first is not None and isinstance(learner, Particular):
+            learner.suits(first, judged)
     if worlds:
         acting(learner)
     if not isinstance(learner, Foresighted):
@@ -42,6 +46,15 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
         except ValueError as error:
             raise ValueError(f"world {task.name!r}: {error}") from error
     return _unnoticed(stream, learner)
+
+
+def _first_batch(stream: Stream) -> tuple[Batch | None, Task | None]:
+    """The batch that the stream begins with, and its task as it is judged; None where it begins with a world."""
+    task = next((task for task in stream.tasks if task.name == stream.segments[0].task), None)
+    if not isinstance(task, Task):
+        return None, None
+    first, _ = next(iter(stream.experiences()))
+    return (first, task) if isinstance(first, Batch) else (None, None)
 
 
 def _alike(one: Stage, other: Stage) -> bool:

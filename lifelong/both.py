@@ -14,7 +14,17 @@ import torch
 from lifelong.events import Event, ShiftSeen, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.interaction import Actor, Array, Found, Interaction, Observations, Stage, Transitions
-from lifelong.learner import Accountable, ActingLearner, Foresighted, Learner, Size, Watchful
+from lifelong.learner import (
+    Accountable,
+    ActingLearner,
+    Awaiting,
+    Foresighted,
+    Learner,
+    Particular,
+    Size,
+    Watchful,
+)
+from lifelong.stream import Task
 
 NUMBERS = ("expert", "parent", "into", "instead_of")
 """Fields of events that name experts."""
@@ -62,6 +72,14 @@ class Both:
             self._met.append(who)
         self._latest = next(item.expert for item in items if isinstance(item, Update))
         return items
+
+    def suits(self, first: Batch, judged: Task | None = None) -> None:
+        if isinstance(self._supervised, Particular):
+            self._supervised.suits(first, judged)
+
+    @property
+    def awaits_ends(self) -> bool:
+        return isinstance(self._supervised, Awaiting) and self._supervised.awaits_ends
 
     def check(self, stage: Stage) -> None:
         if isinstance(self._acting, Foresighted):

@@ -1,34 +1,13 @@
 """What happened: frozen facts in the past tense, plain data, the vocabulary of every record.
 
-A fact carries no step: the journal stamps it with the number of experiences learned by then. `Update` alone is no plain
-data: a step's raw trace on the device, settled into `Learned` facts with one transfer for many, so that none waits."""
+A fact carries no step: the journal stamps it with the number of experiences learned by then. What a learner says of a
+step, an `Update`, is settled into `Learned` facts with one transfer for many, so that none waits for the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A learner took in one experience: the pre-update loss () and outputs (B, C), still on the device.
-
-    `per_sample(outputs, targets)` gives the prequential score of each sample. `statistic` is what the shift detector
-    said of this or the latest value that it has seen (0 where there is no detector). samples: how many there were,
-    where that is not the number of outputs.
-    """
-
-    expert: int
-    loss: Tensor
-    outputs: Tensor
-    targets: Tensor
-    per_sample: Callable[[Tensor, Tensor], Tensor]
-    statistic: float = 0.0
-    samples: int | None = None
+from lifelong.update import Update as Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +42,7 @@ class TaskFacts:
 class RunStarted:
     """What is about to be lived through. `oracle`: the learner is told which task it is in.
 
+    awaits_ends: it holds methods that begin to work only as a task has ended, each time a `Consolidated`.
     env_steps_per_experience: how many steps in a world the first experience is (None: it is a batch).
     """
 
@@ -77,6 +57,7 @@ class RunStarted:
     threshold: float | None = None
     oracle: bool = False
     env_steps_per_experience: int | None = None
+    awaits_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +155,14 @@ class ExpertChosen:
     expert: int
     unexplained: float
     full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidated:
+    """A task was taken to have ended, and an expert's retention methods were shown `samples` of it."""
+
+    expert: int
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +277,7 @@ Event = (
     | ExpertSpawned
     | ExpertChosen
     | ExpertDissolved
+    | Consolidated
     | SubspaceGrown
     | ParameterHeld
     | TaskScored

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lifelong.events import SubspaceGrown, Update
+from lifelong.events import Consolidated, Event, SubspaceGrown, Update
 from lifelong.experience import Batch
 from lifelong.foundation import Foundation
 from lifelong.known import Normal as Normal
@@ -127,30 +127,32 @@ class Expert:
     def serves(self, contract: Contract, task: str | None = None) -> bool:
         return self.foundation.assembly.serves(contract, self.lane, task)
 
-    def consolidate(self, batches: Sequence[Batch]) -> list[SubspaceGrown]:
-        """Remember what these batches use of the foundation, so that it can be spared; returns what is spared now."""
-        foundation, assembly = self.foundation, self.foundation.assembly
-        memory = foundation.memory
-        if batches and self.retained is not None:
+    def consolidate(self, batches: Sequence[Batch]) -> list[Event]:
+        """A world is left: remember what these batches of it use of the foundation, so that it can be spared."""
+        if not batches:
+            return []
+        facts: list[Event] = []
+        foundation, assembly, memory = self.foundation, self.foundation.assembly, self.foundation.memory
+        if self.retained is not None:
             self.sync()
             self.retained.consolidate(batches)
-        if memory is None or not batches:
-            return []
+            facts.append(Consolidated(self.number, sum(len(batch.targets) for batch in batches)))
+        if memory is None:
+            return facts
         refusal = memory.refuses()
         if refusal is not None:
             if not foundation.may_stay_alone:
                 raise ValueError(refusal)
             foundation.memory = None
-            return []
+            return facts
         self.sync()
         assembly.eval()
-
         with torch.no_grad(), memory.watching():
             for batch in batches:
                 memory.next_pass()
                 assembly(batch.inputs, batch.contract, self.lane, batch.task)
         grown = memory.consolidate()
-        return self._facts(grown) if foundation.is_guarded else []
+        return [*facts, *self._facts(grown)] if foundation.is_guarded else facts
 
     def joined(self) -> list[SubspaceGrown]:
         """What is spared from now on, for an expert that has just joined a lone owner's foundation."""
@@ -252,10 +254,7 @@ class Expert:
     @contextmanager
     def _settled(self) -> Iterator[None]:
         """Answer from parameters that obey the memory exactly, and leave the training state as it was."""
-        if self._handle is None:
-            yield
-            return
-        with self._handle.settled():
+        with nullcontext() if self._handle is None else self._handle.settled():
             yield
 
     def state_dict(self) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from lifelong.events import Event, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.interaction import Actor, Interaction, Stage
+from lifelong.stream import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,15 @@ class Size:
     nonzero: int | None = None
     stored_samples: int | None = None
     stored_bytes: int | None = None
+
+    def keeping(self, samples: int, kept: int) -> Size:
+        """This, with so many more samples and bytes that are kept of the past."""
+        return replace(
+            self,
+            bytes=(self.bytes or 0) + kept,
+            stored_samples=(self.stored_samples or 0) + samples,
+            stored_bytes=(self.stored_bytes or 0) + kept,
+        )
 
 
 @runtime_checkable
@@ -83,6 +93,28 @@ class Foresighted(Protocol):
 
         None: it does not look out for that, or cannot tell.
         """
+        ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A learner that cannot keep its promise on every stream of batches."""
+
+    def suits(self, first: Batch, judged: Task | None = None) -> None:
+        """Raises ValueError where it could not on one that begins like this, and judges tasks as that one.
+
+        Changes nothing in it. judged: None where it is not known.
+        """
+        ...
+
+
+@runtime_checkable
+class Awaiting(Protocol):
+    """A learner that may hold methods which begin to work only as a task has ended."""
+
+    @property
+    def awaits_ends(self) -> bool:
+        """Whether it holds any."""
         ...
 
 

@@ -9,7 +9,6 @@ an alarm. The cost of a step does not depend on how many experts there are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from lifelong.anchor import Anchor
@@ -31,8 +30,10 @@ from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool, Verdict
+from lifelong.retention.needs import check, shows_ends
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
+from lifelong.stream import Task
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
@@ -121,7 +122,7 @@ class LifelongLearner:
             best = nearest
         if best is not None:
             chosen = best.expert
-            events.append(ExpertChosen(chosen.number, best.unexplained, forced))
+            events.append(ExpertChosen(chosen.number, best.unexplained, forced and not self._pool.upbringing.is_alone))
             if chosen is expert:
                 # The one that there is goes on, in a new world; or another world that it serves as well as its own.
                 chosen.watch.reset()
@@ -212,7 +213,9 @@ class LifelongLearner:
         if active is not None and same_task and not batch.boundary and active.serves(batch.contract, batch.task):
             return ()
         events: list[Event] = []
-        if active is not None:
+        if active is None:
+            self.suits(batch)
+        else:
             self._stay.settle()
             events += [ShiftSeen(active.number), *self._stay.end()]
         nearest = self._nearest([batch]) if batch.task is None else None
@@ -225,7 +228,8 @@ class LifelongLearner:
             events.append(ExpertChosen(chosen.number, best.unexplained))
         elif self._pool.is_full(batch):
             chosen = self._pool.experts[0] if nearest is None else nearest.expert
-            events.append(ExpertChosen(chosen.number, 1.0 if nearest is None else nearest.unexplained, full=True))
+            unexplained = 1.0 if nearest is None else nearest.unexplained
+            events.append(ExpertChosen(chosen.number, unexplained, full=not self._pool.upbringing.is_alone))
         else:
             chosen = self._pool.spawn([batch])
             events += [self._spawned(chosen, active, batch), *chosen.joined()]
@@ -263,17 +267,18 @@ class LifelongLearner:
         """What a detector's statistic must exceed to be taken for a shift."""
         return self._pool.threshold
 
+    @property
+    def awaits_ends(self) -> bool:
+        return any(method.needs.ends != "never" for method in self._pool.upbringing.retention)
+
+    def suits(self, first: Batch, judged: Task | None = None) -> None:
+        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, judged)
+
     def held(self) -> Sequence[Event]:
         return self._pool.held()
 
     def size(self) -> Size:
-        size, (samples, held) = self._pool.size(), self._stay.stored()
-        return replace(
-            size,
-            bytes=(size.bytes or 0) + held,
-            stored_samples=(size.stored_samples or 0) + samples,
-            stored_bytes=(size.stored_bytes or 0) + held,
-        )
+        return self._pool.size().keeping(*self._stay.stored())
 
     def state_dict(self) -> dict[str, Any]:
         return {

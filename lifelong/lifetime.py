@@ -22,7 +22,7 @@ from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import CheckpointSaved, Event, RunStarted, TaskFacts
 from lifelong.interaction import Interaction
-from lifelong.learner import ActingLearner, Agent, Watchful
+from lifelong.learner import ActingLearner, Agent, Awaiting, Watchful
 from lifelong.loop import live
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
@@ -141,6 +141,7 @@ def _started(stream: Stream, learner: Agent, name: str, seed: int) -> RunStarted
         threshold=learner.threshold if isinstance(learner, Watchful) else None,
         oracle=first.task is not None or any(task.label is not None for task in stream.tasks),
         env_steps_per_experience=first.steps if isinstance(first, Interaction) else None,
+        awaits_ends=isinstance(learner, Awaiting) and learner.awaits_ends,
     )
 
 

@@ -38,10 +38,11 @@ class Verdict:
 
 
 class Pool:
-    """Spawns experts, and finds the one that explains labelled evidence. `experts`: those there are, oldest first."""
+    """Spawns experts by its `upbringing`, and finds the one that explains evidence; `experts`: oldest first."""
 
     def __init__(self, upbringing: Upbringing, seed: int, device: torch.device | str) -> None:
-        self._up, self._seed, self._device = upbringing, seed, device
+        self.upbringing = self._up = upbringing
+        self._seed, self._device = seed, device
         self._ancestor = Assembly(upbringing.network, seed, device)
         self._budget = Budget(upbringing, seed, device)
         self._foundations: list[Foundation] = []

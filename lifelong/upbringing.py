@@ -53,6 +53,11 @@ class Upbringing:
     hot: int = 8
     retention: tuple[Retention, ...] = ()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is room for one expert, which then learns every world."""
+        return self.limit == 1
+
     def __post_init__(self) -> None:
         for what, given, known in (("share", self.share, get_args(Sharing)), ("start", self.start, get_args(Start))):
             if given not in known:

@@ -56,8 +56,9 @@ def test_names_lead_to_the_file_of_the_component(group: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(GROUPS["retention"]))
-def test_told_is_what_the_method_says(name: str) -> None:
-    assert {"yes": True, "no": False}[rows_of("Retention methods")[name][3]] is made("retention", name)().told
+def test_its_needs_are_what_the_method_says(name: str) -> None:
+    needs, (ends, labels) = made("retention", name)().needs, rows_of("Retention methods")[name][3:5]
+    assert (needs.ends, needs.labels) == (ends, {"no": False, "in training and judging": True}[labels])
 
 
 @pytest.mark.parametrize("name", sorted(GROUPS["retention"]))
@@ -70,7 +71,7 @@ def test_what_a_method_stores_is_what_it_counts(name: str) -> None:
     optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
     retained.meet()
     contract = Contract((4,), 3, Classification())
-    batches = [Batch(torch.randn(8, 4), torch.arange(8) % 3, contract) for _ in range(4)]
+    batches = [Batch(torch.randn(8, 4), torch.arange(8) % 3, contract, task="first") for _ in range(4)]
     for batch in batches:
         optimizer.zero_grad()
         retained.step(optimizer, batch, module(batch.inputs))

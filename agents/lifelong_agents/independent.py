@@ -14,6 +14,7 @@ from lifelong.learner import Size
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
+from lifelong.stream import Task
 from lifelong.upbringing import Upbringing
 
 
@@ -48,6 +49,11 @@ class Independent:
             parameters = sum(p.numel() for p in expert.foundation.assembly.parameters())
             return (update, ExpertSpawned(expert.number, parameters))
         return (update, ExpertChosen(expert.number, 0.0))
+
+    def suits(self, first: Batch, judged: Task | None = None) -> None:
+        _told(first.task)
+        if judged is not None:
+            _told(judged.label)
 
     def predict(self, query: Query) -> Prediction:
         number = self._experts_of.get(_told(query.task), -1)

@@ -69,7 +69,7 @@ class Joint:
         size, kept = self._inner.size(), [t for batch in self._seen for t in (batch.inputs, batch.targets)]
         stored = sum(t.numel() * t.element_size() for t in kept)
         samples = sum(len(batch.targets) for batch in self._seen)
-        return replace(size, bytes=(size.bytes or 0) + stored, stored_samples=samples, stored_bytes=stored)
+        return size.keeping(samples, stored)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -17,9 +17,11 @@ from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
 from lifelong.retention.method import Retention
+from lifelong.retention.needs import Ends, check, shows_ends
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
+from lifelong.stream import Task
 from lifelong.trail import Trail
 from lifelong.upbringing import Upbringing
 from lifelong.watch import Watch
@@ -49,10 +51,10 @@ class Retain:
     ) -> None:
         if not retention:
             raise ValueError("retention must name at least one method; without any, use finetune.")
-        self._must_know = any(method.told for method in retention)
+        self._retention = retention
         self._told = Told(network, optimizer, retention, memory, seed, device)
         self._finds: LifelongLearner | None = None
-        if detector is not None and self._must_know:
+        if detector is not None and self.awaits_ends:
             watch = Watch(detector, None, None)
             upbringing = Upbringing(network, optimizer, watch, limit=1, heads_too=False, retention=retention)
             looks = read_every if read_every is not None else 1 if torch.device(device).type == "cpu" else 8
@@ -64,19 +66,19 @@ class Retain:
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
         if not self._started:
-            self._begin(batch)
+            self.suits(batch)
+            self._started = True
+            if shows_ends(batch):
+                self._inner = self._told
         return self._inner.learn(batch)
 
-    def _begin(self, batch: Batch) -> None:
-        """The first batch shows whether ends of tasks will be shown: it is the beginning of one."""
-        self._started = True
-        if batch.boundary or batch.task is not None:
-            self._inner = self._told
-        elif self._must_know and self._finds is None:
-            raise ValueError(
-                "This stream does not show where tasks end, and the retention methods must know it: give a detector, "
-                "show them (stream.scenario.boundaries=shown), or take methods that need no ends, such as er."
-            )
+    @property
+    def awaits_ends(self) -> bool:
+        return any(method.needs.ends != "never" for method in self._retention)
+
+    def suits(self, first: Batch, judged: Task | None = None) -> None:
+        known: Ends = "shown" if shows_ends(first) else "never" if self._finds is None else "found"
+        check(self._retention, known, first, judged)
 
     def predict(self, query: Query) -> Prediction:
         return self._inner.predict(query)

@@ -12,7 +12,7 @@ from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accur
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
-from lifelong.events import DriftDetected, Event, ExpertChosen, ExpertSpawned, RunFinished, ShiftDismissed
+from lifelong.events import Consolidated, DriftDetected, Event, ExpertChosen, ExpertSpawned, RunFinished, ShiftDismissed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class Summary:
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
-    more. `cpu_seconds`: processor time of the run, over all threads (None: not measured). `families`: the transfer
-    measures of reinforcement learning, named by family.
+    more. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that begins to
+    work only then). `diverged`: the step at which a loss was no number for the first time. `cpu_seconds`: processor
+    time of the run, over all threads (None: not measured). `families`: the transfer measures of reinforcement learning,
+    named by family.
     """
 
     agent: str
@@ -75,6 +77,8 @@ class Summary:
     env_steps: int = 0
     env_steps_per_experience: int | None = None
     crowded: int = 0
+    consolidated: int | None = None
+    diverged: int | None = None
     families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -138,6 +142,8 @@ def summarize(
         env_steps=trace.env_steps(),
         env_steps_per_experience=trace.env_steps_per_experience(),
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
+        consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
+        diverged=_diverged(trace),
         families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )
@@ -149,6 +155,12 @@ def _prequential(trace: Trace) -> float | None:
     samples = trace.samples[answered]
     total = float(samples.sum())
     return float(np.dot(trace.oriented_scores()[answered], samples)) / total if total else None
+
+
+def _diverged(trace: Trace) -> int | None:
+    """Of batches: in a world, a stretch without an update has no loss."""
+    broken = trace.steps[~trace.in_worlds() & ~np.isfinite(trace.losses)]
+    return int(broken[0]) if len(broken) else None
 
 
 def _return_while_learning(trace: Trace) -> float | None:

@@ -9,6 +9,7 @@ from lifelong.evaluation.alone import Alone
 from lifelong.evaluation.numbers import NONE, count, duration
 from lifelong.evaluation.summary import Summary
 from lifelong.record import html
+from lifelong.record.doubts import doubted
 from lifelong.record.families import families_comparison, families_section
 from lifelong.record.measures import MEASURES, Measure, best, counted, names_of, verdict
 from lifelong.record.runs import RecordedRun, read_run
@@ -48,6 +49,7 @@ def write_report(
         body = [
             html.header(title, _facts(run), verdict(both)),
             _unfinished(run.summary),
+            *map(html.warning, doubted({run.summary.agent: [run.summary]})),
             html.tiles([_tile(measure, run, reference) for measure in _headline(run.summary)]),
             score_section(run, reference, "scores", "Each task over time"),
             matrix_section(run),
@@ -82,6 +84,7 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
         body = [
             html.header(title, [("runs", ", ".join(names))], verdict(summaries)),
             *(_unfinished(summary) for summary in summaries),
+            *map(html.warning, doubted({name: [summary] for name, summary in zip(names, summaries, strict=True)})),
             html.section("Numbers", note, _numbers(summaries, names)),
             families_comparison(runs, names),
             mean_section(runs, names),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lifelong.evaluation.numbers import NONE
 from lifelong.evaluation.summary import Summary
+from lifelong.record.doubts import doubted
 from lifelong.record.measures import MEASURES, best, names_of, verdict
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def show(summaries: Sequence[Summary], console: Console | None = None) -> None:
         console.print("* is told which task it is in; the others are not.", style="dim")
     points = "pt: percentage points. " if any(summary.percent for summary in summaries) else ""
     console.print(f"{points}↑ more is better, ↓ less is better.", style="dim")
+    for doubt in doubted({name: [summary] for name, summary in zip(names_of(summaries), summaries, strict=True)}):
+        console.print(doubt, style="red", markup=False, highlight=False)
     console.print(verdict(summaries), markup=False, highlight=False)
 
 

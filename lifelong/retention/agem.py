@@ -13,6 +13,7 @@ from lifelong.retention.episodes import Episodes
 from lifelong.retention.gradients import gradients, set_gradients
 from lifelong.retention.method import Keeper, Silent, Stored
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Agem:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.retention.er import Er, Replay, mean_loss
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper
+from lifelong.retention.method import Keeper, positive
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,19 @@ class Der:
 
     def __post_init__(self) -> None:
         Memory(self.capacity, self.balance)
-        if self.alpha <= 0 or self.beta < 0 or (self.batch_size is not None and self.batch_size < 1):
+        if (
+            not positive(self.alpha)
+            or not 0.0 <= self.beta < math.inf
+            or (self.batch_size is not None and self.batch_size < 1)
+        ):
             raise ValueError(
                 f"alpha must be positive, beta at least 0 and batch_size at least 1 (or null), got alpha={self.alpha}, "
                 f"beta={self.beta}, batch_size={self.batch_size}."
             )
 
     @property
-    def told(self) -> bool:
-        return False
+    def needs(self) -> Needs:
+        return Needs()
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

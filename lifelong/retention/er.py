@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,15 @@ class Er:
 
     def __post_init__(self) -> None:
         Memory(self.capacity, self.balance)
-        if self.weight <= 0 or (self.batch_size is not None and self.batch_size < 1):
+        if not positive(self.weight) or (self.batch_size is not None and self.batch_size < 1):
             raise ValueError(
                 f"weight must be positive and batch_size at least 1, or null for that of the stream, got "
                 f"weight={self.weight}, batch_size={self.batch_size}."
             )
 
     @property
-    def told(self) -> bool:
-        return False
+    def needs(self) -> Needs:
+        return Needs()
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return Replay(self, model, seed)

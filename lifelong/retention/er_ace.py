@@ -13,6 +13,7 @@ from lifelong.retention.er import Er, Replay
 from lifelong.retention.memory import Balance
 from lifelong.retention.method import Keeper
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class ErAce:
         return Er(self.capacity, self.batch_size, self.weight, self.balance)
 
     @property
-    def told(self) -> bool:
-        return False
+    def needs(self) -> Needs:
+        return Needs()
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self._as_er(), model, seed)

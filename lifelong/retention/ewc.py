@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification, MultiLabel, Regression
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, detached
+from lifelong.retention.needs import Needs
 from lifelong.retention.per_sample import importance
 from lifelong.retention.quadratic import Quadratic
 
@@ -40,7 +41,7 @@ class Ewc:
     labels: Labels = "model"
 
     def __post_init__(self) -> None:
-        if self.strength <= 0:
+        if not positive(self.strength):
             raise ValueError(f"strength must be positive, got {self.strength}.")
         if self.form not in get_args(Form) or self.labels not in get_args(Labels):
             raise ValueError(
@@ -53,8 +54,8 @@ class Ewc:
             raise ValueError(f"samples must be at least 1, or null for all, got {self.samples}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

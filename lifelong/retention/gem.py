@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from lifelong.retention.episodes import Episodes
 from lifelong.retention.gradients import gradients, set_gradients
 from lifelong.retention.method import Keeper, Silent, Stored
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 RIDGE = 1e-6
 """The least eigenvalue of the products of gradients of length one: below it lies rounding."""
@@ -35,15 +37,15 @@ class Gem:
 
     def __post_init__(self) -> None:
         Episodes(self.capacity, 0)
-        if self.margin < 0 or (self.batch_size is not None and self.batch_size < 1):
+        if not 0.0 <= self.margin < math.inf or (self.batch_size is not None and self.batch_size < 1):
             raise ValueError(
                 f"margin must be at least 0 and batch_size at least 1, or null for all, got margin={self.margin}, "
                 f"batch_size={self.batch_size}."
             )
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

@@ -13,7 +13,10 @@ from lifelong.retention.model import Model
 
 
 def gradients(model: Model, batches: Sequence[Batch]) -> Tensor:
-    """(P,) the gradient of the mean loss over these samples; what is in `grad` stays as it is."""
+    """(P,) the gradient of the mean loss over these samples; what is in `grad` stays as it is.
+
+    As in the papers it is a pass in training mode, which BatchNorms take notice of.
+    """
     named = model.named()
     with torch.enable_grad():
         found = torch.autograd.grad(mean_loss(model, list(batches)), list(named.values()), allow_unused=True)

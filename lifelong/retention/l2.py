@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, bytes_of, detached
+from lifelong.retention.needs import Needs
 
 Towards = Literal["start", "zero"]
 
@@ -26,15 +27,15 @@ class L2:
     towards: Towards = "start"
 
     def __post_init__(self) -> None:
-        if self.strength <= 0 or self.towards not in get_args(Towards):
+        if not positive(self.strength) or self.towards not in get_args(Towards):
             raise ValueError(
                 f"strength must be positive and towards one of {', '.join(get_args(Towards))}, got {self.strength} and "
                 f"{self.towards!r}."
             )
 
     @property
-    def told(self) -> bool:
-        return False
+    def needs(self) -> Needs:
+        return Needs()
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.experience import Batch
-from lifelong.objective import Classification
 from lifelong.retention.method import Keeper, Silent, Stored
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class LogitSwap:
             raise ValueError(f"weight must be in (0, 1], got {self.weight}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found", shared_head=True, classes=True)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)
@@ -59,11 +59,6 @@ class _Keeper(Silent):
 
     def objective(self, batch: Batch, outputs: Tensor) -> Tensor:
         contract, weight = batch.contract, self._settings.weight
-        if not isinstance(contract.objective, Classification):
-            raise ValueError(
-                f"LogitSwap swaps the logits of two classes, and this task asks for {contract.objective.name}: use it "
-                "for classification alone, or take another method, such as lwf."
-            )
         own = contract.objective.loss(outputs, batch.targets)
         if self._then is None or _kind(batch) not in self._known:
             return own

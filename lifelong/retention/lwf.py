@@ -12,8 +12,9 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.objective import Classification, Contract
 from lifelong.retention.distance import distance
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ class Lwf:
     temperature: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.strength <= 0 or self.temperature <= 0:
+        if not positive(self.strength, self.temperature):
             raise ValueError(f"strength and temperature must be positive, got {self.strength} and {self.temperature}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)

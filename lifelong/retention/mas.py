@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lifelong.experience import Batch
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, detached
+from lifelong.retention.needs import Needs
 from lifelong.retention.per_sample import Measure, importance
 from lifelong.retention.quadratic import Quadratic
 
@@ -28,14 +29,14 @@ class Mas:
     samples: int | None = 1000
 
     def __post_init__(self) -> None:
-        if self.strength <= 0:
+        if not positive(self.strength):
             raise ValueError(f"strength must be positive, got {self.strength}.")
         if self.samples is not None and self.samples < 1:
             raise ValueError(f"samples must be at least 1, or null for all, got {self.samples}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)

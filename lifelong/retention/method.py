@@ -8,6 +8,7 @@ these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -18,6 +19,12 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
+
+
+def positive(*values: float) -> bool:
+    """Whether all are above zero, and neither infinite nor no number at all."""
+    return all(0.0 < value < math.inf for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +138,10 @@ class Restarting(Protocol):
 
 
 class Retention(Protocol):
-    """A retention method: frozen settings.
-
-    told: whether it works only where tasks' ends are known (shown or detected); a method that does not can be used on
-    streams without any.
-    """
+    """A retention method: frozen settings, and what it cannot work without."""
 
     @property
-    def told(self) -> bool: ...
+    def needs(self) -> Needs: ...
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         """What it will keep of this network; whatever it draws at random depends on `seed`."""

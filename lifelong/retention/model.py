@@ -88,7 +88,13 @@ class Model:
 
     def twin(self) -> Model:
         """What the network is now, to be asked later: a copy that stands still, in evaluation mode."""
-        twin = copy.deepcopy(self.module).eval().requires_grad_(False)
+        try:
+            twin = copy.deepcopy(self.module).eval().requires_grad_(False)
+        except RuntimeError as error:
+            raise ValueError(
+                f"This module cannot be copied, and the method keeps a copy of what it was: {error} A layer under "
+                "torch.nn.utils.weight_norm can be put under torch.nn.utils.parametrizations.weight_norm instead."
+            ) from error
         for p in twin.parameters():
             p.grad = None
         return Model(twin, dict, self.extras, self._features)

@@ -13,8 +13,9 @@ from torch.func import functional_call
 from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.layers import runs
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, bytes_of
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,15 @@ class PackNet:
     lr: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.prune < 1.0 or self.retrain < 0 or self.lr <= 0:
+        if not 0.0 < self.prune < 1.0 or self.retrain < 0 or not positive(self.lr):
             raise ValueError(
                 f"prune must be in (0, 1), retrain at least 0 epochs and lr positive, got prune={self.prune}, "
                 f"retrain={self.retrain}, lr={self.lr}."
             )
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found", labels=True)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)
@@ -88,6 +89,16 @@ class _Keeper(Silent):
         self._whole |= free.keys() - self.owners.keys()
         self._kept = {name: named[name].detach().clone() for name in (*self.owners, *self._whole)}
         self._buffers.append({name: b.detach().clone() for name, b in self._model.module.named_buffers()})
+
+    def meet(self) -> None:
+        """Raises ValueError for weights that are made of others: zeros of these are no zeros of the weight."""
+        names = self._model.named()
+        made = [name for name in names if ".parametrizations." in f".{name}" or name.endswith(("weight_g", "weight_v"))]
+        if made:
+            raise ValueError(
+                f"PackNet sets weights to zero, and {made[0]!r} is a part from which a weight is made "
+                "(torch.nn.utils.parametrize, weight_norm): take this off, or another method, such as ewc."
+            )
 
     def _prune(self, batch: Batch, number: int) -> dict[str, Tensor]:
         """Give this task the largest free weights, zero the others; returns what it may still train, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification, Contract
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, bytes_of
+from lifelong.retention.needs import Needs
 
 Space = Literal["outputs", "features"]
 
@@ -49,7 +51,7 @@ class Prd:
     space: Space = "outputs"
 
     def __post_init__(self) -> None:
-        if min(self.alpha, self.temperature, self.softness, self.lr) <= 0 or self.beta < 0:
+        if not positive(self.alpha, self.temperature, self.softness, self.lr) or not 0.0 <= self.beta < math.inf:
             raise ValueError(
                 f"alpha, temperature, softness and lr must be positive and beta at least 0, got alpha={self.alpha}, "
                 f"temperature={self.temperature}, softness={self.softness}, lr={self.lr}, beta={self.beta}."
@@ -58,8 +60,8 @@ class Prd:
             raise ValueError(f"space must be one of {', '.join(get_args(Space))}, got {self.space!r}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="shown", classes=True)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)
@@ -95,11 +97,6 @@ class _Keeper(Silent):
         self._shapes: list[tuple[int, ...]] = []
 
     def objective(self, batch: Batch, outputs: Tensor) -> Tensor:
-        if not isinstance(batch.contract.objective, Classification):
-            raise ValueError(
-                f"Prd learns prototypes of classes, and this task asks for {batch.contract.objective.name}: use it for "
-                "classification alone, or take another method, such as lwf."
-            )
         settings, key = self._settings, _group(batch.contract, batch.task)
         features = self._model.features(batch.inputs, batch.contract, batch.task)
         if key not in self.groups:

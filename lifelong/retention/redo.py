@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ from lifelong.experience import Batch
 from lifelong.retention.layers import Layer, Run, runs
 from lifelong.retention.method import Keeper, Silent
 from lifelong.retention.model import Model
+from lifelong.retention.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,15 @@ class Redo:
     threshold: float = 0.025
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.threshold < 0:
+        if self.every < 1 or not 0.0 <= self.threshold < math.inf:
             raise ValueError(
                 f"every must be at least 1 step and threshold at least 0, got every={self.every}, "
                 f"threshold={self.threshold}."
             )
 
     @property
-    def told(self) -> bool:
-        return False
+    def needs(self) -> Needs:
+        return Needs()
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return Recycler(self, model, seed)

@@ -12,6 +12,7 @@ from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.method import Answering, Keeper, Redefining, Restarting, Retention, Stored
 from lifelong.retention.model import Model
+from lifelong.retention.needs import check
 
 
 class Retained:
@@ -41,6 +42,8 @@ class Retained:
         self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
+        self._methods = tuple(methods)
+        self._checked: tuple[Contract, str | None] | None = None
         self.meet()
 
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> None:
@@ -57,7 +60,15 @@ class Retained:
             keeper.meet()
 
     def loss(self, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> Tensor:
-        """What to descend on this batch: its own loss, or a method's in place of it, and all terms."""
+        """What to descend on this batch: its own loss, or a method's in place of it, and all terms.
+
+        Raises ValueError where a method cannot do anything for batches like this one.
+        """
+        seen = self._checked
+        if seen is None or seen[0] is not batch.contract or seen[1] != batch.task:
+            # Whoever calls `consolidate` knows where tasks end.
+            check(self._methods, "shown", batch)
+            self._checked = batch.contract, batch.task
         if self._objective is not None:
             own = self._objective.objective(batch, outputs)
         total = batch.contract.objective.loss(outputs, batch.targets) if own is None else own

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lifelong.experience import Batch
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, bytes_of, detached
+from lifelong.retention.needs import Needs
 from lifelong.retention.quadratic import Quadratic
 
 Scale = Literal["loss", "path"]
@@ -34,7 +35,7 @@ class Si:
     scale: Scale = "loss"
 
     def __post_init__(self) -> None:
-        if self.strength <= 0 or self.damping <= 0:
+        if not positive(self.strength, self.damping):
             raise ValueError(
                 f"strength and damping must be positive, got strength={self.strength}, damping={self.damping}."
             )
@@ -42,8 +43,8 @@ class Si:
             raise ValueError(f"scale must be one of {', '.join(get_args(Scale))}, got {self.scale!r}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model)

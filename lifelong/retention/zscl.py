@@ -12,8 +12,9 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.distance import distance
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model, bytes_of, detached
+from lifelong.retention.needs import Needs
 
 Teacher = Literal["previous", "initial"]
 
@@ -59,7 +60,7 @@ class Zscl:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        if self.strength <= 0 or self.temperature <= 0:
+        if not positive(self.strength, self.temperature):
             raise ValueError(f"strength and temperature must be positive, got {self.strength} and {self.temperature}.")
         if (self.every is not None and self.every < 1) or self.batch_size < 1:
             raise ValueError(
@@ -70,8 +71,8 @@ class Zscl:
             raise ValueError(f"teacher must be one of {', '.join(get_args(Teacher))}, got {self.teacher!r}.")
 
     @property
-    def told(self) -> bool:
-        return True
+    def needs(self) -> Needs:
+        return Needs(ends="found")
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

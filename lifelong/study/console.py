@@ -11,7 +11,7 @@ from lifelong.evaluation.numbers import duration
 from lifelong.study.columns import COSTS, SCORES, Column
 from lifelong.study.engine import Ended, Started
 from lifelong.study.plan import Cell
-from lifelong.study.results import Results, notes, verdict
+from lifelong.study.results import Results, doubts_of, notes, verdict
 from lifelong.study.table import Table
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def show(results: Results, console: Console | None = None) -> None:
             markup=False,
             soft_wrap=True,
         )
+    for doubt in doubts_of(results):
+        console.print(doubt, style="red", markup=False, highlight=False)
     for note in notes(results):
         console.print(note, style="dim", markup=False, highlight=False)
     console.print(verdict(results), markup=False, highlight=False)

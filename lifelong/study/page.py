@@ -17,7 +17,7 @@ from lifelong.record.svg import drawing, to_svg
 from lifelong.study.columns import COSTS, DIFFERENCE, SCORES, Column, explained
 from lifelong.study.figures import Curves, curves_of, mean_figure, tasks_figure
 from lifelong.study.job import ERROR
-from lifelong.study.results import Results, notes, verdict
+from lifelong.study.results import Results, doubts_of, notes, verdict
 from lifelong.study.statistics import estimate
 
 BANDS = "Lines are means over seeds, bands are 95 % intervals (bootstrap over seeds); references are dashed."
@@ -76,7 +76,8 @@ def _facts(results: Results, frame: RecordedRun | None) -> list[tuple[str, str]]
 
 def _warnings(results: Results) -> list[str]:
     short = [row for row in results.table.rows if row.seeds < results.table.seeds]
-    return [html.warning(f"{row.label}: {row.seeds} of {results.table.seeds} seeds finished.") for row in short]
+    unfinished = [f"{row.label}: {row.seeds} of {results.table.seeds} seeds finished." for row in short]
+    return [html.warning(text) for text in (*unfinished, *doubts_of(results))]
 
 
 def _table(results: Results, columns: Sequence[Column], title: str, note: str) -> str:

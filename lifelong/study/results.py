@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifelong.evaluation.numbers import change, score
 from lifelong.evaluation.summary import Summary
+from lifelong.record.doubts import doubted
 from lifelong.record.folder import RunFolder
 from lifelong.study.plan import Cell, Plan
 from lifelong.study.table import Row, Table, table_of
@@ -20,12 +22,16 @@ TOLD_IN_FULL = 4
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`finished` holds the summaries by label and seed, `failed` the cells that have none, each with the reason."""
+    """`finished` holds the summaries by label and seed, `failed` the cells that have none, each with the reason.
+
+    beside: how many other runs lie in the study's folder, by the names of their folders.
+    """
 
     plan: Plan
     finished: Mapping[str, Mapping[int, Summary]]
     failed: Sequence[tuple[Cell, str]]
     table: Table
+    beside: Mapping[str, int]
 
 
 def read_results(plan: Plan, failures: Mapping[tuple[str, int], str]) -> Results:
@@ -38,7 +44,13 @@ def read_results(plan: Plan, failures: Mapping[tuple[str, int], str]) -> Results
             failed.append((cell, failures[key]))
         else:
             finished[cell.contender.label][cell.seed] = RunFolder(cell.path).read_summary()
-    return Results(plan, finished, failed, table_of(finished, len(plan.seeds), plan.baseline))
+    return Results(plan, finished, failed, table_of(finished, len(plan.seeds), plan.baseline), _beside(plan))
+
+
+def _beside(plan: Plan) -> dict[str, int]:
+    own = {cell.path for cell in plan.cells()}
+    others = [path.parent for path in sorted(plan.out.glob("*/seed-*/events.jsonl")) if path.parent not in own]
+    return dict(Counter(path.parent.name for path in others))
 
 
 def verdict(results: Results) -> str:
@@ -72,6 +84,11 @@ def _said(row: Row, table: Table) -> str:
     return f"{ends}, not to be told from {table.baseline} by these seeds"
 
 
+def doubts_of(results: Results) -> list[str]:
+    """What makes numbers worth less than they look, agent by agent."""
+    return doubted({label: list(seeds.values()) for label, seeds in results.finished.items()})
+
+
 def notes(results: Results) -> list[str]:
     """What the numbers mean, and what is missing from them."""
     plan, table = results.plan, results.table
@@ -89,4 +106,7 @@ def notes(results: Results) -> list[str]:
     said += [f"Without the reference {name}: {why}." for name, why in plan.left_out]
     short = [row for row in table.rows if row.seeds < table.seeds]
     said += [f"{row.label}: {row.seeds} of {table.seeds} seeds finished." for row in short]
+    if results.beside:
+        others = ", ".join(f"{name} ({number})" for name, number in results.beside.items())
+        said.append(f"Runs that lie in {plan.out} beside these, of agents or seeds not asked for now: {others}.")
     return said

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from lifelong.config import Resolved
+from lifelong.record.folder import RunFolder
+from lifelong.runs import write_report
 from lifelong.study.console import Progress, show
 from lifelong.study.devices import usual_jobs, visible_gpus
 from lifelong.study.engine import Ended, Engine
@@ -48,6 +50,8 @@ def study(
         todo = [cell for cell in cells if states[cell.contender.label, cell.seed] != "finished"]
         failures = _run(plan, todo, len(cells) - len(todo), engine) if todo else {}
         results = read_results(plan, failures)
+        for cell in cells:
+            _complete(RunFolder(cell.path))
         write_tables(results, out)
         write_page(results, out / "study.html")
     show(results)
@@ -67,6 +71,12 @@ def _run(plan: Plan, todo: Sequence[Cell], before: int, engine: Engine) -> dict[
                 cell = todo[happened.place]
                 failures[cell.contender.label, cell.seed] = happened.error
     return failures
+
+
+def _complete(folder: RunFolder) -> None:
+    """A run that was ended between its last two files has numbers and no report."""
+    if folder.summary.is_file() and not folder.report.is_file():
+        write_report([folder.path])
 
 
 def job_of(cell: Cell) -> Job:

@@ -14,7 +14,7 @@ from typing import Any
 from lifelong.evaluation.summary import Summary
 from lifelong.record.plain import encode
 from lifelong.study.columns import COSTS, SCORES, Column
-from lifelong.study.results import Results, notes
+from lifelong.study.results import Results, doubts_of, notes
 from lifelong.study.statistics import Estimate
 from lifelong.study.table import Row, Table
 
@@ -68,7 +68,7 @@ def cells_csv(results: Results) -> str:
 def table_markdown(results: Results) -> str:
     """Two tables, of scores and of costs, with what they mean."""
     parts = [_markdown(results.table, columns) for columns in _shown(results.table)]
-    return "\n\n".join([*parts, *notes(results), *_failures(results)]) + "\n"
+    return "\n\n".join([*parts, *_said(results)]) + "\n"
 
 
 def table_latex(results: Results) -> str:
@@ -89,9 +89,8 @@ def table_latex(results: Results) -> str:
             r"\end{tabular}",
             "",
         ]
-    return (
-        "\n".join([*lines, *(f"% {' '.join(note.split())}" for note in [*notes(results), *_failures(results)])]) + "\n"
-    )
+    lines += [f"% {' '.join(note.split())}" for note in _said(results)]
+    return "\n".join(lines) + "\n"
 
 
 def study_json(results: Results) -> str:
@@ -129,6 +128,10 @@ def study_json(results: Results) -> str:
 
 def _shown(table: Table) -> list[list[Column]]:
     return [columns for columns in (table.known(SCORES), table.known(COSTS)) if columns]
+
+
+def _said(results: Results) -> list[str]:
+    return [*doubts_of(results), *notes(results), *_failures(results)]
 
 
 def _failures(results: Results) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lifelong.config import Resolved
 from lifelong.config.yaml12 import dump
 from lifelong.evaluation.numbers import change, score
+from lifelong.learner import Awaiting
 from lifelong.study.engine import Engine
 from lifelong.study.grid import held
 from lifelong.tuning.space import Dimension, Range
@@ -76,6 +77,7 @@ def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried
     # What cannot be built is found before anything runs.
     for dimension in search.space:
         with_values(short, {dimension.key: _example(dimension)}).build()
+    _must_matter(short, search)
     with held(out):
         study = _open(out, search, short)
         _stale(study)
@@ -92,6 +94,16 @@ def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried
         if best is not None:
             _write_best(best, resolved, search, out / BEST)
     return best
+
+
+def _must_matter(short: Resolved, search: Search) -> None:
+    """Raises ValueError where all trials would be alike: what keeps old tasks is tried where there is none."""
+    tried = [dimension.key for dimension in search.space if ".retention." in dimension.key]
+    agent = short.build().agent.build()
+    if tried and search.segments == 1 and isinstance(agent, Awaiting) and agent.awaits_ends:
+        raise ValueError(
+            f"{', '.join(tried)}: this begins to matter as the first task has ended, and --tasks is 1: take 2 or more."
+        )
 
 
 def best_of(found: Sequence[Tried], search: Search) -> Tried | None:

@@ -12,6 +12,7 @@ import pytest
 
 from lifelong.events import (
     CheckpointSaved,
+    Consolidated,
     DriftDetected,
     DriftFollowed,
     Event,
@@ -56,6 +57,7 @@ ONE_OF_EACH: list[Event] = [
     ExpertSpawned(2, 1000, 0),
     ExpertChosen(1, 0.25),
     ExpertDissolved(2, 1),
+    Consolidated(1, 1000),
     SubspaceGrown(1, "layers.0", 3, 784, 0.97),
     ParameterHeld(0, "trunk.0.weight", (100, 784), "protected", "Gpm", 3.5, 784),
     TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10)), 7),

@@ -63,7 +63,7 @@ def test_what_a_mask_forbids_has_no_part_in_it() -> None:
 def test_tasks_without_classes_and_impossible_weights_are_refused() -> None:
     _, retained, _ = by_hand(0, [LogitSwap()], (4, 2))
     numbers = Batch(torch.zeros(1, 4), torch.zeros(1, 2), Contract((4,), 2, Regression()))
-    with pytest.raises(ValueError, match=r"asks for regression: use it for classification"):
+    with pytest.raises(ValueError, match=r"asks for regression. Use it for classification"):
         retained.loss(numbers, torch.zeros(1, 2))
     for weight in (0.0, 1.5):
         with pytest.raises(ValueError, match="weight must be in"):

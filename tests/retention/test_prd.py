@@ -140,7 +140,7 @@ def test_answers_are_cosines_to_the_prototypes_that_were_met() -> None:
 def test_tasks_without_classes_and_impossible_settings_are_refused() -> None:
     _, retained, _ = by_hand(0, [Prd()], (4, 2))
     numbers = Batch(torch.zeros(1, 4), torch.zeros(1, 2), Contract((4,), 2, Regression()))
-    with pytest.raises(ValueError, match=r"asks for regression: use it for classification"):
+    with pytest.raises(ValueError, match=r"asks for regression. Use it for classification"):
         retained.loss(numbers, torch.zeros(1, 2))
     for wrong in ({"alpha": 0.0}, {"temperature": 0.0}, {"beta": -1.0}, {"lr": 0.0}):
         with pytest.raises(ValueError, match="must be positive and beta at least 0"):

@@ -252,3 +252,20 @@ def test_mistakes_end_a_study_before_it_has_begun(load: Load, tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"command line: agent.network: mlp: hidden must list at least one"):
         study(wrong, tmp_path / "other", (0,), HereEngine(), references=())
     assert not (tmp_path / "other").exists()
+
+
+def test_what_lies_beside_is_named_and_a_report_that_is_missing_is_written(
+    load: Load, tmp_path: Path, inside: HereEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "grid"
+    study(load(), out, (0, 1), inside, references=())
+    report = RunFolder(out / "plain" / "seed-0").report
+    written = report.read_bytes()
+    report.unlink()
+    capsys.readouterr()
+    again = study(load(), out, (0,), inside, asked=("plain",), references=())
+    assert report.read_bytes() == written
+    assert again.beside == {"plain": 1, "slow": 2}
+    told = "of agents or seeds not asked for now: plain (1), slow (2)."
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert told in (out / "table.md").read_text(encoding="utf-8")

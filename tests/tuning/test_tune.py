@@ -137,3 +137,10 @@ def test_without_a_space_or_optuna_one_is_told(
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     assert cli.main(["tune", "tiny.yaml", "--space", "agent.optimizer.lr=0.1:0.2"]) == 2
     assert "pip install 'lifelong[tune]'" in capsys.readouterr().err
+
+
+def test_what_matters_from_the_second_task_on_is_not_tried_on_one(capsys: pytest.CaptureFixture[str]) -> None:
+    agent = "agent={name: retain, retention: [ewc]}"
+    command = ["tune", "tiny.yaml", agent, "--space", "agent.retention.0.strength=1:10", "--tasks"]
+    assert cli.main([*command, "1"]) == 2
+    assert "agent.retention.0.strength: this begins to matter as the first task has ended" in capsys.readouterr().err

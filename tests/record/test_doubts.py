@@ -1,0 +1,94 @@
+"""A run whose numbers are worth less than they look says so, wherever they are shown."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from toys import toy_stream
+
+from lifelong.evaluation.schedule import Schedule
+from lifelong.events import Consolidated, RunStarted
+from lifelong.lifetime import Result, run
+from lifelong.network import Mlp
+from lifelong.optimizer import Optimizer
+from lifelong.record.doubts import doubted, doubts
+from lifelong.record.report import write_report
+from lifelong.record.table import show
+from lifelong.retention.er import Er
+from lifelong.retention.ewc import Ewc
+from lifelong.shift.cusum import Cusum
+from lifelong_agents.finetune import Finetune
+from lifelong_agents.flagship import flagship
+from lifelong_agents.retain import Retain
+
+NEVER = "no end of a task was found, so that the retention methods never began to work"
+DEAF = Cusum(threshold=1e9)
+ENDS = Schedule(within=0)
+
+
+def lived(
+    learner: Retain | Finetune, order: str = "A B", out: Path | None = None, boundaries: str = "hidden"
+) -> Result:
+    return run(toy_stream(order, steps=12, boundaries=boundaries), learner, out=out, evaluation=ENDS)
+
+
+def test_methods_that_never_began_are_no_methods(tmp_path: Path) -> None:
+    summary = lived(Retain((Ewc(),), Mlp((8,)), detector=DEAF), out=tmp_path / "run").summary
+    assert summary.consolidated == 0
+    assert doubts(summary) == [NEVER]
+    write_report([tmp_path / "run"], tmp_path / "report.html")
+    assert NEVER in (tmp_path / "report.html").read_text(encoding="utf-8")
+    screen = io.StringIO()
+    show([summary], Console(file=screen, width=200))
+    assert f"Retain: {NEVER}." in screen.getvalue()
+
+
+def test_ends_that_were_shown_to_methods_are_on_record() -> None:
+    result = lived(Retain((Ewc(),), Mlp((8,)), memory=20), "A B A", boundaries="shown")
+    facts = [(step, event) for step, event in result.events if isinstance(event, Consolidated)]
+    assert [step for step, _ in facts] == [13, 25]
+    assert all(event.expert == 0 and 20 <= event.samples < 40 for _, event in facts)
+    assert (result.summary.consolidated, doubts(result.summary)) == (2, [])
+    started = next(event for _, event in result.events if isinstance(event, RunStarted))
+    assert started.awaits_ends
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [
+        Retain((Er(),), Mlp((8,)), detector=DEAF),
+        Finetune(Mlp((8,))),
+        flagship(Mlp((8,)), share="never", detector=DEAF, falls=None, inputs=None),
+    ],
+)
+def test_who_waits_for_no_end_is_not_doubted(learner: Retain) -> None:
+    summary = lived(learner).summary
+    assert (summary.consolidated, doubts(summary)) == (None, [])
+
+
+def test_a_single_task_has_no_end_to_be_missed() -> None:
+    assert doubts(lived(Retain((Ewc(),), Mlp((8,)), detector=DEAF), "A").summary) == []
+
+
+def test_a_network_that_diverged_is_said_to_have() -> None:
+    torch.manual_seed(0)
+    result = lived(Finetune(Mlp((8,)), Optimizer("sgd", lr=1e30)))
+    losses = [loss for _, event in result.events for loss in getattr(event, "losses", ())]
+    first = next(place for place, loss in enumerate(losses) if not math.isfinite(loss))
+    assert result.summary.diverged == first + 1
+    assert "a loss was no number" in doubts(result.summary)[0]
+
+
+def test_of_several_runs_it_is_said_how_many() -> None:
+    good = lived(Finetune(Mlp((8,)))).summary
+    bad = replace(good, diverged=3)
+    assert doubted({"a": [good, bad, bad], "b": [good]}) == [
+        "a: in 2 of 3 runs a loss was no number, and what was scored since means nothing (a smaller learning rate may "
+        "help)."
+    ]
