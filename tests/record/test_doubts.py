@@ -14,6 +14,7 @@ from toys import toy_stream
 
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Consolidated, RunStarted
+from lifelong.learner import Learner
 from lifelong.lifetime import Result, run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
@@ -67,7 +68,7 @@ def test_ends_that_were_shown_to_methods_are_on_record() -> None:
         flagship(Mlp((8,)), share="never", detector=DEAF, falls=None, inputs=None),
     ],
 )
-def test_who_waits_for_no_end_is_not_doubted(learner: Retain) -> None:
+def test_who_waits_for_no_end_is_not_doubted(learner: Learner) -> None:
     summary = lived(learner).summary
     assert (summary.consolidated, doubts(summary)) == (None, [])
 
