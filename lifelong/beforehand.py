@@ -29,9 +29,10 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
     worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
     if len(worlds) < len(stream.tasks):
         learning(learner)
-        first, judged = _first_batch(stream)
-        if first is not None and isinstance(learner, Particular):
-            learner.suits(first, judged)
+        if isinstance(learner, Particular) and learner.is_particular:
+            first, judged = _first_batch(stream)
+            if first is not None:
+                learner.suits(first, judged)
     if worlds:
         acting(learner)
     if not isinstance(learner, Foresighted):

@@ -73,6 +73,10 @@ class Both:
         self._latest = next(item.expert for item in items if isinstance(item, Update))
         return items
 
+    @property
+    def is_particular(self) -> bool:
+        return isinstance(self._supervised, Particular) and self._supervised.is_particular
+
     def suits(self, first: Batch, judged: Task | None = None) -> None:
         if isinstance(self._supervised, Particular):
             self._supervised.suits(first, judged)

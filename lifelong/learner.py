@@ -98,7 +98,12 @@ class Foresighted(Protocol):
 
 @runtime_checkable
 class Particular(Protocol):
-    """A learner that cannot keep its promise on every stream of batches."""
+    """A learner that may not be able to keep its promise on every stream of batches."""
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether it needs anything that not every stream gives, so that `suits` is worth a first batch."""
+        ...
 
     def suits(self, first: Batch, judged: Task | None = None) -> None:
         """Raises ValueError where it could not on one that begins like this, and judges tasks as that one.

@@ -63,6 +63,7 @@ def run(
     naive: Path | None = None,
     resume: bool = False,
     frames: bool = True,
+    report: bool = True,
     looked_ahead: bool = False,
 ) -> Result:
     """Let a learner live through a stream; judge it, record it, sum it up.
@@ -72,6 +73,7 @@ def run(
     checkpoint_every: experiences between checkpoints (None: one at each segment's end). config: text for config.yaml.
     naive: a recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a
     learner as it was made for the run's start. frames: draw an episode of each world that can be watched, at the end.
+    report: draw report.html (False: where it is wanted, `lifelong report` draws it later).
     looked_ahead: `look_ahead` has spoken of this stream and learner already. Raises FileExistsError where `out` holds a
     run already and `resume` is not set, ValueError where the learner cannot live through the stream. Where a run fails
     before the first experience is learned, nothing of it is left in `out`.
@@ -110,7 +112,8 @@ def run(
             if folder is not None:
                 # Before subscribers are closed: what they are done with they may send away.
                 folder.write_summary(summary)
-                write_report([folder.path], folder.report, naive)
+                if report:
+                    write_report([folder.path], folder.report, naive)
         finally:
             journal.close()
     matrix = matrix_of(trace_of(memory.events))

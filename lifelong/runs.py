@@ -191,6 +191,7 @@ def _one(
         naive=naive,
         resume=resume and folder.events.is_file(),
         frames=study.record.frames,
+        report=study.record.report,
         looked_ahead=not resume,
     )
     return result.summary
@@ -243,5 +244,6 @@ def _config_text(folder: RunFolder, settings: dict[str, Any]) -> str:
 
 def _finish(summaries: list[Summary], out: Path) -> list[Summary]:
     show(summaries)
-    print(f"\nReport: {RunFolder(out).report}")
+    folder = RunFolder(out)
+    print(f"\nReport: {folder.report}" if folder.report.is_file() else f"\nRecord: {out}")
     return summaries

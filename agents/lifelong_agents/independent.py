@@ -50,6 +50,10 @@ class Independent:
             return (update, ExpertSpawned(expert.number, parameters))
         return (update, ExpertChosen(expert.number, 0.0))
 
+    @property
+    def is_particular(self) -> bool:
+        return True
+
     def suits(self, first: Batch, judged: Task | None = None) -> None:
         _told(first.task)
         if judged is not None:

@@ -17,7 +17,7 @@ from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
 from lifelong.retention.method import Retention
-from lifelong.retention.needs import Ends, check, shows_ends
+from lifelong.retention.needs import Ends, Needs, check, shows_ends
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
@@ -75,6 +75,10 @@ class Retain:
     @property
     def awaits_ends(self) -> bool:
         return any(method.needs.ends != "never" for method in self._retention)
+
+    @property
+    def is_particular(self) -> bool:
+        return any(method.needs != Needs() for method in self._retention)
 
     def suits(self, first: Batch, judged: Task | None = None) -> None:
         known: Ends = "shown" if shows_ends(first) else "never" if self._finds is None else "found"

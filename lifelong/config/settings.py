@@ -19,8 +19,8 @@ class RecordSettings:
     reference there (None: the configuration's name). `artifacts`: which files go there at the end: all, the record
     without the last checkpoint (record), or none. `flush_every`:
     experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints
-    (None: one at each segment's end). `frames`: draw an episode of each world to act in, at the end. Raises
-    ValueError for numbers below 1.
+    (None: one at each segment's end). `frames`: draw an episode of each world to act in, at the end. `report`: draw
+    report.html (false: `lifelong report RUN` draws it later). Raises ValueError for numbers below 1.
     """
 
     console: bool = True
@@ -32,6 +32,7 @@ class RecordSettings:
     flush_every: int = 256
     checkpoint_every: int | None = None
     frames: bool = True
+    report: bool = True
 
     def __post_init__(self) -> None:
         if self.flush_every < 1:

@@ -13,6 +13,8 @@ from lifelong.config.yaml12 import Loader, scalar
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 DEEPEST = 50
+EXPECTED = "could not find expected ':'"
+SPACE = "Is a space missing behind a colon?"
 
 
 def read_file(path: Path, report: Report) -> dict[str, Any]:
@@ -27,7 +29,8 @@ def read_file(path: Path, report: Report) -> dict[str, Any]:
     if data is None:
         report.add((), "the file is empty; it needs at least the sections `stream` and `agent`.")
     elif not isinstance(data, dict):
-        report.refuse((), data, "a mapping with the sections `stream` and `agent`")
+        hints = [SPACE] if isinstance(data, str) and ":" in data else []
+        report.refuse((), data, "a mapping with the sections `stream` and `agent`", *hints)
     report.stop_if_any()
     assert isinstance(data, dict)
     return data
@@ -41,7 +44,8 @@ def read_text(text: str, report: Report, lines: dict[Key, int], at: Key = ()) ->
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         lines[at] = mark.line + 1 if mark else 1
-        report.add(at, f"this is not YAML: {error.problem or error.context}.")
+        said = error.problem or error.context or ""
+        report.add(at, f"this is not YAML: {said}.", *([SPACE] if EXPECTED in said else []))
         return None
     except yaml.YAMLError as error:
         report.add(at, f"this is not YAML: {str(error).splitlines()[0]}.")

@@ -81,12 +81,18 @@ def _settings_of(runs: Sequence[RecordedRun]) -> tuple[list[dict[str, Any]], lis
     return configs, differing(configs) if len(configs) > 1 and all(configs) else []
 
 
+LONGEST_NAME = 24
+"""Letters of a setting's value that can still name a run."""
+
+
 def _told_apart(runs: Sequence[RecordedRun], names: list[str]) -> list[str]:
     """Runs that differ in one setting are named by its value, and by the seed where that is not enough."""
     configs, settings = _settings_of(runs)
     if len(settings) != 1:
         return names
     values = [value_of(config, settings[0]) for config in configs]
+    if any(len(value) > LONGEST_NAME for value in values):
+        return names
     several = len(set(values)) < len(values)
     return [f"{value}, seed {run.summary.seed}" if several else value for value, run in zip(values, runs, strict=True)]
 

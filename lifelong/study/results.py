@@ -10,6 +10,7 @@ from lifelong.evaluation.numbers import change, score
 from lifelong.evaluation.summary import Summary
 from lifelong.record.doubts import doubted
 from lifelong.record.folder import RunFolder
+from lifelong.study.columns import COSTS, SCORES
 from lifelong.study.plan import Cell, Plan
 from lifelong.study.table import Row, Table, table_of
 
@@ -44,7 +45,9 @@ def read_results(plan: Plan, failures: Mapping[tuple[str, int], str]) -> Results
             failed.append((cell, failures[key]))
         else:
             finished[cell.contender.label][cell.seed] = RunFolder(cell.path).read_summary()
-    return Results(plan, finished, failed, table_of(finished, len(plan.seeds), plan.baseline), _beside(plan))
+    references = {contender.label for contender in plan.contenders if contender.is_reference}
+    table = table_of(finished, len(plan.seeds), plan.baseline, references)
+    return Results(plan, finished, failed, table, _beside(plan))
 
 
 def _beside(plan: Plan) -> dict[str, int]:
@@ -99,6 +102,8 @@ def notes(results: Results) -> list[str]:
         )
     if table.baseline is not None:
         said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")
+    if any(table.best((*SCORES, *COSTS))):
+        said.append("Bold: the best mean, references" + (" and those who are told" if table.told else "") + " aside.")
     if table.percent:
         said.append("pt: percentage points.")
     if table.told:

@@ -51,7 +51,7 @@ def study(
         failures = _run(plan, todo, len(cells) - len(todo), engine) if todo else {}
         results = read_results(plan, failures)
         for cell in cells:
-            _complete(RunFolder(cell.path))
+            _complete(cell)
         write_tables(results, out)
         write_page(results, out / "study.html")
     show(results)
@@ -73,9 +73,10 @@ def _run(plan: Plan, todo: Sequence[Cell], before: int, engine: Engine) -> dict[
     return failures
 
 
-def _complete(folder: RunFolder) -> None:
+def _complete(cell: Cell) -> None:
     """A run that was ended between its last two files has numbers and no report."""
-    if folder.summary.is_file() and not folder.report.is_file():
+    folder = RunFolder(cell.path)
+    if cell.settings["record"]["report"] and folder.summary.is_file() and not folder.report.is_file():
         write_report([folder.path])
 
 

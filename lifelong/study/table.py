@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lifelong.evaluation.numbers import NONE
@@ -17,7 +17,7 @@ TOLD = " *"
 class Row:
     """One agent: over how many of its seeds, what came out by the columns' keys, its difference in ACC (None: none).
 
-    told: the agent is told which task it is in.
+    told: the agent is told which task it is in. reference: it was added to compare with.
     """
 
     label: str
@@ -25,6 +25,7 @@ class Row:
     told: bool
     found: dict[str, Estimate | None]
     difference: Estimate | None
+    reference: bool = False
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class Table:
         return written
 
     def best(self, columns: Sequence[Column]) -> list[set[int]]:
-        """For each agent the places, under those titles, in which its mean is the best of all who are not told."""
+        """For each agent the places, under those titles, where its mean is the best of those asked for and not told."""
         stressed: list[set[int]] = [set() for _ in self.rows]
         place = 0
         for column in columns:
@@ -83,10 +84,12 @@ class Table:
 
     def _competing(self, row: Row, column: Column) -> float | None:
         found = row.found[column.key]
-        return None if found is None or row.told else found.mean * column.better
+        return None if found is None or row.told or row.reference else found.mean * column.better
 
 
-def table_of(runs: Mapping[str, Mapping[int, Summary]], seeds: int, baseline: str | None) -> Table:
+def table_of(
+    runs: Mapping[str, Mapping[int, Summary]], seeds: int, baseline: str | None, references: Collection[str] = ()
+) -> Table:
     """The table of finished runs, given by label and seed. A label without any is a row without numbers."""
     everything = [summary for of_agent in runs.values() for summary in of_agent.values()]
     base = {seed: summary.acc for seed, summary in runs.get(baseline or "", {}).items()}
@@ -98,5 +101,5 @@ def table_of(runs: Mapping[str, Mapping[int, Summary]], seeds: int, baseline: st
         }
         difference = paired({seed: summary.acc for seed, summary in of_agent.items()}, base)
         is_told = any(summary.labels_shown for summary in of_agent.values())
-        rows.append(Row(label, len(of_agent), is_told, found, difference))
+        rows.append(Row(label, len(of_agent), is_told, found, difference, label in references))
     return Table(tuple(rows), seeds, baseline, all(summary.percent for summary in everything))

@@ -37,7 +37,7 @@ def shortened(resolved: Resolved, segments: int, held_out: float) -> Resolved:
     """The configuration with the first segments of its stream alone, and nobody but its agent."""
     settings = resolved.as_dict()
     stream = {"name": FIRST, "stream": settings["stream"], "segments": segments, "held_out": held_out}
-    record = settings["record"] | {"console": False, "wandb": "disabled", "frames": False}
+    record = settings["record"] | {"console": False, "wandb": "disabled", "frames": False, "report": False}
     return resolved.changed({"stream": stream, "reference": None, "agents": {}, "record": record})
 
 

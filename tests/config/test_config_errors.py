@@ -151,6 +151,8 @@ def test_a_component_of_the_wrong_kind_is_told_by_what_it_lacks(load: Load) -> N
         ("", "study.yaml: the file is empty; it needs at least the sections `stream` and `agent`."),
         ("- 1\n", "study.yaml:1: got [1], expected a mapping with the sections `stream` and `agent`."),
         ("seed: 1\nseed: 2\n", "study.yaml:1: the key 'seed' is given twice, on lines 1 and 2: keep one."),
+        ("stream:permuted\n", "the sections `stream` and `agent`. Is a space missing behind a colon?"),
+        ("seed: 1\nagent:flagship\nstream: x\n", "could not find expected ':'. Is a space missing behind a colon?"),
         ("seed: 1\nstream: [\n", "study.yaml:3: this is not YAML: "),
         ("a: 1\n\tb: 2\n", "study.yaml:2: this is not YAML: "),
         ("a: &a [*a]\n", "more than 100,000 values or 50 levels"),

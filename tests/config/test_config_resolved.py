@@ -46,6 +46,7 @@ def test_every_default_is_written_out(load: Load) -> None:
             "flush_every": 256,
             "checkpoint_every": None,
             "frames": True,
+            "report": True,
         },
         "modules_from": None,
     }

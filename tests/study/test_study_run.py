@@ -269,3 +269,14 @@ def test_what_lies_beside_is_named_and_a_report_that_is_missing_is_written(
     told = "of agents or seeds not asked for now: plain (1), slow (2)."
     assert told in " ".join(capsys.readouterr().out.split())
     assert told in (out / "table.md").read_text(encoding="utf-8")
+
+
+def test_cells_without_reports_have_numbers(load: Load, tmp_path: Path, inside: HereEngine) -> None:
+    study(load("record.report=false"), tmp_path / "grid", (0,), inside, references=())
+    assert not list(tmp_path.glob("grid/*/*/report.html"))
+    assert (tmp_path / "grid/study.html").is_file()
+    alone = ["run", str(tmp_path / "grid/plain/seed-0/config.yaml"), "--out", str(tmp_path / "alone")]
+    assert cli.main(alone) == 0
+    assert not (tmp_path / "alone/report.html").exists()
+    assert cli.main(["report", str(tmp_path / "alone")]) == 0
+    assert (tmp_path / "alone/report.html").is_file()
