@@ -30,9 +30,9 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
     if len(worlds) < len(stream.tasks):
         learning(learner)
         if isinstance(learner, Particular) and learner.is_particular:
-            first, judged = _first_batch(stream)
+            first = _first_batch(stream)
             if first is not None:
-                learner.suits(first, judged)
+                learner.suits(first, all(task.label is not None for task in stream.tasks))
     if worlds:
         acting(learner)
     if not isinstance(learner, Foresighted):
@@ -49,13 +49,13 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
     return _unnoticed(stream, learner)
 
 
-def _first_batch(stream: Stream) -> tuple[Batch | None, Task | None]:
-    """The batch that the stream begins with, and its task as it is judged; None where it begins with a world."""
+def _first_batch(stream: Stream) -> Batch | None:
+    """The batch that the stream begins with; None where it begins with a world."""
     task = next((task for task in stream.tasks if task.name == stream.segments[0].task), None)
     if not isinstance(task, Task):
-        return None, None
+        return None
     first, _ = next(iter(stream.experiences()))
-    return (first, task) if isinstance(first, Batch) else (None, None)
+    return first if isinstance(first, Batch) else None
 
 
 def _alike(one: Stage, other: Stage) -> bool:

@@ -24,7 +24,6 @@ from lifelong.learner import (
     Size,
     Watchful,
 )
-from lifelong.stream import Task
 
 NUMBERS = ("expert", "parent", "into", "instead_of")
 """Fields of events that name experts."""
@@ -77,9 +76,9 @@ class Both:
     def is_particular(self) -> bool:
         return isinstance(self._supervised, Particular) and self._supervised.is_particular
 
-    def suits(self, first: Batch, judged: Task | None = None) -> None:
+    def suits(self, first: Batch, labelled: bool | None = None) -> None:
         if isinstance(self._supervised, Particular):
-            self._supervised.suits(first, judged)
+            self._supervised.suits(first, labelled)
 
     @property
     def awaits_ends(self) -> bool:

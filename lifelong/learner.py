@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 from lifelong.events import Event, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.interaction import Actor, Interaction, Stage
-from lifelong.stream import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +104,10 @@ class Particular(Protocol):
         """Whether it needs anything that not every stream gives, so that `suits` is worth a first batch."""
         ...
 
-    def suits(self, first: Batch, judged: Task | None = None) -> None:
-        """Raises ValueError where it could not on one that begins like this, and judges tasks as that one.
+    def suits(self, first: Batch, labelled: bool | None = None) -> None:
+        """Raises ValueError where it could not on one that begins like this. Changes nothing in it.
 
-        Changes nothing in it. judged: None where it is not known.
+        labelled: whether questions will say which task they are of (None: not known yet).
         """
         ...
 

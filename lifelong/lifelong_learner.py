@@ -30,10 +30,9 @@ from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool, Verdict
-from lifelong.retention.needs import Needs, check, shows_ends
+from lifelong.retention.needs import are_particular, await_ends, check, shows_ends
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
-from lifelong.stream import Task
 from lifelong.trail import Trail
 from lifelong.watch import Alarm
 
@@ -269,14 +268,14 @@ class LifelongLearner:
 
     @property
     def awaits_ends(self) -> bool:
-        return any(method.needs.ends != "never" for method in self._pool.upbringing.retention)
+        return await_ends(self._pool.upbringing.retention)
 
     @property
     def is_particular(self) -> bool:
-        return any(method.needs != Needs() for method in self._pool.upbringing.retention)
+        return are_particular(self._pool.upbringing.retention)
 
-    def suits(self, first: Batch, judged: Task | None = None) -> None:
-        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, judged)
+    def suits(self, first: Batch, labelled: bool | None = None) -> None:
+        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, labelled)
 
     def held(self) -> Sequence[Event]:
         return self._pool.held()

@@ -72,7 +72,7 @@ def test_whoever_has_no_room_follows_the_drift_and_says_so():
     assert accuracy(agent, conflicting(1, 3)) > 0.9
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_one_world_does_not_drift_however_long_it_is_learned(seed):
     agent = learner(drift_every=25, seed=seed)
     events = live(agent, batches(1, 1500))
@@ -158,7 +158,7 @@ def test_bad_settings_are_refused():
         Anchor(tolerance=1.5)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_samples_learned_by_heart_and_forgotten_again_are_no_drift(seed):
     """Labels that nothing explains, gone through again and again: the loss on samples goes with their turn."""
     random = torch.Generator().manual_seed(seed)
@@ -170,7 +170,7 @@ def test_samples_learned_by_heart_and_forgotten_again_are_no_drift(seed):
     assert agent.size().experts == 1
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_the_bad_moments_of_a_restless_optimizer_are_no_drift(seed):
     """Small batches and large steps: what the expert is at one moment says little of what it is by and large."""
     random = torch.Generator().manual_seed(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,7 +22,8 @@ ABOVE = {
 
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "events": set(),
+    "events": {"update"},
+    "update": set(),
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
@@ -160,6 +162,7 @@ def _is_heavy(module: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in MADE_OF_HEAVY)
 
 
+@cache
 def ours() -> list[Arrow]:
     paths = modules()
     return [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from lifelong.checkpoint import CheckpointError
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import CheckpointSaved, Event, TaskScored
 from lifelong.experience import Batch, Prediction
-from lifelong.lifetime import run
+from lifelong.lifetime import Result, run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
 from lifelong.pruning import Gradual
@@ -66,33 +68,55 @@ class Mortal:
         return getattr(self._inner, name)
 
 
-@pytest.mark.parametrize("agent", AGENTS)
-def test_the_same_seed_writes_the_same_bytes(agent, tmp_path):
-    for name in ("one", "two"):
-        torch.rand(17)  # The state of the global generator must not matter.
-        run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / name, evaluation=SCHEDULE, name=agent)
-    one, two = ((tmp_path / name / "events.jsonl").read_bytes() for name in ("one", "two"))
-    assert one == two
-    assert (tmp_path / "one/scores.csv").read_bytes() == (tmp_path / "two/scores.csv").read_bytes()
+OPTIONS = {"evaluation": SCHEDULE, "checkpoint_every": 20, "flush_every": 7, "report": False}
 
 
-@pytest.mark.parametrize("agent", AGENTS)
-@pytest.mark.parametrize("stop_at", [45, 64, 130])
-def test_a_resumed_run_equals_the_uninterrupted_one(agent, stop_at, tmp_path):
-    options = {"evaluation": SCHEDULE, "name": agent, "checkpoint_every": 20, "flush_every": 7}
-    whole = run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / "whole", **options)
+@cache
+def lived(agent: str, folder: Path) -> Result:
+    """A run from its beginning to its end."""
+    return run(toy_stream("A B A"), AGENTS[agent](), out=folder / agent, name=agent, **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where runs are that several tests compare theirs with."""
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.mark.parametrize(
+    # To be taken up again alike, as all of them are below, they must do the same anyway.
+    "agent",
+    [pytest.param(n, marks=[] if n in ("flagship", "gpm", "joint") else pytest.mark.slow) for n in AGENTS],
+)
+def test_the_same_seed_writes_the_same_bytes(agent, tmp_path, folder):
+    lived(agent, folder)
+    torch.rand(17)  # The state of the global generator must not matter.
+    run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path, name=agent, **OPTIONS)
+    for name in ("events.jsonl", "scores.csv"):
+        assert (tmp_path / name).read_bytes() == (folder / agent / name).read_bytes()
+
+
+STOPS = [
+    pytest.param(agent, stop, marks=[] if stop == 64 or agent in ("finetune", "flagship") else pytest.mark.slow)
+    for agent in AGENTS
+    for stop in (45, 64, 130)
+]
+
+
+@pytest.mark.parametrize(("agent", "stop_at"), STOPS)
+def test_a_resumed_run_equals_the_uninterrupted_one(agent, stop_at, tmp_path, folder):
+    options, whole = {"name": agent, **OPTIONS}, lived(agent, folder)
     with pytest.raises(Stopped):
         run(toy_stream("A B A"), Mortal(AGENTS[agent](), stop_at), out=tmp_path / "torn", **options)
     torn = run(toy_stream("A B A"), AGENTS[agent](), out=tmp_path / "torn", resume=True, **options)
     assert torn.events == whole.events
     # Blocks of updates end where a checkpoint or the end is, so even the bytes agree.
-    assert (tmp_path / "torn/events.jsonl").read_bytes() == (tmp_path / "whole/events.jsonl").read_bytes()
-    assert (tmp_path / "torn/scores.csv").read_bytes() == (tmp_path / "whole/scores.csv").read_bytes()
+    for name in ("events.jsonl", "scores.csv"):
+        assert (tmp_path / "torn" / name).read_bytes() == (folder / agent / name).read_bytes()
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
-    options = {"evaluation": SCHEDULE, "checkpoint_every": 20}
-    whole = run(toy_stream("A B A"), flagship(NETWORK, FAST), out=tmp_path / "whole", **options)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, folder):
+    options, whole = {"evaluation": SCHEDULE, "checkpoint_every": 20}, lived("flagship", folder)
     with pytest.raises(Stopped):
         run(toy_stream("A B A"), Mortal(flagship(NETWORK, FAST), 70), out=tmp_path / "torn", **options)
     newest = max((tmp_path / "torn/checkpoints").iterdir())
@@ -191,7 +215,10 @@ class Spy:
         return call
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+VARIANTS = ("flagship bending", "flagship reading rarely", "gpm lazy")
+
+
+@pytest.mark.parametrize("agent", [pytest.param(n, marks=[pytest.mark.slow] * (n in VARIANTS)) for n in AGENTS])
 def test_agents_never_see_a_task_id(agent):
     spy = Spy(AGENTS[agent]())
     stream = toy_stream("A B A")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,20 @@ def run(out: Path, *more: str) -> Path:
     return out
 
 
+@cache
+def ran(out: Path) -> Path:
+    return run(out / "run", "record.wandb=offline")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("live")
+
+
 @pytest.fixture
-def live(tmp_path: Path) -> Path:
-    """A run with its reference, logged offline while it ran."""
-    return run(tmp_path / "live", "record.wandb=offline")
+def live(quiet_wandb: None, place: Path) -> Path:
+    """A run with its reference, logged offline while it ran. It is there to be read."""
+    return ran(place)
 
 
 def rows(records: list[Any]) -> list[dict[str, Any]]:
@@ -84,10 +95,11 @@ def test_a_run_that_was_recorded_without_wandb_and_was_killed(tmp_path: Path) ->
     assert set(artifacts(records)["run-mine"].aliases) == {"interrupted", "latest"}
 
 
-def test_a_reference_that_is_given_by_its_own_folder(live: Path) -> None:
-    shutil.rmtree(live / "reference" / "wandb")
-    assert main(["wandb", str(live / "reference"), "--mode", "offline"]) == 0
-    assert run_of(logged(live / "reference")).job_type == "reference"
+def test_a_reference_that_is_given_by_its_own_folder(live: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(live, copy, ignore=shutil.ignore_patterns("wandb"))
+    assert main(["wandb", str(copy / "reference"), "--mode", "offline"]) == 0
+    assert run_of(logged(copy / "reference")).job_type == "reference"
 
 
 def test_into_a_run_that_is_open_goes_the_agent_alone(tmp_path: Path) -> None:

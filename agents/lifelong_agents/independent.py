@@ -14,7 +14,6 @@ from lifelong.learner import Size
 from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
-from lifelong.stream import Task
 from lifelong.upbringing import Upbringing
 
 
@@ -54,10 +53,10 @@ class Independent:
     def is_particular(self) -> bool:
         return True
 
-    def suits(self, first: Batch, judged: Task | None = None) -> None:
+    def suits(self, first: Batch, labelled: bool | None = None) -> None:
         _told(first.task)
-        if judged is not None:
-            _told(judged.label)
+        if labelled is False:
+            _told(None)
 
     def predict(self, query: Query) -> Prediction:
         number = self._experts_of.get(_told(query.task), -1)

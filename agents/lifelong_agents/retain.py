@@ -17,11 +17,10 @@ from lifelong.network import Mlp, Network
 from lifelong.optimizer import Optimizer
 from lifelong.pool import Pool
 from lifelong.retention.method import Retention
-from lifelong.retention.needs import Ends, Needs, check, shows_ends
+from lifelong.retention.needs import Ends, are_particular, await_ends, check, shows_ends
 from lifelong.routing.gaussian import GaussianRouter
 from lifelong.shift.cusum import Cusum
 from lifelong.shift.detector import Detector
-from lifelong.stream import Task
 from lifelong.trail import Trail
 from lifelong.upbringing import Upbringing
 from lifelong.watch import Watch
@@ -74,15 +73,15 @@ class Retain:
 
     @property
     def awaits_ends(self) -> bool:
-        return any(method.needs.ends != "never" for method in self._retention)
+        return await_ends(self._retention)
 
     @property
     def is_particular(self) -> bool:
-        return any(method.needs != Needs() for method in self._retention)
+        return are_particular(self._retention)
 
-    def suits(self, first: Batch, judged: Task | None = None) -> None:
+    def suits(self, first: Batch, labelled: bool | None = None) -> None:
         known: Ends = "shown" if shows_ends(first) else "never" if self._finds is None else "found"
-        check(self._retention, known, first, judged)
+        check(self._retention, known, first, labelled)
 
     def predict(self, query: Query) -> Prediction:
         return self._inner.predict(query)

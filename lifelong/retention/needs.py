@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification
-from lifelong.stream import Task
 
 if TYPE_CHECKING:
     from lifelong.retention.method import Retention
@@ -31,23 +30,34 @@ class Needs:
     classes: bool = False
 
 
+def await_ends(methods: Sequence[Retention]) -> bool:
+    """Whether any of them begins to work only as a task has ended."""
+    return any(method.needs.ends != "never" for method in methods)
+
+
+def are_particular(methods: Sequence[Retention]) -> bool:
+    """Whether any of them needs anything at all."""
+    return any(method.needs != Needs() for method in methods)
+
+
 def shows_ends(first: Batch) -> bool:
     """Whether a stream that begins with this batch shows where tasks end: it is the beginning of one."""
     return first.boundary or first.task is not None
 
 
-def check(methods: Sequence[Retention], known: Ends, batch: Batch, judged: Task | None = None) -> None:
+def check(methods: Sequence[Retention], known: Ends, batch: Batch, labelled: bool | None = None) -> None:
     """Raise ValueError where a method would do nothing, or not what it promises, for a stream that gives such batches.
 
-    known: what the learner knows of where tasks end. judged: a task as it is judged, where that is known beforehand.
+    known: what the learner knows of where tasks end. labelled: whether questions will say which task they are of (None:
+    not known yet).
     """
     for method in methods:
-        why = _unmet(method.needs, known, batch, judged)
+        why = _unmet(method.needs, known, batch, labelled)
         if why is not None:
             raise ValueError(f"{type(method).__name__} cannot keep its promise here: {why}")
 
 
-def _unmet(needs: Needs, known: Ends, batch: Batch, judged: Task | None) -> str | None:
+def _unmet(needs: Needs, known: Ends, batch: Batch, labelled: bool | None) -> str | None:
     contract = batch.contract
     if needs.ends != "never" and known == "never":
         return (
@@ -64,7 +74,7 @@ def _unmet(needs: Needs, known: Ends, batch: Batch, judged: Task | None) -> str 
             "it keeps weights for each task, and samples do not say which task they are of. Show that "
             "(stream.scenario.labels=judging), or take a method that needs no labels, such as ewc."
         )
-    if needs.labels and judged is not None and judged.label is None:
+    if needs.labels and labelled is False:
         return (
             "it answers each task by its own weights, and questions do not say which task they are of. Show that "
             "(stream.scenario.labels=judging), or take a method that needs no labels, such as ewc."

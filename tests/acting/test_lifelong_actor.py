@@ -231,7 +231,7 @@ def test_what_happened_comes_in_order_with_the_steps_since_the_onset() -> None:
     assert since / 64 <= found.delay == back.experiences <= since / 64 + 2
 
 
-@pytest.mark.parametrize("look", [1, 8, 32, 72, 512])
+@pytest.mark.parametrize("look", [pytest.param(1, marks=pytest.mark.slow), 8, 32, 72, 512])
 def test_a_shift_is_found_whatever_the_looks(look: int) -> None:
     learner, _ = actor(look=look)
     lanes = marked(visits=((0, 0), (2500, 1)), lanes=2)
@@ -451,14 +451,14 @@ def test_its_size_is_that_of_its_experts() -> None:
     assert learner.size() == Size(2, 6, 2 * 24 + models)
 
 
-@pytest.mark.parametrize("stop", [1, 13, 15, 26])
+@pytest.mark.parametrize("stop", [1, 13, pytest.param(15, marks=pytest.mark.slow), 26])
 def test_a_fresh_learner_with_the_state_goes_on_as_the_other_would(stop: int) -> None:
     learner, lanes = actor(look=96)[0], marked(visits=AND_BACK)
     lives(learner, lanes, *[256] * stop)
     goes_on_alike(learner, lanes, 30 - stop)
 
 
-@pytest.mark.parametrize("after", [0, 2, 5])
+@pytest.mark.parametrize("after", [0, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_so_it_does_while_some_lanes_are_in_the_new_world_and_others_are_not(after: int) -> None:
     learner, _ = actor(look=96)
     lanes = tuple(Marked(i, [(0, 0), (1000 + 120 * i, 1)]) for i in range(4))

@@ -27,6 +27,7 @@ from lifelong_envs.supervised.data import Arrays, Bundled, Digits
 from lifelong_envs.supervised.datasets import datasets
 from lifelong_envs.supervised.permuted import permuted
 from lifelong_envs.supervised.scenario import Scenario
+from lifelong_envs.supervised.task_stream import TaskStream
 from lifelong_envs.supervised.timetable import Timetable
 
 FAST, NETWORK = Optimizer("adam", lr=0.01), Mlp(hidden=(16, 16))
@@ -102,43 +103,52 @@ def test_a_shared_trunk_is_smaller_and_keeps_what_it_learned():
     assert results["always"].forgetting < 0.5 * naive.forgetting
 
 
+def assert_bent_is_nearly_as_good(stream: TaskStream, network: Mlp, optimizer: Optimizer, share_of_size: float):
+    never, bent = (
+        run(stream, flagship(network, optimizer, share=share), evaluation=ENDS).summary
+        for share in ("never", "adapters")
+    )
+    assert (bent.experts, bent.shifts_detected, bent.false_alarms) == (never.experts, never.shifts_detected, 0)
+    assert bent.acc > never.acc - 0.03
+    assert bent.forgetting < 0.005
+    assert bent.parameters < share_of_size * never.parameters
+
+
 def test_experts_that_bend_one_body_are_nearly_as_good_as_bodies_of_their_own():
     permutations = permuted(Digits(), Timetable(order="A B C A D", epochs=10))
+    assert_bent_is_nearly_as_good(permutations, Mlp(), Optimizer(), 0.5)
+
+
+@pytest.mark.slow
+def test_so_they_are_where_they_are_told_their_task():
     told = class_split(Digits(), Timetable(epochs=20), Scenario(labels="judging", head="per_task"))
-    for stream, network, optimizer, share_of_size in (
-        (permutations, Mlp(), Optimizer(), 0.5),
-        (told, Mlp(hidden=(64, 64)), STABLE, 0.45),
-    ):
-        never, bent = (
-            run(stream, flagship(network, optimizer, share=share), evaluation=ENDS).summary
-            for share in ("never", "adapters")
-        )
-        assert (bent.experts, bent.shifts_detected, bent.false_alarms) == (never.experts, never.shifts_detected, 0)
-        assert bent.acc > never.acc - 0.03
-        assert bent.forgetting < 0.005
-        assert bent.parameters < share_of_size * never.parameters
+    assert_bent_is_nearly_as_good(told, Mlp(hidden=(64, 64)), STABLE, 0.45)
 
 
-def test_tasks_of_all_kinds_live_in_one_stream_for_every_agent():
-    def stream(labels: str = "never"):
-        sources = [Digits(), Bundled("diabetes"), Bundled("linnerud"), Bundled("wine")]
-        order = ["digits", "diabetes", "linnerud", "wine", "digits"]
-        return datasets(sources, Timetable(order=order, epochs=8, batch_size=16), Scenario(labels=labels))
+VARIANTS = ("flagship sharing", "flagship bending")
 
-    for name, make in AGENTS.items():
-        if name == "joint":
-            continue  # It rehearses everything at every step: the same code, five times as long.
-        result = run(stream("judging" if name == "independent" else "never"), make(), evaluation=ENDS)
-        final = dict(zip(result.matrix.tasks, result.matrix.scores[-1], strict=True))
-        assert final["digits"] > 0.85, name
-        assert final["wine"] > 0.9, name
-        # One network that forgets, or is frozen, may lose it; a network of its own keeps it.
-        assert final["diabetes"] > (0.2 if name in ("flagship", "independent") else -1.0), name
-        assert 0.0 <= final["linnerud"] <= 1.0
+
+@pytest.mark.parametrize(
+    "agent",
+    # Joint rehearses everything at every step: the same code, five times as long.
+    [pytest.param(n, marks=[pytest.mark.slow] if n in VARIANTS else []) for n in AGENTS if n != "joint"],
+)
+def test_tasks_of_all_kinds_live_in_one_stream_for_every_agent(agent):
+    sources = [Digits(), Bundled("diabetes"), Bundled("linnerud"), Bundled("wine")]
+    order = ["digits", "diabetes", "linnerud", "wine", "digits"]
+    scenario = Scenario(labels="judging" if agent == "independent" else "never")
+    stream = datasets(sources, Timetable(order=order, epochs=8, batch_size=16), scenario)
+    result = run(stream, AGENTS[agent](), evaluation=ENDS)
+    final = dict(zip(result.matrix.tasks, result.matrix.scores[-1], strict=True))
+    assert final["digits"] > 0.85
+    assert final["wine"] > 0.9
+    # One network that forgets, or is frozen, may lose it; a network of its own keeps it.
+    assert final["diabetes"] > (0.2 if agent in ("flagship", "independent") else -1.0)
+    assert 0.0 <= final["linnerud"] <= 1.0
 
 
 def test_convolutions_with_group_norm_can_share_a_protected_trunk():
-    stream = class_split(Digits(), Timetable(epochs=12), Scenario(labels="judging", head="per_task"))
+    stream = class_split(Digits(), Timetable(epochs=6), Scenario(labels="judging", head="per_task"))
     network, fast = Cnn(channels=(8, 16), hidden=32), Optimizer("adam", lr=3e-3)
     ours = run(stream, flagship(network, fast, share="always"), evaluation=ENDS).summary
     naive = run(stream, Finetune(network, fast), evaluation=ENDS).summary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from schema_oracle import meets
 from toy_study import Load
@@ -70,8 +72,12 @@ def test_a_changed_configuration_tells_mistakes_of_its_agent_where_it_was_writte
     assert resolved.build().agent.name == "flagship"
 
 
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return config_schema()
+
+
 @pytest.mark.parametrize(("agents", "fits"), [("{a: gpm, b: {name: gpm, memory: 3}}", True), ("{a: 3}", False)])
-def test_the_schema_knows_agents(agents: str, fits: bool) -> None:
+def test_the_schema_knows_agents(agents: str, fits: bool, schema: dict[str, Any]) -> None:
     data = read_text(GRID.partition("agents:")[0] + f"agents: {agents}", Report(""), lines={})
-    schema = config_schema()
     assert meets(data, schema, schema) == fits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,44 @@ from lifelong.config.schema import config_schema
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The schema of a package that brings the toy parts."""
+@pytest.fixture(scope="module")
+def built_in() -> dict[str, Any]:
+    """The schema of all that is installed."""
+    return config_schema()
+
+
+@cache
+def schema_of_toys(folder: Path) -> dict[str, Any]:
+    return config_schema("toys")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the package that brings the toy parts is installed."""
+    folder = tmp_path_factory.mktemp("toys")
     plant(
-        tmp_path,
+        folder,
         "toys",
         "[lifelong.data]\nnumbers = toy_parts:Numbers\n[lifelong.streams]\ntoys = toy_parts:toy_stream\n"
         "blend = toy_parts:blend\n[lifelong.agents]\ntoy = toy_parts:ToyAgent\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return config_schema("toys")
+    return folder
 
 
-def test_the_published_schema_is_current() -> None:
+@pytest.fixture
+def schema(place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The schema of the package that brings the toy parts, which is installed meanwhile."""
+    monkeypatch.syspath_prepend(str(place))
+    return schema_of_toys(place)
+
+
+def test_the_published_schema_is_current(built_in: dict[str, Any]) -> None:
     published = json.loads((ROOT / "configs" / "schema.json").read_text(encoding="utf-8"))
-    assert published == config_schema(), "run `lifelong schema > configs/schema.json`"
+    assert published == built_in, "run `lifelong schema > configs/schema.json`"
 
 
-def test_every_built_in_component_is_named_and_described() -> None:
-    definitions = config_schema()["$defs"]
+def test_every_built_in_component_is_named_and_described(built_in: dict[str, Any]) -> None:
+    definitions = built_in["$defs"]
     for group in GROUPS.values():
         items = listing(group, "lifelong")
         assert items

@@ -15,7 +15,8 @@ import pytest
 from lifelong.cli import main
 
 DIGITS = Path(__file__).resolve().parents[2] / "configs" / "digits.yaml"
-SHORT = ["stream.timetable.order=A B A", "stream.timetable.epochs=4", "evaluation.within=1"]
+# Two shifts, and time enough to be found in.
+SHORT = ["stream.timetable.order=A B A", "stream.timetable.epochs=2", "evaluation.within=1"]
 
 
 def test_a_study_leaves_every_file_and_a_table(tmp_path, capsys):
@@ -36,21 +37,29 @@ def test_a_study_leaves_every_file_and_a_table(tmp_path, capsys):
     assert "finetune" in (tmp_path / "both.html").read_text()
 
 
-def test_the_written_configuration_repeats_the_run(tmp_path):
-    assert main(["run", str(DIGITS), *SHORT, "record.wandb=disabled", "--out", str(tmp_path / "one")]) == 0
-    again = str(tmp_path / "one" / "config.yaml")
-    assert main(["run", again, "--out", str(tmp_path / "two")]) == 0
+OFTEN = [*SHORT, "record.wandb=disabled", "record.checkpoint_every=10", "record.flush_every=5", "record.report=false"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A study that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole")
+    assert main(["run", str(DIGITS), *OFTEN, "--out", str(out)]) == 0
+    assert json.loads((out / "summary.json").read_text())["shifts_detected"] == 2
+    return out
+
+
+def test_the_written_configuration_repeats_the_run(tmp_path, whole):
+    assert main(["run", str(whole / "config.yaml"), "--out", str(tmp_path)]) == 0
     for part in (".", "reference"):
-        one, two = (tmp_path / name / part / "events.jsonl" for name in ("one", "two"))
+        one, two = (folder / part / "events.jsonl" for folder in (whole, tmp_path))
         assert one.read_bytes() == two.read_bytes()
 
 
-@pytest.mark.parametrize("where", ["reference", "."])
-def test_a_killed_study_goes_on_where_it_was(where, tmp_path):
-    options = [*SHORT, "record.wandb=disabled", "record.checkpoint_every=10", "record.flush_every=5"]
-    assert main(["run", str(DIGITS), *options, "--out", str(tmp_path / "whole")]) == 0
+@pytest.mark.parametrize("where", [".", pytest.param("reference", marks=pytest.mark.slow)])
+def test_a_killed_study_goes_on_where_it_was(where, tmp_path, whole):
     torn = tmp_path / "torn"
-    command = [sys.executable, "-m", "lifelong.cli", "run", str(DIGITS), *options, "--out", str(torn)]
+    command = [sys.executable, "-m", "lifelong.cli", "run", str(DIGITS), *OFTEN, "--out", str(torn)]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
     checkpoints = torn / where / "checkpoints"
     deadline = time.monotonic() + 60
@@ -61,5 +70,5 @@ def test_a_killed_study_goes_on_where_it_was(where, tmp_path):
     assert not (torn / "summary.json").exists(), "the run was over before it could be killed"
     assert main(["resume", str(torn)]) == 0
     for part in (".", "reference"):
-        one, two = (tmp_path / name / part / "events.jsonl" for name in ("whole", "torn"))
+        one, two = (folder / part / "events.jsonl" for folder in (whole, torn))
         assert one.read_bytes() == two.read_bytes()

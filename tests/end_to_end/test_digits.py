@@ -35,6 +35,7 @@ def test_naive_finetuning_forgets():
     assert found.bwt < -0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [16, 64])
 def test_other_batch_sizes_are_served_by_the_same_settings(batch_size):
     found = lived("agent", f"stream.timetable.batch_size={batch_size}", "stream.timetable.epochs=16")

@@ -26,7 +26,7 @@ def lived(stream: TaskStream, folder: Path, seed: int = 0, **settings) -> Summar
     return run(stream, learner, out=folder, evaluation=Schedule(within=0)).summary
 
 
-@pytest.mark.parametrize("start", ["auto", "nearest"])
+@pytest.mark.parametrize("start", ["auto", pytest.param("nearest", marks=pytest.mark.slow)])
 def test_worlds_a_few_degrees_apart_that_come_back_are_all_kept(start, tmp_path):
     timetable = Timetable("A B C A B D A", epochs=8)
     summary = lived(rotated(Digits(), timetable, angles=[0.0, 15.0, 30.0, 45.0]), tmp_path, start=start)
@@ -35,14 +35,14 @@ def test_worlds_a_few_degrees_apart_that_come_back_are_all_kept(start, tmp_path)
     assert summary.false_alarms == 0
 
 
-@pytest.mark.parametrize("kind", [rotated, permuted])
+@pytest.mark.parametrize("kind", [permuted, pytest.param(rotated, marks=pytest.mark.slow)])
 def test_worlds_that_come_and_go_by_ramps_are_kept(kind, tmp_path):
     summary = lived(kind(Digits(), Timetable("A B A C A", epochs=14, ramp=200)), tmp_path)
     assert summary.acc > 0.9
     assert summary.experts <= 3
 
 
-@pytest.mark.parametrize("share", [0.9, 0.97])
+@pytest.mark.parametrize("share", [0.97, pytest.param(0.9, marks=pytest.mark.slow)])
 def test_what_pruning_costs_is_no_shift(share, tmp_path):
     timetable, prune = Timetable("A", epochs=25), Gradual(share, begin=100, end=800, every=50)
     summary = lived(permuted(Digits(), timetable, tasks=1), tmp_path, share="never", prune=prune)

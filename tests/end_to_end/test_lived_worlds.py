@@ -28,7 +28,11 @@ def lived(learner: LifelongActor, order: str, steps: list[int], seed: int) -> Re
 
 
 @pytest.mark.parametrize(
-    ("seed", "steps"), [(0, [32_768, 16_384, 6_144]), (1, [16_384, 16_384, 6_144])], ids=["long", "short"]
+    ("seed", "steps"),
+    [
+        pytest.param(0, [32_768, 16_384, 6_144], marks=pytest.mark.slow, id="long"),
+        pytest.param(1, [16_384, 16_384, 2_048], id="short"),
+    ],
 )
 def test_worlds_are_told_apart_kept_and_found_again(seed: int, steps: list[int], one_thread_and_a_seed: None) -> None:
     found = lived(lifelong_rl("ppo", PPO, seed=seed), "A B A", steps, seed)
@@ -51,7 +55,7 @@ def test_worlds_are_told_apart_kept_and_found_again(seed: int, steps: list[int],
 
 
 def test_one_model_for_both_forgets(one_thread_and_a_seed: None) -> None:
-    found = lived(finetune_rl("ppo", PPO, seed=1), "A B", [16_384, 16_384], 1)
+    found = lived(finetune_rl("ppo", PPO, seed=1), "A B", [16_384, 4_096], 1)
     assert found.summary.experts == 1
     assert found.matrix.scores[1, 0] > 0.8
     assert found.matrix.scores[2, 0] < 0.1

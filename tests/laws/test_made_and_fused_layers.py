@@ -118,7 +118,9 @@ class World:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer", ["AdamW", *(pytest.param(name, marks=pytest.mark.slow) for name in OPTIMIZERS if name != "AdamW")]
+)
 @pytest.mark.parametrize("name", MODELS)
 def test_old_outputs_stay_while_the_new_is_learned(name: str, optimizer: str) -> None:
     world = World(name)

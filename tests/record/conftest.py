@@ -127,7 +127,7 @@ def _block(expert: int, rng: np.random.Generator, level: float, n: int, statisti
     return Learned(expert, 32 * n, tuple(losses.tolist()), tuple(scores.tolist()), tuple(map(float, statistics)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Records]:
     """Gives `made_up_run(agent, segments, steps, seed)`."""
     return made_up_run

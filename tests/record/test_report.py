@@ -77,12 +77,13 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-@pytest.fixture
-def written(tmp_path: Path, make_run: MakeRun) -> str:
-    run = recorded(tmp_path / "run", make_run())
-    naive = recorded(tmp_path / "naive", make_run("finetune"))
-    write_report(run, tmp_path / "report.html", naive=naive)
-    return (tmp_path / "report.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> str:
+    folder = tmp_path_factory.mktemp("written")
+    run = recorded(folder / "run", make_run())
+    naive = recorded(folder / "naive", make_run("finetune"))
+    write_report(run, folder / "report.html", naive=naive)
+    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_report_says_what_ran_and_what_came_out(written: str) -> None:
@@ -149,8 +150,14 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path, make_run: MakeRun)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize("length", [1, 2, 6, 7, 12, 30, 60])
-@pytest.mark.parametrize("agent", ["flagship", "finetune"])
+STOPS = [
+    pytest.param(agent, length, marks=[] if length in few else pytest.mark.slow)
+    for agent, few in (("flagship", (1, 2, 6, 7, 60)), ("finetune", (7, 60)))
+    for length in (1, 2, 6, 7, 12, 30, 60)
+]
+
+
+@pytest.mark.parametrize(("agent", "length"), STOPS)
 def test_a_run_stopped_anywhere_has_a_report_that_says_so(
     tmp_path: Path, make_run: MakeRun, agent: str, length: int
 ) -> None:

@@ -178,9 +178,10 @@ def test_taken_back_to_before_its_first_step_it_has_met_no_class() -> None:
     assert bool((said.argmax(1)[:, None] == batch.targets.unique()).any(1).all())
 
 
-def test_with_a_head_for_each_task_it_forgets_less_than_fine_tuning() -> None:
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1, 2), marks=pytest.mark.slow)], ids=len)
+def test_with_a_head_for_each_task_it_forgets_less_than_fine_tuning(seeds: tuple[int, ...]) -> None:
     quick, found = Optimizer(lr=3e-3), []
-    for seed in range(3):
+    for seed in seeds:
         stream = split_digits(seed, epochs=10)
         ours = lived(stream, seed, Prd(), optimizer=quick)
         found.append(gained(ours, lived(stream, seed, optimizer=quick)))

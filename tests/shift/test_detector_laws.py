@@ -74,7 +74,7 @@ def trace(detector: Detector, values: Values | Sequence[float]) -> list[tuple[fl
 
 
 @every()
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize(("level", "spread"), [(1.0, 0.1), (1.0, 0.5), (0.0, 1.0)])
 def test_ten_thousand_stationary_values_raise_no_alarm(make: Make, seed: int, level: float, spread: float) -> None:
     if make is Bocpd and (seed or level == 1.0):
@@ -84,7 +84,7 @@ def test_ten_thousand_stationary_values_raise_no_alarm(make: Make, seed: int, le
 
 # TAME's band takes any outlier of fifteen deviations for a shift.
 @every(TameBand)
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize("spread", [0.1, 0.5])
 def test_heavy_tails_raise_one_alarm_at_most(make: Make, seed: int, spread: float) -> None:
     if make is Bocpd and (seed or spread == 0.1):
@@ -124,7 +124,7 @@ def test_a_constant_is_no_shift(make: Make, constant: float) -> None:
 
 
 @every()
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize("noise", [0.01, 0.05, 0.1])
 def test_a_falling_learning_curve_is_no_shift(make: Make, seed: int, noise: float) -> None:
     steps = np.arange(2000)

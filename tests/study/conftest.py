@@ -50,7 +50,7 @@ class Trap(Finetune):
             if self._how == "raise":
                 raise RuntimeError("sprung <b>trap</b>\\nsecond line")
             if self._how == "slow":
-                time.sleep(0.1)
+                time.sleep(float(os.environ.get("STUDY_PARTS_NAP", "0.1")))
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
         return super().learn(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from itertools import product
 
 import pytest
 import torch
@@ -130,10 +131,16 @@ def told_twice(
     return ends[0], ends[1]
 
 
-@pytest.mark.parametrize("every", [1, 5])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("network", ["MLP", "ViT"])
+QUICK = [("GPM", "Adam", 1), ("GPM, mostly taken", "Adam", 5), ("SGP", "SGD", 1)]
+"""What is tried on the larger network where it must be quick."""
+ALL = [
+    pytest.param(network, *how, marks=[pytest.mark.slow] * (network == "ViT" and how not in QUICK))
+    for network in ("MLP", "ViT")
+    for how in product(METHODS, OPTIMIZERS, (1, 5))
+]
+
+
+@pytest.mark.parametrize(("network", "method", "optimizer", "every"), ALL)
 def test_together_and_alone_are_the_same(
     network: str, method: str, optimizer: str, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

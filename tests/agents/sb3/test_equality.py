@@ -49,7 +49,15 @@ CASES: dict[str, tuple[Any, dict[str, Any], str, int, int, int]] = {
 WATCHED = ("ppo", "a2c", "dqn in lanes")
 
 
-@pytest.mark.parametrize(("case", "agent"), [(c, finetune_rl) for c in CASES] + [(c, lifelong_rl) for c in WATCHED])
+VARIANTS = ("ppo alone", "sac by episodes", "ddpg", "tqc", "crossq", "qrdqn")
+"""Of algorithms that others stand for where it must be quick."""
+
+
+@pytest.mark.parametrize(
+    ("case", "agent"),
+    [pytest.param(c, finetune_rl, marks=[pytest.mark.slow] * (c in VARIANTS)) for c in CASES]
+    + [pytest.param(c, lifelong_rl) for c in WATCHED],
+)
 def test_parameters_and_returns_are_equal(case: str, agent: Callable[..., LifelongActor]) -> None:
     kind, settings, env, count, steps, experience = CASES[case]
     if isinstance(kind, str):

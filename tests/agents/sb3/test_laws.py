@@ -32,7 +32,10 @@ AGENTS: dict[str, tuple[Any, Any, int | None]] = {
 }
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+VARIANTS = ("lifelong sac", "sharing ppo")
+
+
+@pytest.mark.parametrize("agent", [pytest.param(n, marks=[pytest.mark.slow] * (n in VARIANTS)) for n in AGENTS])
 def test_agents_keep_the_laws(agent: str) -> None:
     make, stream, experiences = AGENTS[agent]
     check_acting_learner(make, stream(), experiences)

@@ -97,7 +97,7 @@ def lifelong(algorithm: str, settings: dict[str, Any], lanes: tuple[Marked, ...]
     return learner
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "dqn"])
+@pytest.mark.parametrize("algorithm", ["ppo", pytest.param("a2c", marks=pytest.mark.slow), "dqn"])
 def test_an_expert_that_is_left_is_what_it_was_when_its_world_changed(algorithm: str) -> None:
     """To the last bit what one would be that had met its own world alone, the last updates included."""
     settings = OFF | {"train_freq": 16, "buffer_size": 8000} if algorithm == "dqn" else ON
@@ -115,7 +115,13 @@ def test_an_expert_that_is_left_is_what_it_was_when_its_world_changed(algorithm:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "size"), [("dqn", 100_000), ("dqn", 4 * 622), ("dqn", 4 * 300), ("sac", 4 * 300)]
+    ("algorithm", "size"),
+    [
+        pytest.param("dqn", 100_000, marks=pytest.mark.slow),
+        ("dqn", 4 * 622),
+        ("dqn", 4 * 300),
+        pytest.param("sac", 4 * 300, marks=pytest.mark.slow),
+    ],
 )
 def test_no_buffer_holds_a_transition_of_another_experts_world(algorithm: str, size: int) -> None:
     """Also where the ring was full, or fills up just then, 14 steps after the change."""

@@ -43,6 +43,8 @@ LIVES: dict[str, tuple[Any, Any]] = {
     "ppo, sharing": (flips, lambda: lifelong_rl("ppo", PPO, look=64, share="trunk", seed=3)),
     "sac": (swings, lambda: lifelong_rl("sac", RARELY, look=64, seed=3)),
 }
+VARIANTS = ("ppo, sharing", "sac")
+each = pytest.mark.parametrize("life", [pytest.param(n, marks=[pytest.mark.slow] * (n in VARIANTS)) for n in LIVES])
 OPTIONS: dict[str, Any] = {
     "evaluation": Schedule(within=0), "checkpoint_every": 4, "name": "x", "seed": 3, "frames": False,
 }  # fmt: skip
@@ -79,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("whole")
 
 
-@pytest.mark.parametrize("life", LIVES)
+@each
 def test_what_is_taken_up_again_goes_on_as_if_it_had_never_stopped(life: str, tmp_path: Path, folder: Path) -> None:
     wanted = whole(life, folder / life)
     stream, learner = LIVES[life]
@@ -94,7 +96,7 @@ def test_what_is_taken_up_again_goes_on_as_if_it_had_never_stopped(life: str, tm
         assert (tmp_path / name).read_bytes() == (folder / life / name).read_bytes()
 
 
-@pytest.mark.parametrize("life", LIVES)
+@each
 def test_these_lives_have_a_shift_before_and_one_after_the_stop(life: str, folder: Path) -> None:
     events = whole(life, folder / life).events
     found = [step for step, e in events if isinstance(e, ShiftDetected)]

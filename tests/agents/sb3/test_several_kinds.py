@@ -72,10 +72,16 @@ def test_an_expert_that_comes_back_sees_where_its_lanes_have_come_meanwhile(algo
     assert [lane.episode for lane in narrow] == [narrow[0].steps // 25] * 4
 
 
-@pytest.mark.parametrize("algorithm", SETTINGS)
-@pytest.mark.parametrize("look", [64, 96])
+@pytest.mark.parametrize(
+    ("algorithm", "look"),
+    [
+        pytest.param("ppo", 64, marks=pytest.mark.slow),
+        ("ppo", 96),
+        ("dqn", 64),
+        pytest.param("dqn", 96, marks=pytest.mark.slow),
+    ],
+)
 def test_another_process_goes_on_where_lanes_of_all_kinds_stand(algorithm: str, look: int) -> None:
-
     one, other = learner(algorithm, look), learner(algorithm, look)
     narrow, wide = marked(), tuple(Wide(i) for i in range(2))
     live(one, narrow, 3)

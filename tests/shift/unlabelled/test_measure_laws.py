@@ -27,7 +27,7 @@ of_inputs = pytest.mark.parametrize("make", OF_INPUTS)
 
 
 @each
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_three_thousand_batches_of_one_world_raise_no_alarm(make: Make, seed: int) -> None:
     watch, generator = Unlabelled(make()), draw(seed)
     for _ in range(3000):
