@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from itertools import pairwise
 
-from lifelong.experience import Batch
+from lifelong.experience import Batch, Prospect
 from lifelong.interaction import Stage
 from lifelong.learner import Agent, Foresighted, Particular
 from lifelong.loop import acting, learning
@@ -32,7 +32,7 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
         if isinstance(learner, Particular) and learner.is_particular:
             first = _first_batch(stream)
             if first is not None:
-                learner.suits(first, all(task.label is not None for task in stream.tasks))
+                learner.suits(first, _prospect(stream))
     if worlds:
         acting(learner)
     if not isinstance(learner, Foresighted):
@@ -56,6 +56,15 @@ def _first_batch(stream: Stream) -> Batch | None:
         return None
     first, _ = next(iter(stream.experiences()))
     return first if isinstance(first, Batch) else None
+
+
+def _prospect(stream: Stream) -> Prospect:
+    tasks = [task for task in stream.tasks if isinstance(task, Task)]
+    return Prospect(
+        tuple(dict.fromkeys(task.contract for task in tasks)),
+        all(task.label is not None for task in tasks),
+        sum(segment.steps for segment in stream.segments),
+    )
 
 
 def _alike(one: Stage, other: Stage) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lifelong.events import Event, ShiftSeen, Update
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.interaction import Actor, Array, Found, Interaction, Observations, Stage, Transitions
 from lifelong.learner import (
     Accountable,
@@ -76,9 +76,9 @@ class Both:
     def is_particular(self) -> bool:
         return isinstance(self._supervised, Particular) and self._supervised.is_particular
 
-    def suits(self, first: Batch, labelled: bool | None = None) -> None:
+    def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
         if isinstance(self._supervised, Particular):
-            self._supervised.suits(first, labelled)
+            self._supervised.suits(first, prospect)
 
     @property
     def awaits_ends(self) -> bool:

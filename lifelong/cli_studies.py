@@ -80,6 +80,8 @@ def _study(options: argparse.Namespace) -> int:
 
     resolved = load_config(options.config, options.overrides)
     out: Path = options.out or Path("studies") / options.config.stem
+    if options.agents is not None and not options.agents.strip(", "):
+        raise ValueError("got --agents without any: name some, or leave it out for all of the configuration.")
     results = study(
         resolved,
         out,

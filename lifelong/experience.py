@@ -64,3 +64,15 @@ class Truth:
 
     task: str
     segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What is known of a stream of batches before it is lived through.
+
+    contracts: of all its tasks. labelled: whether questions say which task they are of. steps: experiences in all.
+    """
+
+    contracts: tuple[Contract, ...]
+    labelled: bool
+    steps: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from lifelong.events import Event, Update
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.interaction import Actor, Interaction, Stage
 
 
@@ -104,11 +104,8 @@ class Particular(Protocol):
         """Whether it needs anything that not every stream gives, so that `suits` is worth a first batch."""
         ...
 
-    def suits(self, first: Batch, labelled: bool | None = None) -> None:
-        """Raises ValueError where it could not on one that begins like this. Changes nothing in it.
-
-        labelled: whether questions will say which task they are of (None: not known yet).
-        """
+    def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
+        """Raises ValueError where it could not on one that begins like this. Changes nothing in it."""
         ...
 
 

@@ -25,7 +25,7 @@ from lifelong.events import (
     ShiftSeen,
     Update,
 )
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
@@ -274,8 +274,8 @@ class LifelongLearner:
     def is_particular(self) -> bool:
         return are_particular(self._pool.upbringing.retention)
 
-    def suits(self, first: Batch, labelled: bool | None = None) -> None:
-        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, labelled)
+    def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
+        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, prospect)
 
     def held(self) -> Sequence[Event]:
         return self._pool.held()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lifelong.events import Event, ExpertChosen, ExpertSpawned, Update
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.network import Mlp, Network
@@ -53,9 +53,9 @@ class Independent:
     def is_particular(self) -> bool:
         return True
 
-    def suits(self, first: Batch, labelled: bool | None = None) -> None:
+    def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
         _told(first.task)
-        if labelled is False:
+        if prospect is not None and not prospect.labelled:
             _told(None)
 
     def predict(self, query: Query) -> Prediction:

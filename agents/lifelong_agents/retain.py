@@ -10,7 +10,7 @@ import torch
 from lifelong.anchor import Anchor
 from lifelong.dispatch import Dispatcher
 from lifelong.events import Event, Update
-from lifelong.experience import Batch, Prediction, Query
+from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.learner import Learner, Size
 from lifelong.lifelong_learner import LifelongLearner
 from lifelong.network import Mlp, Network
@@ -32,8 +32,9 @@ class Retain:
 
     retention: the methods, which work together. detector: finds the ends of tasks on streams that do not show them
     (null: they are not looked for, and methods that must know them are refused there). drift_every: batches between two
-    looks for drift that gives no alarm. memory: latest samples of a task that methods are shown as it ends. read_every:
-    batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
+    looks for drift that gives no alarm. memory: latest samples of a task that methods are shown as it ends; where the
+    end must be found, at least 32 batches are kept to go back to, and none where no method begins to work then.
+    read_every: batches between two looks at the loss (null: 1 on the CPU, 8 on a GPU).
     """
 
     def __init__(
@@ -79,9 +80,9 @@ class Retain:
     def is_particular(self) -> bool:
         return are_particular(self._retention)
 
-    def suits(self, first: Batch, labelled: bool | None = None) -> None:
+    def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
         known: Ends = "shown" if shows_ends(first) else "never" if self._finds is None else "found"
-        check(self._retention, known, first, labelled)
+        check(self._retention, known, first, prospect)
 
     def predict(self, query: Query) -> Prediction:
         return self._inner.predict(query)

@@ -16,8 +16,10 @@ from lifelong.expert import Expert
 from lifelong.foundation import Foundation
 from lifelong.learner import Size
 from lifelong.network import Network
+from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.retention.method import Retention, Stored
+from lifelong.retention.needs import await_ends
 
 
 class Told:
@@ -41,25 +43,27 @@ class Told:
         assembly = Assembly(network, seed, device)
         self._expert = Expert(0, Foundation(assembly), optimizer, retention=retention, seed=seed)
         self._memory, self._held = memory, 0
+        # Where nothing is done as a task ends, nothing is kept for it.
+        self._awaits = await_ends(retention)
         self._recent: deque[Batch] = deque()
-        self._last_task: str | None = None
+        self._last: tuple[Contract, str | None] | None = None
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
         events: list[Event] = []
-        started = bool(self._recent)
-        if started and self._begins(batch):
+        started = self._last is not None
+        if self._begins(batch):
             # The optimizer goes on as it is: a fresh one takes its largest steps where old knowledge is most in danger.
             events = [ShiftSeen(0), *self._expert.consolidate(self._recent)]
             self._recent.clear()
             self._held = 0
-        self._last_task = batch.task
-        self._keep(batch)
+        self._last = batch.contract, batch.task
+        if self._awaits:
+            self._keep(batch)
         update = self._expert.update(batch)
         return (update, *events) if started else (update, ExpertSpawned(0, self._expert.foundation.parameters()))
 
     def _begins(self, batch: Batch) -> bool:
-        last = self._recent[-1]
-        return batch.boundary or batch.task != last.task or batch.contract != last.contract
+        return self._last is not None and (batch.boundary or (batch.contract, batch.task) != self._last)
 
     def _keep(self, batch: Batch) -> None:
         self._recent.append(batch)
@@ -69,7 +73,7 @@ class Told:
 
     def predict(self, query: Query) -> Prediction:
         # Asked without a label about a task that has a head of its own: the latest head is the only honest guess.
-        task = query.task if query.task is not None else self._last_task
+        task = query.task if query.task is not None or self._last is None else self._last[1]
         self._expert.foundation.assembly.grow(query.contract, self._expert.lane, task)
         outputs = self._expert.reply(query.inputs, query.contract, task)
         return Prediction(outputs, torch.zeros(len(outputs), dtype=torch.int64, device=outputs.device))
@@ -88,7 +92,7 @@ class Told:
             "expert": self._expert.state_dict(),
             # Views of a larger tensor would take all of it to the disk.
             "recent": [replace(b, inputs=b.inputs.clone(), targets=b.targets.clone()) for b in self._recent],
-            "last_task": self._last_task,
+            "last": self._last,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -96,4 +100,4 @@ class Told:
         self._expert.load_state_dict(state["expert"])
         self._recent = deque(state["recent"])
         self._held = sum(len(batch.targets) for batch in self._recent)
-        self._last_task = state["last_task"]
+        self._last = None if state["last"] is None else tuple(state["last"])

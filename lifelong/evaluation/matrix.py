@@ -104,6 +104,11 @@ def learning_accuracy(matrix: ScoreMatrix) -> float | None:
     return _mean([matrix.column(task)[row] for row, task in enumerate(matrix.segments, start=1)])
 
 
+def untrained(matrix: ScoreMatrix) -> float | None:
+    """What the untrained learner scores on the tasks that are taught: mean over segments k of R[0, task of k]."""
+    return _mean([matrix.column(task)[0] for task in matrix.segments])
+
+
 def bwt(matrix: ScoreMatrix) -> float | None:
     """Backward transfer: mean over tasks i not taught last of R[S, i] - R[last visit of i, i].
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lifelong.evaluation.families import measured, values_of
-from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
+from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accuracy, matrix_of, untrained
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
@@ -32,9 +32,9 @@ class Summary:
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
     more. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that begins to
-    work only then). `diverged`: the step at which a loss was no number for the first time. `cpu_seconds`: processor
-    time of the run, over all threads (None: not measured). `families`: the transfer measures of reinforcement learning,
-    named by family.
+    work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`: what
+    `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all threads (None:
+    not measured). `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -79,6 +79,7 @@ class Summary:
     crowded: int = 0
     consolidated: int | None = None
     diverged: int | None = None
+    untrained: float | None = None
     families: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -144,6 +145,7 @@ def summarize(
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
         diverged=_diverged(trace),
+        untrained=untrained(matrix),
         families=values_of(measured(trace, matrix)),
         versions=dict(versions),
     )

@@ -22,6 +22,7 @@ from lifelong.evaluation.analysis.similarity import Alike, Dropped, correlation,
 from lifelong.evaluation.analysis.stability_gap import stability_of
 from lifelong.record import analysis_sections as sections
 from lifelong.record import html
+from lifelong.record.doubts import doubted
 from lifelong.record.folder import REFERENCE, RunFolder
 from lifelong.record.measures import names_of, verdict
 from lifelong.record.plain import encode
@@ -108,6 +109,7 @@ def _page(found: _Analysed, measure: str) -> str:
     with drawing():
         body = [
             html.header(title, facts, verdict([run.summary for run in runs])),
+            *map(html.warning, doubted({n: [run.summary] for n, run in zip(found.names, runs, strict=True)})),
             sections.plasticity_section(runs, found.names, found.references, found.grey),
         ]
         if found.has_pairs():

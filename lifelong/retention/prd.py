@@ -37,9 +37,9 @@ class Prd:
     network and prototypes as the last task ended from that of now, at `softness`; mean over classes. Prototypes begin
     as the mean of their class in its first batch, and move by gradient descent at rate `lr`. Answers are cosines.
 
-    Made for tasks with classes of their own: where the same classes come with other inputs, prototypes follow these.
-    The network's own outputs answer nothing, so their loss is no surprise and no detector finds an end by it: ends must
-    be shown.
+    Made for tasks with classes of their own: where the same classes come with other inputs, prototypes follow these,
+    and little is learned. The network's own outputs answer nothing, so their loss is no surprise and no detector finds
+    an end by it: ends must be shown.
     Raises ValueError, as it learns, for tasks without classes.
     """
 

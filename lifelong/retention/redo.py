@@ -45,7 +45,7 @@ class Redo:
 
     @property
     def needs(self) -> Needs:
-        return Needs()
+        return Needs(steps=self.every)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return Recycler(self, model, seed)

@@ -62,6 +62,12 @@ def able(contenders: Iterable[Contender]) -> dict[str, str]:
 @contextmanager
 def held(out: Path) -> Iterator[None]:
     """Keep other studies out of the folder meanwhile. Raises FileExistsError where one is at work there."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file, not a folder: choose another --out.")
+    if RunFolder(out).holds_run():
+        raise FileExistsError(
+            f"{out} is the folder of a single run, and a study's runs lie below it: choose another --out."
+        )
     out.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl

@@ -117,7 +117,16 @@ def plan_study(
     wanted = same_as.get(wanted, wanted)
     if baseline is not None and wanted not in labels:
         raise ValueError(
-            f"--baseline {baseline!r} takes no part. {nearest(baseline, labels)} There are: {', '.join(labels)}."
+            " ".join(
+                filter(
+                    None,
+                    [
+                        f"--baseline {baseline!r} takes no part.",
+                        nearest(baseline, labels),
+                        f"There are: {', '.join(labels)}.",
+                    ],
+                )
+            )
         )
     compared = wanted if wanted in labels else None
     return Plan(out.resolve().name, tuple(contenders), tuple(seeds), compared, tuple(left_out), out)

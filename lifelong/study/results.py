@@ -89,7 +89,7 @@ def _said(row: Row, table: Table) -> str:
 
 def doubts_of(results: Results) -> list[str]:
     """What makes numbers worth less than they look, agent by agent."""
-    return doubted({label: list(seeds.values()) for label, seeds in results.finished.items()})
+    return ["† " + doubt for doubt in doubted({la: list(runs.values()) for la, runs in results.finished.items()})]
 
 
 def notes(results: Results) -> list[str]:
@@ -103,7 +103,8 @@ def notes(results: Results) -> list[str]:
     if table.baseline is not None:
         said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")
     if any(table.best((*SCORES, *COSTS))):
-        said.append("Bold: the best mean, references" + (" and those who are told" if table.told else "") + " aside.")
+        aside = ["references", *(["those who are told"] if table.told else []), *(["†"] if table.doubted else [])]
+        said.append(f"Bold: the best mean, {' and '.join(aside)} aside.")
     if table.percent:
         said.append("pt: percentage points.")
     if table.told:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 from lifelong.evaluation.numbers import NONE
 from lifelong.evaluation.summary import Summary
+from lifelong.record.doubts import doubts
 from lifelong.study.columns import COSTS, DIFFERENCE, SCORES, Column
 from lifelong.study.statistics import Estimate, estimate, paired
 
 TOLD = " *"
+DOUBTED = " †"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One agent: over how many of its seeds, what came out by the columns' keys, its difference in ACC (None: none).
 
-    told: the agent is told which task it is in. reference: it was added to compare with.
+    told: the agent is told which task it is in. reference: it was added to compare with. doubted: of
+    how many runs the numbers are worth less than they look.
     """
 
     label: str
@@ -26,10 +29,11 @@ class Row:
     found: dict[str, Estimate | None]
     difference: Estimate | None
     reference: bool = False
+    doubted: int = 0
 
     @property
     def name(self) -> str:
-        return self.label + (TOLD if self.told else "")
+        return self.label + (TOLD if self.told else "") + (DOUBTED if self.doubted else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Table:
     @property
     def told(self) -> bool:
         return any(row.told for row in self.rows)
+
+    @property
+    def doubted(self) -> bool:
+        return any(row.doubted for row in self.rows)
 
     def known(self, columns: Sequence[Column]) -> list[Column]:
         """Those columns in which any agent has a number."""
@@ -69,7 +77,7 @@ class Table:
         return written
 
     def best(self, columns: Sequence[Column]) -> list[set[int]]:
-        """For each agent the places, under those titles, where its mean is the best of those asked for and not told."""
+        """For each agent the places, under those titles, where its mean is the best of those that compete."""
         stressed: list[set[int]] = [set() for _ in self.rows]
         place = 0
         for column in columns:
@@ -83,8 +91,10 @@ class Table:
         return stressed
 
     def _competing(self, row: Row, column: Column) -> float | None:
+        """Who was added to compare with, is told more than others, or is doubted, does not."""
         found = row.found[column.key]
-        return None if found is None or row.told or row.reference else found.mean * column.better
+        out = row.told or row.reference or row.doubted
+        return None if found is None or out else found.mean * column.better
 
 
 def table_of(
@@ -101,5 +111,6 @@ def table_of(
         }
         difference = paired({seed: summary.acc for seed, summary in of_agent.items()}, base)
         is_told = any(summary.labels_shown for summary in of_agent.values())
-        rows.append(Row(label, len(of_agent), is_told, found, difference, label in references))
+        doubted = sum(bool(doubts(summary)) for summary in of_agent.values())
+        rows.append(Row(label, len(of_agent), is_told, found, difference, label in references, doubted))
     return Table(tuple(rows), seeds, baseline, all(summary.percent for summary in everything))

@@ -23,7 +23,7 @@ PARTS = ("", "_low", "_high")
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}",
+    "†": r"$\dagger$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}",
 }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def table_csv(table: Table) -> str:
     """A row for each agent; a mean, and beside it the two ends of its interval, in units of the metric."""
     columns = (*SCORES, *COSTS)
     keys = ["acc_difference", *(column.key for column in columns)]
-    head = ["agent", "told", "seeds", *(key + part for key in keys for part in PARTS)]
+    head = ["agent", "told", "doubted", "seeds", *(key + part for key in keys for part in PARTS)]
     return _csv([head, *(_plain_row(row, columns) for row in table.rows)])
 
 
@@ -89,7 +89,8 @@ def table_latex(results: Results) -> str:
             r"\end{tabular}",
             "",
         ]
-    lines += [f"% {' '.join(note.split())}" for note in _said(results)]
+    lines += [rf"\par\noindent{{\footnotesize {_tex(doubt)}}}" for doubt in doubts_of(results)]
+    lines += [f"% {' '.join(note.split())}" for note in [*notes(results), *_failures(results)]]
     return "\n".join(lines) + "\n"
 
 
@@ -140,7 +141,7 @@ def _failures(results: Results) -> list[str]:
 
 def _plain_row(row: Row, columns: Sequence[Column]) -> list[object]:
     found = [row.difference, *(row.found[column.key] for column in columns)]
-    return [row.label, row.told, row.seeds, *(value for one in found for value in _three(one))]
+    return [row.label, row.told, row.doubted, row.seeds, *(value for one in found for value in _three(one))]
 
 
 def _three(found: Estimate | None) -> tuple[float | None, float | None, float | None]:

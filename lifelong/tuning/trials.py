@@ -14,6 +14,7 @@ from lifelong.config import Resolved
 from lifelong.config.errors import Report
 from lifelong.config.overrides import apply
 from lifelong.evaluation.summary import Summary
+from lifelong.record.doubts import doubts
 from lifelong.record.folder import RunFolder
 from lifelong.study.engine import Ended, Engine
 from lifelong.study.grid import state_of
@@ -25,12 +26,13 @@ FIRST = "lifelong.tuning.first:First"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Means over the seeds of a trial. `value` is what is to be large; `error`: why it has none."""
+    """Means over the seeds of a trial. `error`: why it has none. doubts: why they mean less than it seems."""
 
     acc: float | None
     learning: float | None
     forgetting: float | None
     error: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def shortened(resolved: Resolved, segments: int, held_out: float) -> Resolved:
@@ -74,6 +76,7 @@ def _mean(summaries: Sequence[Summary]) -> Outcome:
         mean([summary.acc for summary in summaries]),
         mean([summary.learning_accuracy for summary in summaries]),
         mean([summary.forgetting for summary in summaries]),
+        doubts=tuple(dict.fromkeys(doubt for summary in summaries for doubt in doubts(summary))),
     )
 
 

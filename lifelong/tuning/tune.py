@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Objective = Literal["acc", "acc+budget"]
 STORAGE, TABLE, BEST, TRIALS = "trials.db", "trials.csv", "best.yaml", "trials"
 STARTUP = 10
+NUMBERS = ("acc", "learning", "forgetting", "error")
 """Trials at random before the sampler has something to go by."""
 
 
@@ -90,10 +91,19 @@ def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried
             print(_line(tried, short))
         found = [_tried(frozen, search) for frozen in study.trials if frozen.user_attrs.get("ended")]
         best = best_of(found, search)
+        if _are_alike(found):
+            print("All trials came to the same: what was tried makes no difference on these tasks.")
         _write_table(found, out / TABLE, search)
         if best is not None:
             _write_best(best, resolved, search, out / BEST)
     return best
+
+
+def _are_alike(found: Sequence[Tried]) -> bool:
+    """Whether different settings made no difference to anything."""
+    outcomes = {(tried.outcome.acc, tried.outcome.learning, tried.outcome.forgetting) for tried in found}
+    tried = {tuple(sorted(one.values.items())) for one in found}
+    return len(tried) > 1 and len(outcomes) == 1
 
 
 def _must_matter(short: Resolved, search: Search) -> None:
@@ -111,6 +121,8 @@ def best_of(found: Sequence[Tried], search: Search) -> Tried | None:
     known = [tried for tried in found if value_of(tried.outcome, search) is not None]
     if not known:
         return None
+    # Numbers that mean less than they seem are not to be chosen by, where there are others.
+    known = [tried for tried in known if not tried.outcome.doubts] or known
     if search.objective == "acc":
         return max(known, key=lambda tried: (tried.outcome.acc or 0.0, -tried.number))
     within = [tried for tried in known if (tried.outcome.forgetting or 0.0) <= search.budget]
@@ -184,8 +196,9 @@ def _suggested(trial: Trial, dimension: Dimension) -> str:
 def _tell(study: Study, trial: Trial, outcome: Outcome, search: Search) -> None:
     from optuna.trial import TrialState
 
-    for name in ("acc", "learning", "forgetting", "error"):
+    for name in NUMBERS:
         trial.set_user_attr(name, getattr(outcome, name))
+    trial.set_user_attr("doubts", list(outcome.doubts))
     trial.set_user_attr("ended", True)
     value = value_of(outcome, search)
     if value is None:
@@ -202,7 +215,8 @@ def _tried(frozen: FrozenTrial, search: Search) -> Tried:
         else str(frozen.params[dimension.key])
         for dimension in search.space
     }
-    return Tried(frozen.number, values, Outcome(said["acc"], said["learning"], said["forgetting"], said["error"]))
+    outcome = Outcome(said["acc"], said["learning"], said["forgetting"], said["error"], tuple(said.get("doubts", ())))
+    return Tried(frozen.number, values, outcome)
 
 
 def _example(dimension: Dimension) -> str:
@@ -218,6 +232,7 @@ def _line(tried: Tried, short: Resolved) -> str:
     return (
         f"trial {tried.number}: {values}: ACC {score(outcome.acc, percent)}, "
         f"learning {score(outcome.learning, percent)}, forgetting {change(outcome.forgetting, percent)}"
+        + "".join(f" ({doubt})" for doubt in outcome.doubts)
     )
 
 
@@ -225,11 +240,21 @@ def _write_table(found: Sequence[Tried], out: Path, search: Search) -> None:
     keys = [dimension.key for dimension in search.space]
     with out.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("trial", *keys, "acc", "learning_accuracy", "forgetting", "error"))
+        rows.writerow(("trial", *keys, "acc", "learning_accuracy", "forgetting", "error", "doubts"))
         for tried in found:
             said = tried.outcome
             values = [tried.values[key] for key in keys]
-            rows.writerow((tried.number, *values, said.acc, said.learning, said.forgetting, said.error or ""))
+            rows.writerow(
+                (
+                    tried.number,
+                    *values,
+                    said.acc,
+                    said.learning,
+                    said.forgetting,
+                    said.error or "",
+                    "; ".join(said.doubts),
+                )
+            )
 
 
 def _write_best(best: Tried, resolved: Resolved, search: Search, out: Path) -> None:

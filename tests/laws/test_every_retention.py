@@ -51,7 +51,7 @@ ENDS = Schedule(within=0)
 
 METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
     "EWC": ((Ewc(),), 0.1),
-    "EWC online": ((Ewc(form="online"),), 0.1),
+    "EWC separate": ((Ewc(form="separate"),), 0.1),
     "SI": ((Si(),), 0.2),
     "SI by paths": ((Si(scale="path"),), 0.2),
     "MAS": ((Mas(),), 0.2),
@@ -70,7 +70,7 @@ METHODS: dict[str, tuple[tuple[Retention, ...], float]] = {
 """Each with the least by which its backward transfer must be better than fine-tuning's, in the mean over the seeds."""
 
 
-VARIANTS = ("EWC online", "SI by paths", "ER by class", "DER")
+VARIANTS = ("EWC separate", "SI by paths", "ER by class", "DER")
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in VARIANTS else name for name in METHODS]
 seeds_few_and_all = pytest.mark.parametrize(
     "seeds", [SEEDS[0], pytest.param(SEEDS[1], marks=pytest.mark.slow)], ids=len

@@ -18,6 +18,7 @@ from lifelong.learner import Learner
 from lifelong.lifetime import Result, run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
+from lifelong.record.analysis import write_analysis
 from lifelong.record.doubts import doubted, doubts
 from lifelong.record.report import write_report
 from lifelong.record.table import show
@@ -93,3 +94,22 @@ def test_of_several_runs_it_is_said_how_many() -> None:
         "a: in 2 of 3 runs a loss was no number, and what was scored since means nothing (a smaller learning rate may "
         "help)."
     ]
+
+
+def test_who_never_learned_has_nothing_to_forget() -> None:
+    still = lived(Finetune(Mlp((8,)), Optimizer("sgd", lr=1e-9))).summary
+    assert doubts(still) == [
+        "what was taught is answered no better than before any lesson: there is nothing to forget",
+    ]
+    assert still.untrained == pytest.approx(still.learning_accuracy, abs=0.01)
+    learned = lived(Finetune(Mlp((8,)), Optimizer(lr=0.01))).summary
+    assert learned.untrained is not None
+    assert learned.learning_accuracy is not None
+    assert learned.learning_accuracy > learned.untrained + 0.02
+    assert doubts(learned) == []
+
+
+def test_an_analysis_says_it_too(tmp_path: Path) -> None:
+    lived(Finetune(Mlp((8,)), Optimizer("sgd", lr=1e30)), out=tmp_path / "run")
+    write_analysis([tmp_path / "run"], tmp_path / "analysis.html")
+    assert "a loss was no number" in (tmp_path / "analysis.html").read_text(encoding="utf-8")

@@ -38,7 +38,8 @@ from lifelong_agents.flagship import flagship
 from lifelong_agents.independent import Independent
 from lifelong_agents.retain import Retain
 from lifelong_envs.supervised.class_split import class_split
-from lifelong_envs.supervised.data import Digits
+from lifelong_envs.supervised.data import Bundled, Digits
+from lifelong_envs.supervised.datasets import datasets
 from lifelong_envs.supervised.scenario import Scenario
 from lifelong_envs.supervised.timetable import Timetable
 
@@ -54,6 +55,9 @@ def experts(*methods: Retention) -> Learner:
 
 
 def split(**scenario: Any) -> Stream:
+    if scenario == {"boundaries": "shown"}:
+        timetable = Timetable(order=["digits", "diabetes"], samples=64, batch_size=16)
+        return datasets([Digits(), Bundled("diabetes")], timetable, Scenario(**scenario))
     return class_split(Digits(), Timetable(samples=64, batch_size=16), Scenario(**scenario))
 
 
@@ -68,6 +72,16 @@ REFUSED: dict[str, tuple[dict[str, str], Any, str]] = {
     "no labels": (SHOWN, lambda: retain(PackNet()), "PackNet .*samples do not say which task they are of"),
     "labels in training alone": ({"labels": "training"}, lambda: retain(PackNet()), "PackNet .*questions do not say"),
     "heads of their own": (OWN, lambda: retain(Er(), LogitSwap()), "LogitSwap .*a head of its own"),
+    "a later task": (
+        {"boundaries": "shown"},
+        lambda: retain(Prd()),
+        "Prd .*for classes, and a task asks for regression",
+    ),
+    "too short a stream": (
+        HIDDEN,
+        lambda: retain(Redo()),
+        "Redo .*acts for the first time at step 200, and the stream",
+    ),
     "the oracle": ({"labels": "training"}, lambda: Independent(TINY, ADAM), "it needs the task's name"),
 }
 
@@ -75,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, str], Any, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_a_stream_does_not_give_is_missed_before_anything_runs(name: str) -> None:
     scenario, make, said = REFUSED[name]
-    with pytest.raises(ValueError, match=f"the agent cannot live through 'class-split digits.*{said}"):
+    with pytest.raises(ValueError, match=f"the agent cannot live through '.*{said}"):
         look_ahead(split(**scenario), make(), "the agent")
 
 
