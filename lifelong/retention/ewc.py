@@ -31,8 +31,8 @@ class Ewc:
     which is the Fisher information, "data" takes the true ones (the "empirical" one, which vanishes where the network
     is right). form: "online" keeps a single penalty about the latest values, in which `decay` (0..1, gamma) is left of
     the older importance (Schwarz et al. 2018, eq. 9); "separate" one for each task about what it ended with (their sum
-    is kept, at the cost of one). Of few tasks these are alike; of ten the separate ones, which draw each weight by
-    itself to a mean of what it was, forget twice as much (permuted MNIST, benchmarks/RESULTS.md).
+    is kept, at the cost of one). A task ends where its own gradient and the older penalties hold each other; separate
+    penalties leave the former out, and over ten tasks lose the latest ones (Huszar 2018; benchmarks/RESULTS.md).
     """
 
     strength: float = 30.0
