@@ -20,7 +20,7 @@ from lifelong import experience, objective
 from lifelong.learner import Agent
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 4
+FORMAT = 5
 
 
 class CheckpointError(ValueError):
