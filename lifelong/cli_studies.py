@@ -65,7 +65,7 @@ def _add_tune(commands: Commands) -> None:
     tune.add_argument("--tasks", type=int, default=3, metavar="K", help="segments of the stream's beginning (3)")
     tune.add_argument("--seeds", default="100-101", metavar="SEEDS", help="such as 100-101 (100-101)")
     tune.add_argument("--objective", choices=("acc", "acc+budget"), default="acc", help="what is to be best (acc)")
-    tune.add_argument("--budget", type=float, default=0.05, metavar="X", help="forgetting allowed: acc+budget (0.05)")
+    tune.add_argument("--budget", type=float, metavar="X", help="forgetting allowed: acc+budget (0.05)")
     tune.add_argument("--held-out", type=float, default=0.1, metavar="X", help="share judged on; 0: test sets (0.1)")
     tune.add_argument("--jobs", type=int, default=1, metavar="N", help="seeds of a trial at a time (1)")
     tune.add_argument("--out", type=Path, metavar="DIR", help="folder of the search (default: tuning/CONFIG-AGENT)")

@@ -65,8 +65,11 @@ def picture(png: bytes, what: str, beneath: str) -> str:
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """Coloured keys with their names; colours are CSS values."""
-    keys = "".join(f'<span class="key" style="background:{colour}"></span>{escape(name)}' for colour, name in entries)
+    """Coloured keys with their names; colours are CSS backgrounds. A key and its name stay together."""
+    keys = " ".join(
+        f'<span class="entry"><span class="key" style="background:{colour}"></span>{escape(name)}</span>'
+        for colour, name in entries
+    )
     return f'<p class="note">{keys}</p>'
 
 

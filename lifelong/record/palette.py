@@ -16,8 +16,13 @@ ALARM = "#b3261e"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b88a00", "#3fa0dc", "#6b4fa0")
 """Line and band colours, after Okabe & Ito; yellow is darkened so that it can be read on white."""
 
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+Dash = str | tuple[int, tuple[float, ...]]
+
+DASHES: tuple[Dash, ...] = ("-", (0, (1.2, 1.2)), (0, (7, 1.2, 1.2, 1.2)), (0, (2.5, 2.5)))
 """Line styles, so that more tasks than colours can still be told apart."""
+
+ASIDE: Dash = (0, (4, 1.5))
+"""The line style of what stands back: references."""
 
 DARK = {
     INK: "#eceef1",
@@ -44,9 +49,21 @@ def colour(place: int) -> str:
     return SERIES[place % len(SERIES)]
 
 
-def dash(place: int) -> str | tuple[int, tuple[float, ...]]:
+def dash(place: int) -> Dash:
     """The line style of the task or run in this place: another one for each round of the colours."""
     return DASHES[place // len(SERIES) % len(DASHES)]
+
+
+def key_of(place: int, dashes: Dash) -> str:
+    """The CSS background of a key in the legend: the colour of this place, with gaps as in its line."""
+    tint = f"var({VARIABLES[colour(place)]})"
+    if isinstance(dashes, str):
+        return tint
+    stops, at = [], 0.0
+    for number, length in enumerate(dashes[1]):
+        stops.append(f"{'transparent' if number % 2 else tint} {2 * at:g}px {2 * (at + length):g}px")
+        at += length
+    return f"repeating-linear-gradient(90deg,{','.join(stops)})"
 
 
 def variables() -> str:

@@ -44,7 +44,7 @@ class _Keeper(Silent):
         self._settings, self._model = settings, model
         self._memory = Episodes(settings.capacity, seed)
 
-    def bend(self) -> None:
+    def project(self) -> None:
         if not self._memory.tasks:
             return
         old = gradients(self._model, self._memory.draw(self._settings.batch_size))

@@ -56,7 +56,7 @@ class _Keeper(Silent):
         self._settings, self._model = settings, model
         self._memory = Episodes(settings.capacity, seed)
 
-    def bend(self) -> None:
+    def project(self) -> None:
         tasks = range(len(self._memory.tasks))
         if not tasks:
             return

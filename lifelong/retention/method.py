@@ -1,9 +1,10 @@
 """What a retention method is: settings, and for each network a keeper that reminds it of what it learned.
 
 One step of training, top-down: `loss` says what shall be descended besides the batch's own loss, `bend` may change the
-gradients once they are there, the optimizer steps, `observe` takes notice of the batch. When a task has ended,
-`consolidate` is shown samples of it. Every method of this folder is one file of this shape; most need two or three of
-these.
+gradients once they are there, the optimizer steps, `observe` takes notice of the batch. Who must see gradients as they
+came, or must have the last word on them, says so by a protocol of its own, so that methods may stand in any order. When
+a task has ended, `consolidate` is shown samples of it. Every method of this folder is one file of this shape; most need
+two or three of these.
 """
 
 from __future__ import annotations
@@ -125,6 +126,24 @@ class Answering(Protocol):
 
     def answer(self, inputs: Tensor, contract: Contract, task: str | None) -> Tensor | None:
         """(B, ...) inputs -> (B, C) outputs; None where it cannot, and the network shall answer."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A keeper that must see the gradients of the loss before any method bends them."""
+
+    def read(self) -> None:
+        """Gradients are there, as the backward pass left them; they are not to be changed."""
+        ...
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """A keeper that promises something of the gradient that the optimizer will follow. There may be one of them."""
+
+    def project(self) -> None:
+        """All methods have bent the gradients; what is left now is what the optimizer follows."""
         ...
 
 

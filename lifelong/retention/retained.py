@@ -10,17 +10,26 @@ from torch import Tensor, nn
 
 from lifelong.experience import Batch
 from lifelong.objective import Contract
-from lifelong.retention.method import Answering, Keeper, Redefining, Restarting, Retention, Stored
+from lifelong.retention.method import (
+    Answering,
+    Keeper,
+    Projecting,
+    Reading,
+    Redefining,
+    Restarting,
+    Retention,
+    Stored,
+)
 from lifelong.retention.model import Model
 from lifelong.retention.needs import check
 
 
 class Retained:
-    """Any number of retention methods at work on one network, in the order given.
+    """Any number of retention methods at work on one network; their order makes no difference to what each promises.
 
     model: a module that answers inputs with outputs, or a `Model` that says more. Follow a `step`: `loss`, the backward
     pass, `bend`, the optimizer's step, `observe`. When a task has ended, show `consolidate` samples of it. Raises
-    ValueError where two of the methods would replace the same thing, the loss or the answers.
+    ValueError where two of the methods would replace the same thing, such as the loss or the answers.
     """
 
     def __init__(self, model: Model | nn.Module, methods: Sequence[Retention], seed: int = 0) -> None:
@@ -34,11 +43,16 @@ class Retained:
         self._names = [type(method).__name__ for method in methods]
         redefining = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Redefining)]
         answering = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Answering)]
-        for what, found in (("the loss of new batches", redefining), ("the answers", answering)):
+        projecting = [(k, n) for k, n in zip(self.keepers, self._names, strict=True) if isinstance(k, Projecting)]
+        for what, found in (
+            ("replace the loss of new batches by their own", redefining),
+            ("replace the answers by their own", answering),
+            ("have the last word on the gradient", projecting),
+        ):
             if len(found) > 1:
-                raise ValueError(
-                    f"{' and '.join(name for _, name in found)} each replace {what} by their own: take one of them."
-                )
+                raise ValueError(f"{' and '.join(name for _, name in found)} each {what}: take one of them.")
+        self._reading = [keeper for keeper in self.keepers if isinstance(keeper, Reading)]
+        self._projecting = projecting[0][0] if projecting else None
         self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
@@ -79,8 +93,13 @@ class Retained:
         return total
 
     def bend(self) -> None:
+        """Gradients are there: those who must see them as they came, those who change them, who has the last word."""
+        for reading in self._reading:
+            reading.read()
         for keeper in self.keepers:
             keeper.bend()
+        if self._projecting is not None:
+            self._projecting.project()
 
     def observe(self, batch: Batch, outputs: Tensor) -> None:
         for keeper in self.keepers:
@@ -93,14 +112,21 @@ class Retained:
 
     def consolidate(self, batches: Iterable[Batch]) -> None:
         """A task has ended; these are samples of it. Raises ValueError where there are none."""
-        shown = list(batches)
+        shown = [] if isinstance(batches, Batch) else list(batches)
         if not shown or not all(isinstance(batch, Batch) for batch in shown):
-            got = type(shown[0]).__name__ if shown else "none"
+            got = type(shown[0]).__name__ if shown else "a single one" if isinstance(batches, Batch) else "none"
             raise ValueError(
                 f"consolidate takes samples of the task that ended, one lifelong.Batch or more in a list, got {got}."
             )
         for keeper in self.keepers:
             keeper.consolidate(shown)
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
+        """(B, ...) inputs -> (B, C) outputs, in evaluation mode: of the network, or of a method that answers for it."""
+        with self.model.evaluating():
+            said = self.answer(inputs, contract, task)
+            return self.model.outputs(inputs, contract, task) if said is None else said
 
     @torch.no_grad()
     def answer(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor | None:

@@ -66,12 +66,14 @@ class _Keeper(Silent):
                 self._start[name], self._before[name] = value, value.clone()
                 self._won[name], self._gradients[name] = torch.zeros_like(value), torch.zeros_like(value)
 
-    def bend(self) -> None:
+    def read(self) -> None:
         named = self._model.named()
         self._settle(named)
         live = [(self._gradients[name], p.grad) for name, p in named.items() if p.grad is not None]
         torch._foreach_copy_([kept for kept, _ in live], [grad for _, grad in live])
-        self.penalty.pull(named, 2.0 * self._settings.strength)
+
+    def bend(self) -> None:
+        self.penalty.pull(self._model.named(), 2.0 * self._settings.strength)
 
     @torch.no_grad()
     def _settle(self, named: dict[str, nn.Parameter]) -> None:

@@ -17,7 +17,8 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 class Column:
     """One measure: its key in files, its name for people, which way is better (+1, -1, 0), what it means.
 
-    `value` gives the number of a run, or None; `write` spells one number, given whether scores are shares.
+    `value` gives the number of a run, or None; `write` spells one number, given whether scores are shares. alone: it
+    says something without how much was learned, so that there is a best one.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Column:
     meaning: str
     value: Callable[[Summary], float | None]
     write: Callable[[float, bool], str]
+    alone: bool = True
 
     @property
     def title(self) -> str:
@@ -66,9 +68,17 @@ def _bytes(value: float, percent: bool) -> str:
 
 SCORES: tuple[Column, ...] = (
     Column("acc", "ACC", 1, "mean score on all tasks seen, at the end", lambda s: s.acc, score),
-    Column("bwt", "BWT", 1, "backward transfer: what later tasks did to older ones", lambda s: s.bwt, change),
-    Column("fwt", "FWT", 1, "forward transfer: head start on a task before its first lesson", lambda s: s.fwt, change),
-    Column("forgetting", "Forgetting", -1, "drop of old tasks from their best", lambda s: s.forgetting, change),
+    Column("bwt", "BWT", 1, "backward transfer: what later tasks did to older ones", lambda s: s.bwt, change, False),
+    Column(
+        "fwt",
+        "FWT",
+        1,
+        "forward transfer: head start on a task before its first lesson",
+        lambda s: s.fwt,
+        change,
+        False,
+    ),
+    Column("forgetting", "Forgetting", -1, "drop of old tasks from their best", lambda s: s.forgetting, change, False),
     Column("learning", "Learning", 1, "score right after a task was taught", lambda s: s.learning_accuracy, score),
     Column(
         "prequential", "Prequential", 1, "score before learning from a sample", lambda s: s.prequential_accuracy, score

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lifelong.evaluation.numbers import score
 from lifelong.record.curves import Curve, limits, mean_curve, task_curve, ticks
 from lifelong.record.marks import end_labels, shortened
-from lifelong.record.palette import DASHES, MUTED, colour
+from lifelong.record.palette import ASIDE, MUTED, colour, dash
 from lifelong.record.runs import RecordedRun
 from lifelong.record.stage import stage, title
 from lifelong.study.statistics import interval
@@ -96,7 +96,7 @@ def _draw(
             continue
         tint = colour(place)
         axes.fill_between(band.steps, band.low, band.high, color=tint, alpha=0.18, linewidth=0)
-        axes.plot(band.steps, band.mean, color=tint, linestyle=DASHES[label in dashed], linewidth=1.6)
+        axes.plot(band.steps, band.mean, color=tint, linestyle=ASIDE if label in dashed else dash(place), linewidth=1.6)
         last = float(band.mean[-1])
         labels.append((last, f"{shortened(label, shortened_to)} {score(last, percent)}", tint, False))
     if named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from lifelong.config.errors import Report, dotted
 from lifelong.config.source import read_file
 from lifelong.record.folder import RunFolder
 from lifelong.stream import Stream
+from lifelong.study.job import ERROR
 from lifelong.study.plan import Cell, Contender
 
 State = Literal["new", "begun", "finished"]
@@ -21,11 +23,23 @@ NOT_COMPARED = ("record", "modules_from")
 
 
 def state_of(cell: Cell) -> State:
-    """How far a cell has got. Raises FileExistsError where its folder holds a run of another configuration."""
+    """How far a cell has got. Raises FileExistsError where its folder holds a run of another configuration.
+
+    A run that failed under another one is removed.
+    """
     folder = RunFolder(cell.path)
     if not folder.holds_run():
         return "new"
+    if not folder.config.is_file():
+        raise FileExistsError(
+            f"{cell.path} holds a run without its config.yaml, so that nobody knows what it is of: put that file back, "
+            "or remove the folder."
+        )
     other = _differences(cell, folder.config)
+    if other and (cell.path / ERROR).is_file() and not folder.summary.is_file():
+        # It failed, and what it was of has been changed since, perhaps to mend that: there is no result to lose.
+        shutil.rmtree(cell.path)
+        return "new"
     if other:
         raise FileExistsError(
             f"{cell.path} holds a run of another configuration (it differs in {', '.join(other)}): give this study "
@@ -42,9 +56,10 @@ def state_of(cell: Cell) -> State:
 
 
 def able(contenders: Iterable[Contender]) -> dict[str, str]:
-    """Which references cannot live through the stream, each with the reason. Raises ValueError for others."""
+    """Which references cannot live through the stream, with the reasons. Raises ValueError that names all others."""
     streams: dict[str, Stream] = {}
-    refused = {}
+    refused: dict[str, str] = {}
+    unable: list[str] = []
     for contender in contenders:
         # Data are read once for all that are told equally much.
         described = repr(contender.config.as_dict()["stream"])
@@ -53,9 +68,12 @@ def able(contenders: Iterable[Contender]) -> dict[str, str]:
             streams[described] = study.stream
             look_ahead(study.stream, study.agent.build(), f"agent {contender.label}")
         except ValueError as error:
-            if not contender.is_reference:
-                raise
-            refused[contender.label] = str(error)
+            if contender.is_reference:
+                refused[contender.label] = str(error)
+            else:
+                unable.append(str(error))
+    if unable:
+        raise ValueError("\n".join(unable) + ("\nLeave them out (--agents), or change the stream." * (len(unable) > 1)))
     return refused
 
 
@@ -84,8 +102,6 @@ def held(out: Path) -> Iterator[None]:
 
 def _differences(cell: Cell, config: Path) -> list[str]:
     """The keys in which a config.yaml says something else than the cell would run."""
-    if not config.is_file():
-        return ["config.yaml, which is missing"]
     try:
         # Read as a whole configuration: an older one has not written out what is new since.
         there = cell.contender.config.changed(read_file(config, Report(str(config)))).as_dict()

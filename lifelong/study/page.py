@@ -11,7 +11,7 @@ from lifelong.config.yaml12 import dump
 from lifelong.evaluation.matrix import ScoreMatrix
 from lifelong.evaluation.numbers import count
 from lifelong.record import html
-from lifelong.record.palette import VARIABLES, colour
+from lifelong.record.palette import ASIDE, dash, key_of
 from lifelong.record.runs import RecordedRun, read_run
 from lifelong.record.svg import drawing, to_svg
 from lifelong.study.columns import COSTS, DIFFERENCE, SCORES, Column, explained
@@ -95,7 +95,9 @@ def _figures(
     matrices: Mapping[str, Sequence[ScoreMatrix]],
     added: Collection[str],
 ) -> list[str]:
-    key = html.legend([(f"var({VARIABLES[colour(place)]})", name) for place, name in enumerate(curves)])
+    key = html.legend(
+        [(key_of(place, ASIDE if name in added else dash(place)), name) for place, name in enumerate(curves)]
+    )
     strip = "" if _same_tasks(matrices) else f" Tasks differ by seed; here they are those of seed {frame.summary.seed}."
     mean = to_svg(mean_figure(frame, curves, added), "mean", "Mean score over the tasks seen, agent by agent")
     tasks = to_svg(tasks_figure(frame, curves, added), "tasks", "Score on each task over the stream, agent by agent")

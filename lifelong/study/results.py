@@ -12,10 +12,8 @@ from lifelong.record.doubts import doubted
 from lifelong.record.folder import RunFolder
 from lifelong.study.columns import COSTS, SCORES
 from lifelong.study.plan import Cell, Plan
+from lifelong.study.statistics import ENOUGH
 from lifelong.study.table import Row, Table, table_of
-
-ENOUGH = 5
-"""Seeds from which on intervals hold the truth about as often as they promise."""
 
 TOLD_IN_FULL = 4
 """Agents that the verdict names; of more, the best ones."""
@@ -98,13 +96,17 @@ def notes(results: Results) -> list[str]:
     said = ["Means over seeds, in brackets 95 % intervals (bootstrap over seeds); ↑ more is better, ↓ less is better."]
     if 1 < table.seeds < ENOUGH:
         said.append(
-            "Of fewer than 5 seeds the intervals reach from the least to the largest, and are still too narrow."
+            "Of fewer than 5 seeds the intervals are Student's, which are wide; bands in figures reach from the least "
+            "to the largest."
         )
     if table.baseline is not None:
         said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")
     if any(table.best((*SCORES, *COSTS))):
         aside = ["references", *(["those who are told"] if table.told else []), *(["†"] if table.doubted else [])]
-        said.append(f"Bold: the best mean, {' and '.join(aside)} aside.")
+        said.append(
+            f"Bold: the best mean, {' and '.join(aside)} aside; none where who learns little does best (BWT, FWT, "
+            "forgetting)."
+        )
     if table.percent:
         said.append("pt: percentage points.")
     if table.told:

@@ -83,7 +83,7 @@ class Table:
         for column in columns:
             values = [self._competing(row, column) for row in self.rows]
             known = [value for value in values if value is not None]
-            if column.better and len(known) > 1 and len(set(known)) > 1:
+            if column.better and column.alone and len(known) > 1 and len(set(known)) > 1:
                 for number, value in enumerate(values):
                     if value == max(known):
                         stressed[number].add(place)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 Objective = Literal["acc", "acc+budget"]
 STORAGE, TABLE, BEST, TRIALS = "trials.db", "trials.csv", "best.yaml", "trials"
 STARTUP = 10
-NUMBERS = ("acc", "learning", "forgetting", "error")
 """Trials at random before the sampler has something to go by."""
+
+NUMBERS = ("acc", "learning", "forgetting", "error")
+BUDGET = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Search:
     """What is looked for, and on how much. Raises ValueError for numbers out of range.
 
     segments: of the stream's beginning. objective: the final ACC there; or the learning accuracy, among trials that
-    forget no more than `budget` (in units of the metric). held_out: see `First`.
+    forget no more than `budget` (in units of the metric; None: 0.05). held_out: see `First`.
     """
 
     space: tuple[Dimension, ...]
@@ -42,10 +45,19 @@ class Search:
     segments: int = 3
     seeds: tuple[int, ...] = (100, 101)
     objective: Objective = "acc"
-    budget: float = 0.05
+    budget: float | None = None
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.budget is not None and (self.objective == "acc" or not 0.0 <= self.budget < math.inf):
+            raise ValueError(
+                f"got --budget {self.budget:g}, expected a number from 0 on, together with --objective acc+budget."
+            )
+        if self.segments < 1 or not 0.0 <= self.held_out < 1.0:
+            raise ValueError(
+                f"got --tasks {self.segments} and --held-out {self.held_out:g}, expected at least 1 task and a share "
+                "from 0 to below 1."
+            )
         if not self.space:
             raise ValueError("There is nothing to tune: give --space key.path=low:high[:log] or key.path=a,b,c.")
         if self.trials < 1:
@@ -53,6 +65,11 @@ class Search:
         keys = [dimension.key for dimension in self.space]
         if len(set(keys)) < len(keys):
             raise ValueError(f"A setting is in the space twice: {', '.join(keys)}.")
+
+    @property
+    def allowed(self) -> float:
+        """How much may be forgotten."""
+        return BUDGET if self.budget is None else self.budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +91,11 @@ def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried
     except ImportError as error:
         raise ValueError("lifelong tune needs Optuna, which is not installed: pip install 'lifelong[tune]'.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    segments = len(resolved.build().stream.segments)
+    if search.segments > segments:
+        raise ValueError(f"got --tasks {search.segments}, and the stream has {segments} segments: take fewer.")
     short = shortened(resolved, search.segments, search.held_out)
-    # What cannot be built is found before anything runs.
-    for dimension in search.space:
-        with_values(short, {dimension.key: _example(dimension)}).build()
+    search = replace(search, space=tuple(_typed(dimension, short) for dimension in search.space))
     _must_matter(short, search)
     with held(out):
         study = _open(out, search, short)
@@ -125,7 +143,7 @@ def best_of(found: Sequence[Tried], search: Search) -> Tried | None:
     known = [tried for tried in known if not tried.outcome.doubts] or known
     if search.objective == "acc":
         return max(known, key=lambda tried: (tried.outcome.acc or 0.0, -tried.number))
-    within = [tried for tried in known if (tried.outcome.forgetting or 0.0) <= search.budget]
+    within = [tried for tried in known if (tried.outcome.forgetting or 0.0) <= search.allowed]
     if within:
         return max(within, key=lambda tried: (tried.outcome.learning or 0.0, -tried.number))
     return min(known, key=lambda tried: (tried.outcome.forgetting or 0.0, tried.number))
@@ -140,7 +158,7 @@ def _open(out: Path, search: Search, short: Resolved) -> Study:
     import optuna
 
     def over_budget(trial: FrozenTrial) -> tuple[float, ...]:
-        return (float(trial.user_attrs.get("forgetting") or 0.0) - search.budget,)
+        return (float(trial.user_attrs.get("forgetting") or 0.0) - search.allowed,)
 
     storage = f"sqlite:///{(out / STORAGE).resolve()}"
     study = optuna.create_study(study_name="tune", storage=storage, direction="maximize", load_if_exists=True)
@@ -156,7 +174,7 @@ def _open(out: Path, search: Search, short: Resolved) -> Study:
     described = dump(
         {
             "space": [repr(dimension) for dimension in search.space],
-            "objective": [search.objective, search.budget],
+            "objective": [search.objective, search.allowed],
             "seeds": list(search.seeds),
             "config": {key: value for key, value in short.as_dict().items() if key not in ("record", "modules_from")},
         }
@@ -219,8 +237,21 @@ def _tried(frozen: FrozenTrial, search: Search) -> Tried:
     return Tried(frozen.number, values, outcome)
 
 
-def _example(dimension: Dimension) -> str:
-    return written(dimension.low) if isinstance(dimension, Range) else dimension.texts[0]
+def _typed(dimension: Dimension, short: Resolved) -> Dimension:
+    """The dimension, its numbers whole only where the setting itself is. Raises ValueError for what cannot be built.
+
+    So that it is found before anything runs.
+    """
+    if not isinstance(dimension, Range):
+        for text in dimension.texts:
+            with_values(short, {dimension.key: text}).build()
+        return dimension
+    tried = with_values(short, {dimension.key: written(dimension.low)})
+    tried.build()
+    found: Any = tried.as_dict()
+    for part in dimension.key.split("."):
+        found = found[int(part)] if isinstance(found, list | tuple) else found[part]
+    return replace(dimension, low=float(dimension.low)) if isinstance(found, float) else dimension
 
 
 def _line(tried: Tried, short: Resolved) -> str:

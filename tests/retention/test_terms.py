@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,15 +13,20 @@ from toys import CONTRACT, batches
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification, Contract, MultiLabel, Regression
+from lifelong.retention.agem import Agem
 from lifelong.retention.der import Der
 from lifelong.retention.distance import distance
 from lifelong.retention.er import Er
 from lifelong.retention.er_ace import ErAce
+from lifelong.retention.ewc import Ewc
+from lifelong.retention.gem import Gem
+from lifelong.retention.gradients import gradients
 from lifelong.retention.l2 import L2
 from lifelong.retention.lwf import Lwf
 from lifelong.retention.model import Model
 from lifelong.retention.nearest_mean import NearestMeanHead
 from lifelong.retention.retained import Retained
+from lifelong.retention.si import Si
 
 pytestmark = pytest.mark.usefixtures("one_thread_and_a_seed")
 
@@ -138,6 +144,74 @@ def test_two_methods_that_replace_the_same_thing_are_refused_by_name() -> None:
         Retained(Model(net()), [ErAce(), Er(), ErAce()])
     with pytest.raises(ValueError, match="NearestMeanHead and NearestMeanHead each replace the answers"):
         Retained(Model(net()), [NearestMeanHead(), NearestMeanHead()])
+    with pytest.raises(ValueError, match="Agem and Gem each have the last word on the gradient: take one"):
+        Retained(Model(net()), [Agem(), Gem()])
+
+
+@pytest.mark.parametrize(
+    "methods", [(Agem(40), Ewc(1e4)), (Ewc(1e4), Agem(40)), (Ewc(1e4), Gem(40)), (Gem(40), L2(5.0))]
+)
+def test_the_last_word_on_the_gradient_is_the_last_wherever_the_method_stands(methods) -> None:
+    model = net()
+    retained = Retained(Model(model), methods)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    for batch in batches(10, 1):
+        optimizer.zero_grad()
+        retained.step(optimizer, batch, model(batch.inputs))
+    (old,) = batches(1, 1)
+    retained.consolidate([old])
+    against = 0
+    for taught in batches(10, 2):
+        # What is learned now contradicts what was.
+        batch = replace(taught, targets=(taught.targets + 1) % 5)
+        optimizer.zero_grad()
+        retained.loss(batch, model(batch.inputs)).backward()
+        retained.bend()
+        new = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        of_old = gradients(Model(model), [old])
+        assert float(new @ of_old) > -1e-4 * float(new.norm() * of_old.norm())
+        own = torch.autograd.grad(F.cross_entropy(model(batch.inputs), batch.targets), list(model.parameters()))
+        against += float(torch.cat([g.flatten() for g in own]) @ of_old) < 0
+        optimizer.step()
+    assert against
+
+
+def test_the_path_integral_is_of_the_loss_alone_wherever_the_method_stands() -> None:
+    found = []
+    for methods in ((Si(strength=1e-9), L2(0.5)), (L2(0.5), Si(strength=1e-9))):
+        torch.manual_seed(1)
+        model = net()
+        retained = Retained(Model(model), methods)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for batch in (taught := batches(20, 1)):
+            optimizer.zero_grad()
+            retained.step(optimizer, batch, model(batch.inputs))
+        retained.consolidate(taught)
+        with torch.no_grad():
+            for p in model.parameters():
+                p += 1.0
+        # Every parameter is one away from its centre, so the penalty is half the sum of all importances.
+        si = next(keeper for keeper in retained.keepers if hasattr(keeper, "penalty"))
+        found.append(si.penalty.value(Model(model).named(), 2.0))
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert found[0] > 0
+
+
+def test_a_prediction_is_the_networks_or_that_of_a_method_which_answers_for_it() -> None:
+    model, (batch,) = net(), batches(1, 1)
+    model.append(torch.nn.Dropout(0.5))
+    plain, means = Retained(model, [Er()]), Retained(model, [NearestMeanHead(capacity=60)])
+    assert torch.equal(plain.predict(batch.inputs, CONTRACT), plain.predict(batch.inputs, CONTRACT))
+    assert model.training
+    # Nothing is kept yet, so that there are no means.
+    assert torch.equal(means.predict(batch.inputs, CONTRACT), plain.predict(batch.inputs, CONTRACT))
+    means.observe(batch, model(batch.inputs).detach())
+    said = means.answer(batch.inputs, CONTRACT)
+    assert said is not None
+    assert torch.equal(means.predict(batch.inputs, CONTRACT), said)
+    assert not torch.equal(said, plain.predict(batch.inputs, CONTRACT))
+    with pytest.raises(ValueError, match=r"lifelong\.Batch or more in a list, got a single one"):
+        plain.consolidate(batch)  # type: ignore[arg-type]
 
 
 def test_features_of_a_plain_module_are_what_its_last_linear_layer_is_given() -> None:

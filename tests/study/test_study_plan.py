@@ -106,6 +106,13 @@ def test_references_are_added_and_those_that_are_missing_are_told(load: Load, mo
     assert labels == ["never", "never", "never", "judging"]
 
 
+def test_all_agents_that_cannot_live_in_the_stream_are_named_at_once(load: Load) -> None:
+    agents = "agents={pack: {name: retain, retention: [packnet]}, late: {name: retain, retention: [{name: redo}]}}"
+    plan = plan_study(load(agents), Path("out"), (0,), references=())
+    with pytest.raises(ValueError, match=r"(?s)agent pack cannot.*agent late cannot.*Leave them out \(--agents\)"):
+        able(plan.contenders)
+
+
 def test_a_reference_that_is_broken_is_left_out(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     from lifelong.study import references
 

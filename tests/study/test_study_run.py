@@ -235,7 +235,20 @@ def test_states_of_a_cell(load: Load, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="which this version of lifelong cannot read"):
         state_of(cell)
     folder.config.unlink()
-    with pytest.raises(FileExistsError, match=r"config.yaml, which is missing"):
+    with pytest.raises(FileExistsError, match=r"holds a run without its config\.yaml"):
+        state_of(cell)
+
+
+def test_a_cell_that_failed_is_begun_anew_where_its_settings_were_mended(load: Load, tmp_path: Path) -> None:
+    trap = "agents={trap: {name: study_parts:Trap, after: %d, on: 0}}"
+    (cell,) = plan_study(load(trap % 14), tmp_path / "out", (0,), references=()).cells()
+    assert "sprung" in (attempt(job_of(cell)) or "")
+    assert state_of(cell) == "begun"
+    (mended,) = plan_study(load(trap % 1000), tmp_path / "out", (0,), references=()).cells()
+    assert (state_of(mended), cell.path.exists()) == ("new", False)
+    assert attempt(job_of(mended)) is None
+    # A result is never removed.
+    with pytest.raises(FileExistsError, match=r"differs in agent\.after"):
         state_of(cell)
 
 

@@ -28,15 +28,28 @@ def test_equal_seeds_have_an_interval_without_width() -> None:
     assert estimate([0.1, 0.1, 0.1]) == Estimate(pytest.approx(0.1), 0.1, 0.1, 3)
 
 
-def test_the_interval_of_three_numbers_is_that_of_all_their_resamples() -> None:
+def test_the_band_of_three_numbers_is_that_of_all_their_resamples() -> None:
     values = [0.0, 1.0, 5.0]
     every = np.array([np.mean(picked) for picked in itertools.product(values, repeat=3)])
     low, high = np.quantile(every, [tail(3), 1 - tail(3)], method="inverted_cdf")
-    found = estimate(values)
-    assert found is not None
     # (0, 0, 0) and (5, 5, 5) have a chance of 1/27 each, more than what is left outside.
     assert (low, high) == (0.0, 5.0)
-    assert (found.low, found.high) == pytest.approx((low, high))
+    found = interval(np.array(values)[:, None])
+    assert (found[0][0], found[1][0]) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4])
+def test_of_few_seeds_the_interval_of_a_mean_is_students(seeds: int) -> None:
+    drawn = np.random.default_rng(2).normal(0.7, 0.1, (400, seeds))
+    held = 0
+    for values in drawn:
+        found = estimate(values.tolist())
+        theirs = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+        held += found.low < 0.7 < found.high
+    # Resampling holds the truth in 52, 73 and 85 of 100.
+    assert 0.925 < held / 400 < 0.975
 
 
 def test_the_interval_agrees_with_scipy() -> None:

@@ -139,6 +139,40 @@ def test_without_a_space_or_optuna_one_is_told(
     assert "pip install 'lifelong[tune]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("setting", "space", "whole"),
+    [
+        ("agent.detector={name: cusum, threshold: 9}", "agent.detector.threshold=1:3", False),
+        ("agent.drift_every=50", "agent.drift_every=20:60", True),
+    ],
+)
+def test_numbers_are_whole_where_the_setting_is(setting: str, space: str, whole: bool) -> None:
+    resolved = load_config("tiny.yaml", ["agent={name: retain, retention: [er], read_every: 1}", setting])
+    best = tune(resolved, Path("search"), Search((dimension(space),), trials=1, segments=1, seeds=(3,)), HereEngine())
+    assert best is not None
+    (value,) = best.values.values()
+    assert value.isdigit() == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--budget", "0.1"], "got --budget 0.1, expected a number from 0 on, together with --objective acc+budget"),
+        (["--tasks", "9"], "got --tasks 9, and the stream has 4 segments: take fewer"),
+        (["--held-out", "1.5"], "got --tasks 3 and --held-out 1.5, expected at least 1 task and a share"),
+        (["--space", "agent.optimizer.name=sgd,sgdx"], "'sgdx'"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_trial(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["tune", "tiny.yaml", "--space", "agent.optimizer.lr=0.1:0.2", *options, "--out", "search"]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "trial" not in captured.out
+    assert not Path("search").exists()
+
+
 def test_what_matters_from_the_second_task_on_is_not_tried_on_one(capsys: pytest.CaptureFixture[str]) -> None:
     agent = "agent={name: retain, retention: [ewc]}"
     command = ["tune", "tiny.yaml", agent, "--space", "agent.retention.0.strength=1:10", "--tasks"]
