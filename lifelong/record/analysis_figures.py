@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 LOSS_TO_GAIN = ("#b2521a", "#f0b48a", "#fbfbf8", "#8fc1e3", "#1f6fa8")
 """For differences: orange below zero, white at it, blue above."""
 MOST_NAMES = 12
-"""Tasks whose names have room below an axis; more are numbered."""
+"""Tasks whose names have room below an axis, and runs that have room beside it; more are numbered, or not named."""
 MOST_GAPS = 45
 """Lines that can still be told apart in the figure of gaps."""
 
 
 def plasticity_figure(lessons: Sequence[Sequence[Lesson]], names: Sequence[str], grey: int, percent: bool) -> Figure:
-    """Final score and fit speed over the order of new tasks, a line a run; from place `grey` on they are references."""
+    """Final score and fit speed over the order of new tasks, a line a run; from place `grey` on they are references.
+
+    Lines are named at their ends, as long as there is room for that.
+    """
     figure, (above, below) = _panels([1.35, 1.35], ["Score when taught", "Experiences to 90 % of it"])
     for axes, name in ((above, "final"), (below, "speed")):
         labels = []
@@ -47,7 +50,8 @@ def plasticity_figure(lessons: Sequence[Sequence[Lesson]], names: Sequence[str],
             value = score(last, percent) if name == "final" else count(round(last))
             labels.append((last, f"{shortened(who, 18)} {value}", tint, place < grey))
         _room(axes)
-        end_labels(axes, labels)
+        if len(names) <= MOST_NAMES:
+            end_labels(axes, labels)
     _percent(above, percent)
     orders = {tuple(lesson.task for lesson in run) for run in lessons if run}
     # Runs whose tasks come in other orders have places in common, and no names.

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from lifelong.evaluation.numbers import NONE, change, count, duration, score
 from lifelong.evaluation.summary import Summary
 
+TOLD_IN_FULL = 4
+"""Runs or agents that are told of in words; of more, the best ones."""
+
 KEPT = 0.01
 """What old tasks may lose or gain and count as kept: a point, or where there are no points this share of what was
 learned."""
@@ -218,11 +221,17 @@ def names_of(summaries: Sequence[Summary]) -> list[str]:
 
 
 def verdict(summaries: Sequence[Summary]) -> str:
-    """What came out, in plain words: how well each run learned its tasks, and what it lost on old ones."""
-    parts = []
-    for name, summary in zip(names_of(summaries), summaries, strict=True):
-        parts.append(f"{name} {_fate(summary)}{'' if summary.finished else ' (unfinished)'}")
-    return "; ".join(parts) + "."
+    """What came out, in plain words: how well each run learned its tasks, and what it lost on old ones.
+
+    Of many runs, those that ended best.
+    """
+    named = list(zip(names_of(summaries), summaries, strict=True))
+    scored = [(name, summary) for name, summary in named if summary.acc is not None]
+    many = len(named) > TOLD_IN_FULL and bool(scored)
+    if many:
+        named = sorted(scored, key=lambda one: -(one[1].acc or 0.0))[:TOLD_IN_FULL]
+    parts = [f"{name} {_fate(summary)}{'' if summary.finished else ' (unfinished)'}" for name, summary in named]
+    return (f"The best {len(named)} of {len(summaries)}: " if many else "") + "; ".join(parts) + "."
 
 
 def _fate(summary: Summary) -> str:

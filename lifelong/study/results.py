@@ -10,13 +10,11 @@ from lifelong.evaluation.numbers import change, score
 from lifelong.evaluation.summary import Summary
 from lifelong.record.doubts import doubted
 from lifelong.record.folder import RunFolder
+from lifelong.record.measures import TOLD_IN_FULL
 from lifelong.study.columns import COSTS, SCORES
 from lifelong.study.plan import Cell, Plan
 from lifelong.study.statistics import ENOUGH
 from lifelong.study.table import Row, Table, table_of
-
-TOLD_IN_FULL = 4
-"""Agents that the verdict names; of more, the best ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _student(n: int) -> float:
     """Half the width of Student's interval of the mean of n numbers, in standard deviations."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(n - 1, (1 + INSIDE) / 2)) / n**0.5
+    return float(stdtrit(n - 1, (1 + INSIDE) / 2) / np.sqrt(n))
 
 
 @cache

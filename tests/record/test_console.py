@@ -115,6 +115,10 @@ def test_the_verdict_does_not_let_a_learner_that_learned_nothing_look_good(make_
     lazy, good = pair(make_run)
     lazy = replace(lazy, agent="lazy", bwt=0.0, learning_accuracy=0.3)
     assert verdict([lazy, good]).startswith("lazy learned its tasks to 30.0 % and lost nothing on old ones; flagship")
+    many = [replace(lazy, agent=f"a{k}", acc=k / 10) for k in range(6)]
+    said = verdict(many)
+    assert said.startswith("The best 4 of 6: a5 learned")
+    assert [f"a{k}" in said for k in range(6)] == [False, False, True, True, True, True]
 
 
 @pytest.mark.parametrize(
