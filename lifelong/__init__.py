@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lifelong.acting.signals import TemporalDifference as TemporalDifference
     from lifelong.acting.world_model import WorldModel as WorldModel
     from lifelong.both import Both as Both
-    from lifelong.checkpoint import load_checkpoint as load_checkpoint
+    from lifelong.checkpoint import Mark as Mark
+    from lifelong.checkpoint import read_checkpoint as read_checkpoint
     from lifelong.checkpoint import save_checkpoint as save_checkpoint
     from lifelong.evaluation.matrix import ScoreMatrix as ScoreMatrix
     from lifelong.evaluation.schedule import Schedule as Schedule
@@ -105,7 +106,7 @@ _HOMES = {
     "acting.signals": ("ModelError", "NegativeReturn", "TemporalDifference"),
     "acting.world_model": ("WorldModel",),
     "both": ("Both",),
-    "checkpoint": ("load_checkpoint", "save_checkpoint"),
+    "checkpoint": ("Mark", "read_checkpoint", "save_checkpoint"),
     "evaluation.matrix": ("ScoreMatrix",),
     "evaluation.schedule": ("Schedule",),
     "evaluation.summary": ("Summary",),

@@ -1,26 +1,31 @@
-"""A learner on disk: written whole or not at all, read back without running anything that it contains.
+"""A learner on disk: written whole or not at all, checked when it is read, read without running what it contains.
 
-Tensors and plain data pass through torch's restricted unpickler; beyond those it admits only the frozen dataclasses of
-this library and the objectives of the stream that the run itself uses.
+A file is called `step-<experiences>-<digest>.pt`, with the first 16 digits of its own SHA-256. Tensors and plain data
+pass through torch's restricted unpickler; beyond those it admits only the frozen dataclasses of this library and the
+objectives of the stream that the run itself uses.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import pickle
-from collections.abc import Callable
+import random
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
 
 from lifelong import experience, objective
 from lifelong.learner import Agent
+from lifelong.record.jsonl import Cursor
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 5
+FORMAT = 6
+NAME = re.compile(r"step-(?P<step>\d{12,})-(?P<digest>[0-9a-f]{16})\.pt")
 
 
 class CheckpointError(ValueError):
@@ -36,47 +41,102 @@ class Mark:
     cpu_seconds: float = 0.0
 
 
-def save_checkpoint(path: Path, mark: Mark, learner: Agent, stream: Stream | None = None) -> None:
-    """Write the learner, torch's and numpy's random states and, of a stream that is lived in, its worlds.
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a checkpoint keeps of the record: how far it had got, and what the journal had not published yet."""
 
-    The file appears only when it is complete.
+    cursor: Cursor
+    pending: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What was read from a file. noted: of the record, where the run had one."""
+
+    path: Path
+    mark: Mark
+    noted: Noted | None
+    kept: dict[str, Any]
+
+    def restore(self, learner: Agent, stream: Stream | None = None) -> None:
+        """Put the learner, all random states and the worlds of a stream that is lived in back to what they were.
+
+        Raises CheckpointError where this is of another agent, or of one with other settings.
+        """
+        try:
+            learner.load_state_dict(self.kept["learner"])
+            if isinstance(stream, Lived):
+                stream.load_state_dict(self.kept["stream"])
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{self.path} does not fit {type(learner).__name__} as it is set up now: it was saved by another "
+                f"agent, or with other settings ({type(error).__name__}: {error})."
+            ) from error
+        _set_random(self.kept["random"])
+
+
+def save_checkpoint(
+    folder: Path, mark: Mark, learner: Agent, stream: Stream | None = None, noted: Noted | None = None
+) -> Path:
+    """Write the learner, all random states and, of a stream that is lived in, its worlds; returns the new file.
+
+    The file appears only when it is complete and on the disk. Raises OSError where it cannot be written.
     """
     kept = {
         "format": FORMAT,
-        "step": mark.step,
-        "seconds": mark.seconds,
-        "cpu_seconds": mark.cpu_seconds,
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "random_numpy": plain_state(np.random.get_state(legacy=False)),
+        "mark": (mark.step, mark.seconds, mark.cpu_seconds),
+        "noted": None if noted is None else (noted.cursor.bytes, noted.cursor.sha256, noted.pending),
+        "random": _random(),
         "learner": learner.state_dict(),
         "stream": stream.state_dict() if isinstance(stream, Lived) else None,
     }
-    pending = path.with_suffix(".pending")
-    with pending.open("wb") as file:
-        torch.save(kept, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(pending, path)
-
-
-def load_checkpoint(path: Path, learner: Agent, stream: Stream, device: str) -> Mark:
-    """Restore the learner, the random states and the worlds of a stream that is lived in. Raises CheckpointError."""
+    pending = folder / f"step-{mark.step:012d}.{os.getpid()}.pending"
     try:
+        with pending.open("wb") as file:
+            tee = _Tee(file)
+            torch.save(kept, cast(IO[bytes], tee))
+            file.flush()
+            os.fsync(file.fileno())
+        path = folder / f"step-{mark.step:012d}-{tee.digest.hexdigest()[:16]}.pt"
+        os.replace(pending, path)
+    except BaseException:
+        pending.unlink(missing_ok=True)
+        raise
+    _settle_names(folder)
+    return path
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """All checkpoints of a folder, the newest first; other files are passed over."""
+    found = [(int(match["step"]), path) for path in folder.glob("step-*.pt") if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda one: (one[0], one[1].stat().st_mtime_ns), reverse=True)]
+
+
+def read_checkpoint(path: Path, stream: Stream | None = None, device: str = "cpu") -> Checkpoint:
+    """Read a file, once it has been found to be what its name says.
+
+    stream: the one of the run, whose own objectives may be in it. Raises CheckpointError.
+    """
+    named = NAME.fullmatch(path.name)
+    if named is None:
+        raise CheckpointError(f"{path} is not named as checkpoints are: step-<experiences>-<digest>.pt.")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(named["digest"]):
+            raise CheckpointError(f"{path} is damaged: it is not what was written (its SHA-256 begins {digest[:16]}).")
         with torch.serialization.safe_globals(_admitted(stream)):
             kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is not a checkpoint of this version of lifelong (format {FORMAT}).")
+        noted = kept["noted"]
+        place = None if noted is None else Noted(Cursor(noted[0], noted[1]), noted[2])
+        return Checkpoint(path, Mark(*kept["mark"]), place, kept)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # What was made to look like a checkpoint makes torch fail in any way that there is.
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of this version of lifelong (format {FORMAT}).")
-    learner.load_state_dict(kept["learner"])
-    torch.set_rng_state(kept["random"].cpu())
-    np.random.set_state(kept["random_numpy"])
-    if isinstance(stream, Lived):
-        stream.load_state_dict(kept["stream"])
-    if kept["random_cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([state.cpu() for state in kept["random_cuda"]])
-    return Mark(kept["step"], kept["seconds"], kept.get("cpu_seconds", 0.0))
 
 
 def plain_state(state: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +147,53 @@ def plain_state(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _admitted(stream: Stream) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+def _random() -> dict[str, Any]:
+    return {
+        "python": random.getstate(),
+        "numpy": plain_state(np.random.get_state(legacy=False)),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([kept.cpu() for kept in state["cuda"]])
+
+
+class _Tee:
+    """A file that is written, and digested on the way."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+
+    def write(self, part: bytes) -> int:
+        self.digest.update(part)
+        return self._file.write(part)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _settle_names(folder: Path) -> None:
+    """Force the folder itself onto the disk: a rename that is only in memory is lost with the power."""
+    try:
+        place = os.open(folder, os.O_RDONLY)
+    except OSError:
+        # Not everywhere can a folder be opened.
+        return
+    try:
+        os.fsync(place)
+    except OSError:
+        pass
+    finally:
+        os.close(place)
+
+
+def _admitted(stream: Stream | None) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     known = [
         objective.Contract,
         experience.Batch,
@@ -99,6 +205,7 @@ def _admitted(stream: Stream) -> list[Callable[..., Any] | tuple[Callable[..., A
         objective.Explained,
         objective.AbsoluteError,
     ]
-    for task in (task for task in stream.tasks if isinstance(task, Task)):
+    tasks: Iterable[object] = () if stream is None else stream.tasks
+    for task in (task for task in tasks if isinstance(task, Task)):
         known += [type(task.contract.objective), type(task.contract.objective.metric)]
     return list(dict.fromkeys(known))

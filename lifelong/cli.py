@@ -13,8 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifelong import cli_studies
-from lifelong.exits import INTERRUPTED, OK, USER_ERROR
+from lifelong import cli_recorded, cli_studies
+from lifelong.exits import INTERRUPTED, OK, RECORD_LOST, STOPPED, USER_ERROR
+from lifelong.record.jsonl import RecordLost
+from lifelong.stopping import RunStopped
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -25,7 +27,8 @@ RUNS = Path("runs")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 fine, 1 runs of a study failed, 2 a mistake to put right, 130 Ctrl-C.
 
-    A defect passes through as the exception that it is, with which Python exits with 1.
+    75: a run was asked to stop and is saved; 74: its record could not be written any more. A defect passes through as
+    the exception that it is, with which Python exits with 1.
     """
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     said, warnings.formatwarning = warnings.formatwarning, _warning
@@ -40,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough; Python must not complain about it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except (RunStopped, RecordLost) as error:
+        print(f"lifelong: {error}", file=sys.stderr)
+        return STOPPED if isinstance(error, RunStopped) else RECORD_LOST
     except (ValueError, OSError) as error:
         if not _is_for_people(error):
             raise
@@ -53,7 +59,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lifelong",
         description="Agents that never stop learning: run studies on streams of tasks and report on them.",
-        epilog="Exit codes: 0 fine, 1 a defect, 2 a mistake to put right, 130 interrupted.",
+        epilog="Exit codes: 0 fine, 1 a defect, 2 a mistake to put right, 74 the record could not be written, "
+        "75 stopped and saved (`lifelong resume` goes on), 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"lifelong {version('lifelong')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -63,6 +70,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     run.add_argument("overrides", nargs="*", metavar="key.path=value", help="settings put over the file's")
     run.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: a new one in runs/)")
     run.add_argument("--seed", type=int, metavar="N", help="short for seed=N")
+    run.add_argument(
+        "--resume",
+        choices=("never", "auto"),
+        default="never",
+        help="auto: go on with the run in the folder where there is one, else begin it (default: never)",
+    )
     run.add_argument("--dry-run", action="store_true", help="show what would be run and run nothing")
     run.add_argument(
         "--sweep",
@@ -74,30 +87,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     resume = commands.add_parser("resume", help="go on with an interrupted run from its last checkpoint")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     resume.set_defaults(command=_resume)
-
-    report = commands.add_parser("report", help="write the report of one run, or of several side by side")
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
-    report.add_argument(
-        "--out", type=Path, metavar="FILE", help="where (default: in the run; for several, beside the first)"
-    )
-    report.add_argument("--naive", type=Path, metavar="RUN", help="a run to draw in grey, to compare with")
-    report.add_argument("--alone", type=Path, metavar="FILE", help="what `lifelong references` wrote, to compare with")
-    report.set_defaults(command=_report)
-
-    analyse = commands.add_parser(
-        "analyse",
-        help="plasticity, stability gap, transfer between tasks, settings: what papers ask of runs",
-        description="Write analysis.html and analysis.json: plasticity, stability gap, capacity and probes of each "
-        "run; of several, transfer between pairs of tasks and a metric by the one setting that they differ in.",
-    )
-    analyse.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of recorded runs")
-    analyse.add_argument(
-        "--out", type=Path, metavar="FILE", help="an .html file (default: in the run; for several, beside the first)"
-    )
-    analyse.add_argument(
-        "--similarity", choices=("subspace", "means"), help="also: forgetting against how alike the tasks' inputs are"
-    )
-    analyse.set_defaults(command=_analyse)
 
     references = commands.add_parser(
         "references",
@@ -113,19 +102,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     references.add_argument("--out", type=Path, metavar="FILE", help="a JSON file for `lifelong report RUN --alone`")
     references.set_defaults(command=_references)
 
-    wandb = commands.add_parser(
-        "wandb",
-        help="log a recorded run to Weights & Biases",
-        description="Log a recorded run, and the reference run inside it, to Weights & Biases, as if it had been "
-        "logged while it ran.",
-    )
-    wandb.add_argument("run", type=Path, metavar="RUN", help="folder of a recorded run, also of a stopped one")
-    wandb.add_argument("--project", metavar="P", help="default: the run's own setting")
-    wandb.add_argument("--group", metavar="G", help="default: the run's own setting")
-    wandb.add_argument("--mode", choices=("auto", "online", "offline"), default="auto", help="auto: online with a key")
-    wandb.add_argument("--name", metavar="N", help="of the run there (default: its agent and seed)")
-    wandb.set_defaults(command=_wandb)
-
+    cli_recorded.add(commands)
     with_overrides = (_run, _references, *cli_studies.add(commands))
 
     listing = commands.add_parser("list", help="list streams, agents and other components")
@@ -154,13 +131,14 @@ def _run(options: argparse.Namespace) -> int:
     if not options.dry_run and (options.sweep or os.environ.get("WANDB_SWEEP_ID")):
         return _run_swept(options, overrides)
     resolved = load_config(options.config, overrides)
-    out: Path = options.out or _free_folder(resolved)
+    goes_on = options.resume == "auto"
+    out: Path = options.out or (_folder(resolved) if goes_on else _free_folder(resolved))
     if options.dry_run:
         _show(resolved, out)
         return OK
     from lifelong.runs import run_config
 
-    run_config(resolved, out)
+    run_config(resolved, out, goes_on)
     return OK
 
 
@@ -204,34 +182,12 @@ def _resume(options: argparse.Namespace) -> int:
     return OK
 
 
-def _report(options: argparse.Namespace) -> int:
-    from lifelong.runs import write_report
-
-    print(write_report(options.runs, options.out, options.naive, options.alone))
-    return OK
-
-
-def _analyse(options: argparse.Namespace) -> int:
-    from lifelong.runs import analyse
-
-    print(analyse(options.runs, options.out, options.similarity))
-    return OK
-
-
 def _references(options: argparse.Namespace) -> int:
     from lifelong.config import load_config
     from lifelong.runs import measure_references
 
     resolved = load_config(options.config, options.overrides)
     measure_references(resolved, options.of == "reference", options.episodes, options.cache, options.out)
-    return OK
-
-
-def _wandb(options: argparse.Namespace) -> int:
-    from lifelong.replay import replay
-
-    for name in replay(options.run, options.mode, options.project, options.group, options.name):
-        print(f"logged: {name}")
     return OK
 
 
@@ -263,10 +219,15 @@ def _schema(options: argparse.Namespace) -> int:
     return OK
 
 
+def _folder(resolved: Resolved, end: str = "") -> Path:
+    """`runs/<config>-<agent>-s<seed><end>`."""
+    return RUNS / re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}{end}")
+
+
 def _free_folder(resolved: Resolved, end: str = "") -> Path:
-    """`runs/<config>-<agent>-s<seed><end>`, with -2, -3, ... behind it where that is taken."""
-    name = re.sub(r"[^\w.-]+", "-", f"{resolved.path.stem}-{resolved.agent_name}-s{resolved.seed}{end}")
-    candidates = (RUNS / (name if n == 1 else f"{name}-{n}") for n in count(1))
+    """The same, with -2, -3, ... behind it where that is taken."""
+    first = _folder(resolved, end)
+    candidates = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in count(1))
     return next(folder for folder in candidates if not folder.exists())
 
 

@@ -247,11 +247,6 @@ class FramesDrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckpointSaved:
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class RunFinished:
     """How large the learner is in the end (see `lifelong.learner.Size`)."""
 
@@ -284,7 +279,6 @@ Event = (
     | ExpertFound
     | Logged
     | FramesDrawn
-    | CheckpointSaved
     | RunFinished
 )
 """Every fact that a subscriber can be given."""

@@ -15,8 +15,8 @@ from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.record.journal import Journal
 from lifelong.stream import EnvTask, Stream, Task
 
-Save = Callable[[int], None]
-"""Called with the number of experiences learned when a checkpoint is due; it notes what it saved."""
+Save = Callable[[int, bool], None]
+"""Called with the number of experiences learned, and whether that is all: it saves where a checkpoint is due."""
 
 
 def live(
@@ -25,14 +25,13 @@ def live(
     schedule: Schedule,
     journal: Journal,
     save: Save | None = None,
-    save_every: int | None = None,
     start: int = 0,
 ) -> None:
     """Live through a stream from step `start` on, noting everything in `journal`.
 
-    `save` is called after every `save_every` experiences (None: at the end of each segment). Judging follows the true
-    segments, which the learner is never told.
+    `save` is called after each experience. Judging follows the true segments, which the learner is never told.
     """
+    steps = sum(part.steps for part in stream.segments)
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
     if start == 0:
@@ -52,10 +51,10 @@ def live(
         if at_end is not None:
             finished = segment + 1 if at_end else segment
             judge(stream, learner, schedule, journal, step, finished, at_end)
-        if save is not None and (step % save_every == 0 if save_every is not None else at_end):
-            save(step)
-    if step != (promised := sum(part.steps for part in stream.segments)):
-        raise ValueError(f"The stream {stream.name!r} promises {promised} experiences in its segments and gave {step}.")
+        if save is not None:
+            save(step, step == steps)
+    if step != steps:
+        raise ValueError(f"The stream {stream.name!r} promises {steps} experiences in its segments and gave {step}.")
     for fact in learner.held() if isinstance(learner, Accountable) else ():
         journal.note(step, fact)
     size = learner.size()

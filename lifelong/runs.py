@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from lifelong.beforehand import look_ahead
+from lifelong.config.compare import differences
 from lifelong.config.settings import AgentPlan, Study
 from lifelong.config.yaml12 import dump
 from lifelong.evaluation.summary import Summary
@@ -24,16 +26,28 @@ from lifelong.record.wandb_sink import WandbSink
 from lifelong.references.cache import Cache
 from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
+from lifelong.stopping import RunStopped, Stop, stop_on_signals
 from lifelong.stream import Task
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
 
 
-def run_config(resolved: Resolved, out: Path) -> list[Summary]:
-    """Run a checked configuration: the reference agent first, if there is one, then the agent. Shows the table."""
-    study = resolved.build()
+def run_config(resolved: Resolved, out: Path, goes_on: bool = False) -> list[Summary]:
+    """Run a checked configuration: the reference agent first, if there is one, then the agent. Shows the table.
+
+    goes_on: where `out` holds a run of this same configuration, go on with it. Raises RunStopped where a signal asks
+    the run to stop, once everything is saved.
+    """
     folder = RunFolder(out)
+    if goes_on and folder.config.exists():
+        other = differences(resolved, resolved.as_dict(), folder.config)
+        if other:
+            raise FileExistsError(
+                f"{out} holds a run of another configuration (it differs in {', '.join(other)}): choose another folder."
+            )
+        return resume(out)
+    study = resolved.build()
     if folder.config.exists():
         raise FileExistsError(
             f"{out} already holds a run, and a run is never written over: choose another folder, go on with that run "
@@ -42,11 +56,11 @@ def run_config(resolved: Resolved, out: Path) -> list[Summary]:
     # All of them before the first one runs for an hour.
     for section, plan in study.plans:
         look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
-    with folder.begun():
+    with folder.locked(), folder.begun(), _stopping(out) as stop:
         # Before anything runs, so that a study that is stopped early can be resumed.
         settings = _grouped(resolved)
         folder.config.write_text(_config_text(folder, settings), encoding="utf-8")
-        summaries = _run_all(settings, study, out, resume=False)
+        summaries = _run_all(settings, study, out, stop, resume=False)
     return _finish(summaries, out)
 
 
@@ -58,7 +72,9 @@ def resume(folder: Path) -> list[Summary]:
     if not place.config.is_file():
         raise FileNotFoundError(f"{folder} holds no config.yaml: give the folder of a run that was started here.")
     resolved = load_config(place.config)
-    return _finish(_run_all(resolved.as_dict(), resolved.build(), folder, resume=True), folder)
+    with place.locked(), _stopping(folder) as stop:
+        summaries = _run_all(resolved.as_dict(), resolved.build(), folder, stop, resume=True)
+    return _finish(summaries, folder)
 
 
 def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
@@ -68,7 +84,8 @@ def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
     """
     study = resolved.build()
     torch.set_num_threads(study.threads or 1)
-    return _one(study, study.agent, out, RunFolder(out).events.is_file(), resolved.as_dict(), None, name)
+    with _stopping(out) as stop:
+        return _one(study, study.agent, out, stop, RunFolder(out).events.is_file(), resolved.as_dict(), None, name)
 
 
 def write_report(
@@ -149,7 +166,17 @@ def _grouped(resolved: Resolved) -> dict[str, Any]:
     return {**settings, "record": {**record, "group": record["group"] or resolved.path.stem}}
 
 
-def _run_all(settings: dict[str, Any], study: Study, out: Path, resume: bool) -> list[Summary]:
+@contextmanager
+def _stopping(out: Path) -> Iterator[Stop]:
+    """Inside, signals ask to stop; what is to be gone on with then is the folder that the command was given."""
+    with stop_on_signals() as stop:
+        try:
+            yield stop
+        except RunStopped as stopped:
+            raise RunStopped(stopped.why, stopped.step, out) from None
+
+
+def _run_all(settings: dict[str, Any], study: Study, out: Path, stop: Stop, resume: bool) -> list[Summary]:
     if study.threads is not None:
         torch.set_num_threads(study.threads)
     summaries = []
@@ -158,8 +185,8 @@ def _run_all(settings: dict[str, Any], study: Study, out: Path, resume: bool) ->
         alone = {**settings, "agent": settings["reference"], "reference": None}
         # Two agents of one name could not be told apart.
         name = f"{REFERENCE}: {study.reference.name}" if study.reference.name == study.agent.name else None
-        summaries.append(_one(study, study.reference, reference, resume, alone, None, name))
-    summaries.append(_one(study, study.agent, out, resume, settings, reference))
+        summaries.append(_one(study, study.reference, reference, stop, resume, alone, None, name))
+    summaries.append(_one(study, study.agent, out, stop, resume, settings, reference))
     return summaries
 
 
@@ -167,6 +194,7 @@ def _one(
     study: Study,
     plan: AgentPlan,
     out: Path,
+    stop: Stop,
     resume: bool,
     settings: dict[str, Any],
     naive: Path | None,
@@ -186,7 +214,8 @@ def _one(
         evaluation=study.schedule,
         subscribers=_watchers(study, name, out, settings, "agent" if plan is study.agent else "reference"),
         flush_every=study.record.flush_every,
-        checkpoint_every=study.record.checkpoint_every,
+        saving=study.record.saving,
+        stop=stop,
         config=_config_text(folder, settings),
         naive=naive,
         resume=resume and folder.events.is_file(),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lifelong.evaluation.schedule import Schedule
 from lifelong.learner import Agent
+from lifelong.saving import Saving
 from lifelong.stream import Stream
 
 
@@ -18,8 +19,10 @@ class RecordSettings:
     `wandb`: auto logs online where a key and a network are there and offline where not. `group`: of the run and of its
     reference there (None: the configuration's name). `artifacts`: which files go there at the end: all, the record
     without the last checkpoint (record), or none. `flush_every`:
-    experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints
-    (None: one at each segment's end). `frames`: draw an episode of each world to act in, at the end. `report`: draw
+    experiences between two transfers from the device. `checkpoint_every`: experiences between two checkpoints (None:
+    only time counts); `checkpoint_minutes`: minutes between two (None: only experiences count), and more where saving
+    takes long; `checkpoints_kept`: how many of the latest. One is saved in any case at the end, and when the run is
+    asked to stop. `frames`: draw an episode of each world to act in, at the end. `report`: draw
     report.html (false: `lifelong report RUN` draws it later). Raises ValueError for numbers below 1.
     """
 
@@ -31,14 +34,19 @@ class RecordSettings:
     artifacts: Literal["all", "record", "none"] = "all"
     flush_every: int = 256
     checkpoint_every: int | None = None
+    checkpoint_minutes: float | None = 1.0
+    checkpoints_kept: int = 2
     frames: bool = True
     report: bool = True
 
     def __post_init__(self) -> None:
         if self.flush_every < 1:
             raise ValueError(f"flush_every must be at least 1, got {self.flush_every}.")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise ValueError(f"checkpoint_every must be at least 1, or null, got {self.checkpoint_every}.")
+        assert self.saving
+
+    @property
+    def saving(self) -> Saving:
+        return Saving(self.checkpoint_every, self.checkpoint_minutes, self.checkpoints_kept)
 
 
 @dataclass(frozen=True, slots=True)

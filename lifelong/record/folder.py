@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.evaluation.summary import Summary
 from lifelong.record.jsonl import read_events
+from lifelong.record.lock import LOCK, alone_in
 from lifelong.record.plain import decode, encode
 
 REFERENCE = "reference"
@@ -50,6 +52,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def operations(self) -> Path:
+        """What the machine went through: attempts, checkpoints, stops."""
+        return self.path / "operations.jsonl"
+
+    @property
     def wandb(self) -> Path:
         return self.path / "wandb"
 
@@ -70,13 +77,28 @@ class RunFolder:
         return self
 
     @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Inside, no other process writes in this folder. Raises FileExistsError where another one does."""
+        with alone_in(self.path, f"Another process{self._by_whom()} writes"):
+            yield
+
+    def _by_whom(self) -> str:
+        """Who wrote down last what it did here, as far as that is known."""
+        with suppress(OSError, ValueError, IndexError, KeyError, TypeError):
+            last = json.loads(self.operations.read_text(encoding="utf-8").splitlines()[-1])
+            if last["pid"] != os.getpid():
+                return f" ({last['pid']} on {last['host']})"
+        return ""
+
+    @contextmanager
     def begun(self) -> Iterator[RunFolder]:
         """Inside, a new run begins here. Where it fails before an experience was learned, nothing of it is left.
 
         Raises FileExistsError where a run is in the folder already.
         """
-        own = self.config, self.events, self.scores, self.checkpoints, self.wandb
-        is_new, there = not self.path.exists(), [path for path in own if path.exists()]
+        own = self.config, self.events, self.scores, self.checkpoints, self.wandb, self.operations
+        there = [path for path in own if path.exists()]
+        is_new = not self.path.exists() or {path.name for path in self.path.iterdir()} <= {LOCK}
         try:
             yield self.create()
         except Exception:
@@ -87,6 +109,10 @@ class RunFolder:
 
     def _was_lived(self) -> bool:
         """Whether any run in here, also one that this one is compared with, has learned an experience."""
+        if any(
+            any(path.glob("step-*.pt")) for path in (self.checkpoints, *self.path.glob(f"*/{self.checkpoints.name}"))
+        ):
+            return True
         records = [path for path in (self.events, *self.path.glob(f"*/{self.events.name}")) if path.is_file()]
         try:
             return any(step > 0 for path in records for step, _ in read_events(path))

@@ -1,48 +1,68 @@
 """The record itself: one JSON line an event, the truth that a run's other files can be rebuilt from.
 
-Nothing in it comes from the clock, so two runs of one seed write the same bytes.
+Nothing in it comes from the clock, or from how often a run was interrupted: two runs of one seed write the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from lifelong.events import CheckpointSaved, Event
+from lifelong.events import Event
 from lifelong.record.plain import decode, encode
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
+CHUNK = 1 << 20
 
 
 class RecordLost(RuntimeError):
     """The source of truth cannot be written: a run that cannot be recorded stops."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a record had got: its length in bytes, and the SHA-256 (in hex) of all of them."""
+
+    bytes: int
+    sha256: str
+
+
 class EventLog:
     """Appends every event to a file of JSON lines, each flushed as it is written.
 
-    A checkpoint's line is forced onto the disk, because resuming cuts the file there.
     Raises RecordLost where the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = path.open("a", encoding="utf-8", newline="\n")
+            self._written, self._digest = _digest(path) if path.exists() else (0, hashlib.sha256())
+            self._file = path.open("ab")
         except OSError as error:
             raise RecordLost(f"Cannot open {path} to record the run: {error.strerror}.") from error
 
     def on(self, step: int, event: Event) -> None:
+        line = (line_of(step, event) + "\n").encode()
         try:
-            self._file.write(line_of(step, event) + "\n")
+            self._file.write(line)
             self._file.flush()
-            if isinstance(event, CheckpointSaved):
-                os.fsync(self._file.fileno())
         except (OSError, ValueError) as error:
             raise RecordLost(f"Cannot write {type(event).__name__} to {self.path}: {error}.") from error
+        self._written += len(line)
+        self._digest.update(line)
+
+    def mark(self) -> Cursor:
+        """How far the record has got, once all of that is forced onto the disk."""
+        try:
+            os.fsync(self._file.fileno())
+        except (OSError, ValueError) as error:
+            raise RecordLost(f"Cannot write {self.path} to the disk: {error}.") from error
+        return Cursor(self._written, self._digest.hexdigest())
 
     def close(self) -> None:
         try:
@@ -63,38 +83,48 @@ def read_events(path: Path) -> list[tuple[int, Event]]:
     Raises FileNotFoundError where there is no record, ValueError with the line number where a line is not
     an event.
     """
-    return [(step, event) for step, event, _ in _lines(path)]
+    return list(_lines(path))
 
 
-def truncate_to(path: Path, step: int) -> None:
-    """Cut a record right after the checkpoint saved at `step`, so that a resumed run goes on from there.
+def begins_with(path: Path, cursor: Cursor) -> bool:
+    """Whether a record still begins with what it held when this was taken."""
+    try:
+        written, digest = _digest(path, cursor.bytes)
+    except OSError:
+        return False
+    return Cursor(written, digest.hexdigest()) == cursor
 
-    Raises ValueError where the record holds no such checkpoint.
+
+def truncate_to(path: Path, cursor: Cursor) -> None:
+    """Cut a record to what it held when this was taken, so that a resumed run goes on from there.
+
+    Raises ValueError where the record does not begin with that.
     """
-    saved = {at: end for at, event, end in _lines(path) if isinstance(event, CheckpointSaved)}
-    if step not in saved:
-        there = ", ".join(str(at) for at in saved) or "none"
-        raise ValueError(
-            f"{path} holds no checkpoint at step {step} to resume from; checkpoints are at: {there}. "
-            "Resume from one of those, or start the run anew in another folder."
-        )
-    os.truncate(path, saved[step])
+    if not begins_with(path, cursor):
+        raise ValueError(f"{path} does not begin with the {cursor.bytes:,} bytes that it held then: it was changed.")
+    os.truncate(path, cursor.bytes)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Event, int]]:
-    """Each event with its step and the offset at which its line ends."""
-    offset = 0
+def _digest(path: Path, limit: int | None = None) -> tuple[int, hashlib._Hash]:
+    """How many bytes were read, `limit` at most, and their digest."""
+    digest, read = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while part := file.read(CHUNK if limit is None else min(CHUNK, limit - read)):
+            digest.update(part)
+            read += len(part)
+    return read, digest
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Event]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            offset += len(line)
             try:
                 row = json.loads(line)
-                step, event = int(row["step"]), decode(KINDS[row["event"]], row)
+                yield int(row["step"]), decode(KINDS[row["event"]], row)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"{path}, line {number} is not an event of this version of lifelong ({error!r}): "
                     f"{line[:80]!r}. Restore the file, or delete that line."
                 ) from error
-            yield step, event, offset

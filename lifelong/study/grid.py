@@ -6,20 +6,17 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lifelong.beforehand import look_ahead
-from lifelong.config.errors import Report, dotted
-from lifelong.config.source import read_file
+from lifelong.config.compare import differences
 from lifelong.record.folder import RunFolder
+from lifelong.record.lock import alone_in
 from lifelong.stream import Stream
 from lifelong.study.job import ERROR
 from lifelong.study.plan import Cell, Contender
 
 State = Literal["new", "begun", "finished"]
-
-NOT_COMPARED = ("record", "modules_from")
-"""What makes no difference to the numbers of a run, or names a place alone."""
 
 
 def state_of(cell: Cell) -> State:
@@ -35,7 +32,7 @@ def state_of(cell: Cell) -> State:
             f"{cell.path} holds a run without its config.yaml, so that nobody knows what it is of: put that file back, "
             "or remove the folder."
         )
-    other = _differences(cell, folder.config)
+    other = differences(cell.contender.config, cell.settings, folder.config)
     if other and (cell.path / ERROR).is_file() and not folder.summary.is_file():
         # It failed, and what it was of has been changed since, perhaps to mend that: there is no result to lose.
         shutil.rmtree(cell.path)
@@ -80,39 +77,9 @@ def able(contenders: Iterable[Contender]) -> dict[str, str]:
 @contextmanager
 def held(out: Path) -> Iterator[None]:
     """Keep other studies out of the folder meanwhile. Raises FileExistsError where one is at work there."""
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file, not a folder: choose another --out.")
     if RunFolder(out).holds_run():
         raise FileExistsError(
             f"{out} is the folder of a single run, and a study's runs lie below it: choose another --out."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
+    with alone_in(out, "Another study is at work"):
         yield
-        return
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(f"Another study is at work in {out}: wait for it, or choose another --out.") from None
-        yield
-
-
-def _differences(cell: Cell, config: Path) -> list[str]:
-    """The keys in which a config.yaml says something else than the cell would run."""
-    try:
-        # Read as a whole configuration: an older one has not written out what is new since.
-        there = cell.contender.config.changed(read_file(config, Report(str(config)))).as_dict()
-    except ValueError:
-        return ["config.yaml, which this version of lifelong cannot read"]
-    keys = [key for key in cell.settings if key not in NOT_COMPARED]
-    return [dotted(place) for key in keys for place in _unlike(there[key], cell.settings[key], (key,))]
-
-
-def _unlike(one: Any, other: Any, at: tuple[str, ...]) -> list[tuple[str, ...]]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = dict.fromkeys([*one, *other])
-        return [place for key in keys for place in _unlike(one.get(key), other.get(key), (*at, str(key)))]
-    return [] if one == other else [at]

@@ -13,7 +13,7 @@ from toy_policy import Wandering
 
 from lifelong.acting.learner import LifelongActor
 from lifelong.check import LawBroken, check_acting_learner
-from lifelong.events import CheckpointSaved
+from lifelong.events import TaskEntered
 from lifelong.experience import Batch
 from lifelong.interaction import Interaction, Stage
 from lifelong.learner import Size
@@ -161,7 +161,7 @@ def loud(learner: LifelongActor, stage: Stage) -> Acting:
     ("law", "culprit"),
     [
         ("live returns a sequence", lambda: Bent(live_by=lazily)),
-        ("an Update first", lambda: Bent(live_by=lambda good, i: [CheckpointSaved("x"), *good.live(i)])),
+        ("an Update first", lambda: Bent(live_by=lambda good, i: [TaskEntered("x", 0), *good.live(i)])),
         ("an Update first", lambda: Bent(live_by=lambda good, i: [*good.live(i), {"loss": 1}])),
         ("an Update first", lambda: Bent(live_by=lambda good, i: [*good.live(i)] * 2)),
         ("takes exactly the steps", lambda: Bent(live_by=a_step_too_few)),

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lifelong.check import LawBroken, check_learner
-from lifelong.events import CheckpointSaved, Event, Update
+from lifelong.events import Event, TaskEntered, Update
 from lifelong.experience import Batch, Prediction, Query, Truth
 from lifelong.learner import Size
 from lifelong.objective import Classification, Contract
@@ -172,7 +172,7 @@ def update_with(**changes: Any) -> Callable[[Linear, Batch], Any]:
     ("law", "culprit"),
     [
         ("learn returns a sequence", lambda: Bent(learn_by=lazily)),
-        ("an Update first", lambda: Bent(learn_by=lambda good, b: [CheckpointSaved("x"), *good.learn(b)])),
+        ("an Update first", lambda: Bent(learn_by=lambda good, b: [TaskEntered("x", 0), *good.learn(b)])),
         ("an Update first", lambda: Bent(learn_by=lambda good, b: [])),
         ("an Update first", lambda: Bent(learn_by=lambda good, b: [*good.learn(b), {"loss": 1}])),
         ("leaves the batch as it was", lambda: Bent(learn_by=scaling_the_batch)),

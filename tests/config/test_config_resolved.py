@@ -45,6 +45,8 @@ def test_every_default_is_written_out(load: Load) -> None:
             "artifacts": "all",
             "flush_every": 256,
             "checkpoint_every": None,
+            "checkpoint_minutes": 1.0,
+            "checkpoints_kept": 2,
             "frames": True,
             "report": True,
         },

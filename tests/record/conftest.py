@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from lifelong.events import (
-    CheckpointSaved,
     Event,
     ExpertChosen,
     ExpertSpawned,
@@ -110,7 +109,6 @@ def made_up_run(agent: str = "flagship", segments: str = "ABCAD", steps: int = 4
             for layer, size, rank in (("layers.0", 784, 90), ("layers.1", 100, 40), ("head", 100, 12)):
                 add(start + steps, SubspaceGrown(expert, layer, min(size, rank + 20 * k), size, 0.97))
         judge(start + steps, k + 1, True, seen)
-        add(start + steps, CheckpointSaved(f"checkpoints/step-{start + steps}.pt"))
     end = steps * len(truth)
     experts = len(set(owner.values()))
     if clever:

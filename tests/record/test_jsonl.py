@@ -11,7 +11,6 @@ from typing import get_args
 import pytest
 
 from lifelong.events import (
-    CheckpointSaved,
     Consolidated,
     DriftDetected,
     DriftFollowed,
@@ -35,7 +34,7 @@ from lifelong.events import (
     TaskFacts,
     TaskScored,
 )
-from lifelong.record.jsonl import EventLog, RecordLost, line_of, read_events, truncate_to
+from lifelong.record.jsonl import EventLog, RecordLost, begins_with, line_of, read_events, truncate_to
 
 Records = list[tuple[int, Event]]
 INF = float("inf")
@@ -66,7 +65,6 @@ ONE_OF_EACH: list[Event] = [
     ExpertFound("w", 1, 0, 10, 3.2),
     Logged(1, {"train/loss": 0.1, "train/explained_variance": -INF}),
     FramesDrawn("w", "frames/w.png", -12.5),
-    CheckpointSaved("checkpoints/x.pt"),
     RunFinished(3, 3000),
     RunFinished(3, 3000, 12000, 500, 2900),
 ]
@@ -133,24 +131,42 @@ def test_a_broken_line_in_the_middle_is_told_with_its_number(tmp_path: Path) -> 
 
 def test_truncating_keeps_all_up_to_the_checkpoint_and_a_resumed_log_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    kept: Records = [(1, TaskEntered("t", 0)), (2, CheckpointSaved("x"))]
-    lost: Records = [(2, TaskEntered("u", 1)), (3, CheckpointSaved("y"))]
-    path.write_text("".join(line_of(*row) + "\n" for row in [*kept, *lost]) + '{"step": 4, "ev')
-    truncate_to(path, 2)
+    kept: Records = [(1, TaskEntered("t", 0)), (2, TaskEntered("ü", 0))]
+    lost: Records = [(2, TaskEntered("u", 1)), (3, TaskEntered("v", 1))]
+    log = EventLog(path)
+    for row in kept:
+        log.on(*row)
+    cursor = log.mark()
+    for row in lost:
+        log.on(*row)
+    log.close()
+    with path.open("a") as file:
+        file.write('{"step": 4, "ev')
+    truncate_to(path, cursor)
     assert read_events(path) == kept
     log = EventLog(path)
-    log.on(3, CheckpointSaved("z"))
+    assert log.mark() == cursor
+    log.on(3, TaskEntered("w", 1))
     log.close()
-    assert read_events(path) == [*kept, (3, CheckpointSaved("z"))]
+    assert read_events(path) == [*kept, (3, TaskEntered("w", 1))]
 
 
-def test_truncating_to_a_checkpoint_that_is_not_there_says_which_are(tmp_path: Path) -> None:
+def test_a_record_that_was_changed_is_not_cut(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    write(path, [TaskEntered("t", 0), CheckpointSaved("x")])
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"no checkpoint at step 9.*checkpoints are at: 1"):
-        truncate_to(path, 9)
-    assert path.read_bytes() == before
+    log = EventLog(path)
+    for step in range(3):
+        log.on(step, TaskEntered("task", step))
+    cursor = log.mark()
+    log.close()
+    whole = path.read_bytes()
+    for changed in (whole.replace(b"task", b"tusk", 1), whole[:-1], b""):
+        path.write_bytes(changed)
+        assert not begins_with(path, cursor)
+        with pytest.raises(ValueError, match=rf"does not begin with the {len(whole)} bytes"):
+            truncate_to(path, cursor)
+        assert path.read_bytes() == changed
+    path.unlink()
+    assert not begins_with(path, cursor)
 
 
 def test_a_whole_run_comes_back(tmp_path: Path, make_run: Callable[..., Records]) -> None:

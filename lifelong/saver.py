@@ -1,0 +1,96 @@
+"""When a checkpoint is due, where it goes, and which ones are kept."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+
+from lifelong.checkpoint import Mark, Noted, checkpoints_in, save_checkpoint
+from lifelong.learner import Agent
+from lifelong.record.folder import RunFolder
+from lifelong.record.journal import Journal
+from lifelong.record.jsonl import EventLog
+from lifelong.record.operations import Operations
+from lifelong.saving import Saving
+from lifelong.stopping import RunStopped, Stop
+from lifelong.stream import Stream
+
+PATIENCE = 99.0
+"""How many times as long as a save took nothing is saved after it: at most 1 % of the time goes there."""
+
+
+class Stopwatch:
+    """The seconds that a run has taken, over all attempts, and those of the CPU."""
+
+    def __init__(self, before: Mark) -> None:
+        self._began = time.perf_counter() - before.seconds, cpu_clock() - before.cpu_seconds
+
+    def at(self, step: int) -> Mark:
+        return Mark(step, time.perf_counter() - self._began[0], cpu_clock() - self._began[1])
+
+
+class Saver:
+    """Called after each experience; saves when that is due, and ends the run when it is asked to.
+
+    A checkpoint that cannot be written is warned of and tried again when the next one is due: the run goes on, as long
+    as its record does. Raises RunStopped where `stop` was asked for, once everything is saved, and OSError where that
+    cannot be.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        learner: Agent,
+        stream: Stream,
+        journal: Journal,
+        log: EventLog,
+        watch: Stopwatch,
+        saving: Saving,
+        stop: Stop,
+    ) -> None:
+        self._folder, self._learner, self._stream = folder, learner, stream
+        self._journal, self._log, self._watch = journal, log, watch
+        self._saving, self._stop = saving, stop
+        self._operations = Operations(folder.operations)
+        self._pause = float("inf") if saving.minutes is None else 60.0 * saving.minutes
+        self._due = time.monotonic() + self._pause
+
+    def after(self, step: int, last: bool) -> None:
+        """So many experiences were learned, and judged where that was due. last: there are no more."""
+        every = self._saving.every
+        stopped = self._stop.asked is not None
+        if stopped or last:
+            self._save(step)
+        elif time.monotonic() >= self._due or (every is not None and step % every == 0):
+            try:
+                self._save(step)
+            except OSError as error:
+                self._operations.note("not saved", step, str(error))
+                warnings.warn(
+                    f"no checkpoint could be saved after {step:,} experiences ({error}): the run goes on, and tries "
+                    "again when the next one is due",
+                    stacklevel=2,
+                )
+                self._due = time.monotonic() + self._pause
+        if stopped and not last:
+            self._operations.note("stopped", step, self._stop.asked or "")
+            raise RunStopped(self._stop.asked or "", step, self._folder.path)
+
+    def _save(self, step: int) -> None:
+        began = time.monotonic()
+        pending = self._journal.state_dict()
+        noted = Noted(self._log.mark(), pending)
+        place = self._folder.checkpoints
+        path = save_checkpoint(place, self._watch.at(step), self._learner, self._stream, noted)
+        for old in checkpoints_in(place)[self._saving.keep :]:
+            old.unlink(missing_ok=True)
+        took = time.monotonic() - began
+        self._operations.note("saved", step, f"{path.name}, {path.stat().st_size:,} bytes in {took:.3f} s")
+        self._due = time.monotonic() + max(self._pause, PATIENCE * took)
+
+
+def cpu_clock() -> float:
+    """Processor seconds of this process, of all its threads and of the children that it waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system

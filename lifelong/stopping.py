@@ -1,0 +1,56 @@
+"""Stopping in good order: a signal asks, the run finishes what it is at, saves, and leaves."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+
+class RunStopped(Exception):
+    """A run was asked to stop, and everything is saved. why: what asked, such as SIGTERM."""
+
+    def __init__(self, why: str, step: int, folder: Path) -> None:
+        self.why, self.step, self.folder = why, step, folder
+        super().__init__(
+            f"stopped by {why} after {step:,} experiences, with everything saved. Go on with: lifelong resume {folder}"
+        )
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether somebody has asked to stop, and what: None, or a word such as SIGTERM."""
+
+    asked: str | None = None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Inside, SIGTERM, SIGINT and SIGUSR1 ask to stop; a second SIGINT stops at once, as KeyboardInterrupt.
+
+    Outside of the main thread, where no signal can be handled, nobody asks.
+    """
+    stop = Stop()
+    before: dict[int, Any] = {}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.asked is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.asked = signal.Signals(number).name
+
+    if threading.current_thread() is threading.main_thread():
+        names = ("SIGTERM", "SIGINT", "SIGUSR1")
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+            # What a parent has this process ignore stays ignored.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
