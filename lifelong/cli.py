@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lifelong import cli_recorded, cli_studies
 from lifelong.exits import INTERRUPTED, OK, RECORD_LOST, STOPPED, USER_ERROR
 from lifelong.record.jsonl import RecordLost
-from lifelong.stopping import RunStopped
+from lifelong.stopping import GridStopped, RunStopped
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -43,9 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough; Python must not complain about it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except (RunStopped, RecordLost) as error:
-        print(f"lifelong: {error}", file=sys.stderr)
-        return STOPPED if isinstance(error, RunStopped) else RECORD_LOST
+    except (RunStopped, GridStopped) as stopped:
+        print(f"lifelong: {stopped}", file=sys.stderr)
+        return STOPPED
+    except RecordLost as lost:
+        print(f"lifelong: {lost}", file=sys.stderr)
+        return RECORD_LOST
     except (ValueError, OSError) as error:
         if not _is_for_people(error):
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,33 @@ class RunStopped(Exception):
         )
 
 
+class GridStopped(Exception):
+    """Many runs were asked to stop, and those that were on their way are saved. why: what asked, such as SIGTERM."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"stopped by {why}, with all runs saved. Go on with the same command.")
+
+
 @dataclass(slots=True)
 class Stop:
     """Whether somebody has asked to stop, and what: None, or a word such as SIGTERM."""
 
     asked: str | None = None
+
+
+@contextmanager
+def end_on_signals() -> Iterator[None]:
+    """Inside, SIGTERM and SIGUSR1 raise GridStopped, wherever the main thread is: for who only waits for others."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise GridStopped(signal.Signals(number).name)
+
+    with _handled(("SIGTERM", "SIGUSR1"), end):
+        try:
+            yield
+        except RunStopped as stopped:
+            # One of them was at work in this very process.
+            raise GridStopped(stopped.why) from None
 
 
 @contextmanager
@@ -36,21 +58,26 @@ def stop_on_signals() -> Iterator[Stop]:
     Outside of the main thread, where no signal can be handled, nobody asks.
     """
     stop = Stop()
-    before: dict[int, Any] = {}
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.asked = signal.Signals(number).name
 
+    with _handled(("SIGTERM", "SIGINT", "SIGUSR1"), ask):
+        yield stop
+
+
+@contextmanager
+def _handled(names: Sequence[str], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        names = ("SIGTERM", "SIGINT", "SIGUSR1")
         for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
             # What a parent has this process ignore stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, ask)
+                before[number] = signal.signal(number, handler)
     try:
-        yield stop
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)

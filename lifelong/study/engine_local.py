@@ -15,11 +15,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from lifelong.exits import STOPPED
+from lifelong.stopping import RunStopped
 from lifelong.study.engine import Ended, Started
 from lifelong.study.job import Job, attempt, failed
 
-PATIENCE = 5.0
-"""Seconds that a process has to end in when it is asked to."""
+PATIENCE = 20.0
+"""Seconds that a process has to save its cell and end in when it is asked to."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,11 @@ def _work(line: Connection, log: str) -> None:
     _warm_up()
     with suppress(EOFError, ConnectionError):
         while True:
-            line.send(attempt(line.recv()))
+            try:
+                answer = attempt(line.recv())
+            except RunStopped:
+                sys.exit(STOPPED)
+            line.send(answer)
 
 
 def _warm_up() -> None:
@@ -123,6 +129,8 @@ def _end_with_parent() -> None:
 def _death(worker: _Worker) -> str:
     worker.process.join(PATIENCE)
     code = worker.process.exitcode or 0
+    if code == STOPPED:
+        return "The process of this cell was asked to stop, and has saved it: it goes on with the same command."
     if code >= 0:
         return f"The process of this cell ended without a word (exit code {code})."
     name = signal.Signals(-code).name

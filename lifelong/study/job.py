@@ -27,15 +27,22 @@ class Job:
 
 
 def attempt(job: Job) -> str | None:
-    """Run a cell, from where it stands. None: it is finished; else why not, in one line, and in full in error.txt."""
+    """Run a cell, from where it stands. None: it is finished; else why not, in one line, and in full in error.txt.
+
+    Raises RunStopped where a signal asked to stop, once the cell is saved.
+    """
     from lifelong.config import load_settings
     from lifelong.runs import run_quietly
+    from lifelong.stopping import RunStopped
 
     out = Path(job.out)
     (out / ERROR).unlink(missing_ok=True)
     try:
         os.chdir(job.place)
         run_quietly(load_settings(job.settings, job.source), out, job.name)
+    except RunStopped:
+        # The process was asked to end, not the cell.
+        raise
     except Exception as error:
         said = str(error).strip().splitlines() or ["no message"]
         # A list of problems begins with how many there are: the first of them says more.

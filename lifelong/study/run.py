@@ -11,6 +11,7 @@ from typing import Literal
 from lifelong.config import Resolved
 from lifelong.record.folder import RunFolder
 from lifelong.runs import write_report
+from lifelong.stopping import end_on_signals
 from lifelong.study.console import Progress, show
 from lifelong.study.devices import usual_jobs, visible_gpus
 from lifelong.study.engine import Ended, Engine
@@ -39,13 +40,13 @@ def study(
     """Run every cell that is not finished, write the tables and the page into `out`, show what came out.
 
     asked, references, baseline: see `plan_study`. Raises ValueError for what cannot be run, FileExistsError where a
-    cell's folder holds a run of another configuration.
+    cell's folder holds a run of another configuration, GridStopped where a signal ended it.
     """
     plan = plan_study(resolved, out, seeds, asked, references, baseline)
     states = {(cell.contender.label, cell.seed): state_of(cell) for cell in plan.cells()}
     open_ = {label for (label, _), state in states.items() if state != "finished"}
     plan = plan.without(able(c for c in plan.contenders if c.label in open_))
-    with held(out):
+    with held(out), end_on_signals():
         cells = list(plan.cells())
         todo = [cell for cell in cells if states[cell.contender.label, cell.seed] != "finished"]
         failures = _run(plan, todo, len(cells) - len(todo), engine) if todo else {}

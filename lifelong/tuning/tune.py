@@ -14,6 +14,7 @@ from lifelong.config import Resolved
 from lifelong.config.yaml12 import dump
 from lifelong.evaluation.numbers import change, score
 from lifelong.learner import Awaiting
+from lifelong.stopping import end_on_signals
 from lifelong.study.engine import Engine
 from lifelong.study.grid import held
 from lifelong.tuning.space import Dimension, Range
@@ -97,7 +98,7 @@ def tune(resolved: Resolved, out: Path, search: Search, engine: Engine) -> Tried
     short = shortened(resolved, search.segments, search.held_out)
     search = replace(search, space=tuple(_typed(dimension, short) for dimension in search.space))
     _must_matter(short, search)
-    with held(out):
+    with held(out), end_on_signals():
         study = _open(out, search, short)
         _stale(study)
         while _ended(study) < search.trials:

@@ -72,3 +72,39 @@ def test_a_killed_study_goes_on_where_it_was(where, tmp_path, whole):
     for part in (".", "reference"):
         one, two = (folder / part / "events.jsonl" for folder in (whole, torn))
         assert one.read_bytes() == two.read_bytes()
+
+
+SIGNALS = ["SIGTERM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGUSR1", "SIGINT"))]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_stops_a_study_in_good_order_and_it_goes_on_by_itself(name, tmp_path, whole):
+    out = tmp_path / "study"
+    seldom = [word for word in OFTEN if "checkpoint_every" not in word]
+    command = [sys.executable, "-m", "lifelong", "run", str(DIGITS), *seldom, "--out", str(out), "--resume", "auto"]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (out / "events.jsonl").exists() or len((out / "events.jsonl").read_bytes().splitlines()) < 12:
+        assert started.poll() is None
+        time.sleep(0.01)
+    # While it is at work, nobody else may write there.
+    assert main(["resume", str(out)]) == 2
+    started.send_signal(getattr(signal, name))
+    said = started.communicate()[1]
+    assert started.returncode == 75
+    assert f"stopped by {name} after" in said
+    assert f"lifelong resume {out}" in said
+    assert not (out / "summary.json").exists()
+    assert len(list((out / "checkpoints").glob("step-*.pt"))) == 1
+    assert main(["run", str(DIGITS), *seldom, "--out", str(out), "--resume", "auto"]) == 0
+    for part in (".", "reference"):
+        assert (out / part / "events.jsonl").read_bytes() == (whole / part / "events.jsonl").read_bytes()
+
+
+def test_a_run_is_gone_on_with_only_where_it_is_the_same(tmp_path, whole, capsys):
+    stamps = {path: path.stat().st_mtime_ns for path in whole.rglob("*.json*")}
+    assert main(["run", str(DIGITS), *OFTEN, "--out", str(whole), "--resume", "auto"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert main(["run", str(DIGITS), *OFTEN, "agent.optimizer.lr=0.5", "--out", str(whole), "--resume", "auto"]) == 2
+    assert "another configuration (it differs in agent.optimizer.lr)" in capsys.readouterr().err
+    assert main(["run", str(DIGITS), *OFTEN, "--out", str(whole)]) == 2
+    assert "already holds a run" in capsys.readouterr().err
