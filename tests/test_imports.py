@@ -15,8 +15,9 @@ MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
 HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
 
 ABOVE = {
-    "beforehand", "check", "checkpoint", "cli", "cli_studies", "config", "episodes", "evaluation", "lifetime", "loop",
-    "record", "references", "replay", "runs", "stream", "study", "sweep", "tuning", "watching",
+    "beforehand", "check", "checkpoint", "cli", "cli_recorded", "cli_studies", "config", "episodes", "evaluation",
+    "facts", "lifetime", "loop", "record", "references", "replay", "returning", "runs", "saver", "saving", "stopping", "stream",
+    "study", "sweep", "tuning", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -40,10 +41,14 @@ ONLY: dict[str, set[str]] = {
     "updates": set(),
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
-    "config": {"evaluation", "learner", "stream"},
-    "cli": {"beforehand", "cli_studies", "config", "exits", "replay", "runs", "sweep"},
+    "config": {"evaluation", "learner", "saving", "stream"},
+    "cli": {"beforehand", "cli_recorded", "cli_studies", "config", "exits", "record", "runs", "stopping", "sweep"},
+    "cli_recorded": {"exits", "replay", "runs"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
+    "saving": set(),
+    "stopping": set(),
+    "facts": {"events", "interaction", "learner", "stream"},
     "replay": {"config", "events", "record"},
     "sweep": {"record"},
     "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
@@ -51,7 +56,10 @@ ONLY: dict[str, set[str]] = {
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
-RUNS_THINGS = {"beforehand", "checkpoint", "lifetime", "runs", "cli", "references", "study", "tuning", "watching"}
+RUNS_THINGS = {
+    "beforehand", "checkpoint", "cli", "lifetime", "references", "returning", "runs", "saver", "study", "tuning",
+    "watching",
+}  # fmt: skip
 """What ties the parts together: it may know all of lifelong except what stands above itself."""
 
 
@@ -122,7 +130,7 @@ def forbidden(found: list[Arrow]) -> list[str]:
         elif source in RUNS_THINGS:
             above = {"runs", "config", "study", "tuning"}
             above -= {"runs": {"runs", "config"}, "study": {"runs", "config"}, "tuning": above}.get(source, set())
-            allowed = target not in {"cli", "cli_studies"} | above
+            allowed = target not in {"cli", "cli_recorded", "cli_studies"} | above
         else:
             allowed = target not in ABOVE
         if not allowed:

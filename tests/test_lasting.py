@@ -198,6 +198,7 @@ def test_two_processes_never_write_in_one_folder(tmp_path):
     with RunFolder(place).locked():
         pass
     shutil.rmtree(place)
-    with RunFolder(place).locked():
+    with pytest.raises(ZeroDivisionError), RunFolder(place).locked(), RunFolder(place).locked():
         assert place.is_dir()
+        raise ZeroDivisionError
     assert not place.exists()

@@ -79,7 +79,7 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Inside, no other process writes in this folder. Raises FileExistsError where another one does."""
-        with alone_in(self.path, f"Another process{self._by_whom()} writes"):
+        with alone_in(self.path, f"Another process{self._by_whom()} writes", again=True):
             yield
 
     def _by_whom(self) -> str:

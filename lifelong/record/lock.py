@@ -10,11 +10,11 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone_in(folder: Path, others: str) -> Iterator[None]:
-    """Inside, no other process is at work here; the folder is made, and removed again where nothing came into it.
+def alone_in(folder: Path, others: str, again: bool = False) -> Iterator[None]:
+    """Inside, no other process is at work here; the folder is made, and removed where that fails and nothing is in it.
 
-    A process may enter several times. others: the beginning of what is said where another process is at work. Raises
-    FileExistsError then, and OSError where the folder cannot be written to.
+    others: the beginning of what is said where another process is at work. again: this process may be in here already.
+    Raises FileExistsError where another one is, OSError where the folder cannot be written to.
     """
     from filelock import FileLock, Timeout
 
@@ -22,16 +22,21 @@ def alone_in(folder: Path, others: str) -> Iterator[None]:
         raise FileExistsError(f"{folder} is a file, not a folder: choose another one.")
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, is_singleton=True)
+    lock = FileLock(folder / LOCK, is_singleton=again)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise FileExistsError(f"{others} in {folder}: wait for it, end it, or choose another folder.") from None
     try:
         yield
-    finally:
+    except BaseException:
         lock.release()
-        if is_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:
+        if not lock.is_locked:
+            # What failed leaves nothing behind. Whoever succeeds leaves the file, so that nobody removes another's lock.
             with suppress(OSError):
                 (folder / LOCK).unlink(missing_ok=True)
-                folder.rmdir()
+                if is_new:
+                    # Where anything has come into it, this fails.
+                    folder.rmdir()
+        raise
+    lock.release()

@@ -55,7 +55,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Resolved, Path]]:
     """What was asked of the runner, which runs nothing."""
     asked: list[tuple[Resolved, Path]] = []
     runs = ModuleType("lifelong.runs")
-    runs.run_config = lambda resolved, out: asked.append((resolved, out))  # type: ignore[attr-defined]
+    runs.run_config = lambda resolved, out, goes_on: asked.append((resolved, out))  # type: ignore[attr-defined]
     runs.resume = lambda where: asked.append((load_config("small.yaml"), where))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "lifelong.runs", runs)
     return asked
@@ -134,7 +134,7 @@ def test_commands_that_cannot_be_read(arguments: list[str], capsys: pytest.Captu
 
 
 def _fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_config(resolved: Resolved, out: Path) -> None:
+    def run_config(resolved: Resolved, out: Path, goes_on: bool) -> None:
         raise error
 
     runs = ModuleType("lifelong.runs")

@@ -142,7 +142,8 @@ def test_a_study_that_was_killed_goes_on_where_it_was(
 ) -> None:
     trap = "agents.trap={name: study_parts:Trap, how: slow, on: 1}"
     load(trap)
-    command = ["study", "tiny.yaml", trap, "--agents", "trap", "--references", "none", "--seeds", "0-1"]
+    often = "record.checkpoint_every=12"
+    command = ["study", "tiny.yaml", trap, often, "--agents", "trap", "--references", "none", "--seeds", "0-1"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     killed = subprocess.Popen(
