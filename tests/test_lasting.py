@@ -198,7 +198,11 @@ def test_two_processes_never_write_in_one_folder(tmp_path):
     with RunFolder(place).locked():
         pass
     shutil.rmtree(place)
-    with pytest.raises(ZeroDivisionError), RunFolder(place).locked(), RunFolder(place).locked():
-        assert place.is_dir()
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with RunFolder(place).locked(), RunFolder(place).locked():
+            assert place.is_dir()
+            raise ZeroDivisionError
+
+    pytest.raises(ZeroDivisionError, fail)
     assert not place.exists()

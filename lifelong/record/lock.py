@@ -32,7 +32,7 @@ def alone_in(folder: Path, others: str, again: bool = False) -> Iterator[None]:
     except BaseException:
         lock.release()
         if not lock.is_locked:
-            # What failed leaves nothing behind. Whoever succeeds leaves the file, so that nobody removes another's lock.
+            # What fails leaves nothing behind; who succeeds leaves the file, so as not to remove another's lock.
             with suppress(OSError):
                 (folder / LOCK).unlink(missing_ok=True)
                 if is_new:
