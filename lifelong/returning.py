@@ -19,6 +19,9 @@ def go_back(folder: RunFolder, stream: Stream, learner: Agent, device: str) -> C
     then. Each checkpoint that is passed over is warned of. Raises CheckpointError where none of them serves.
     """
     operations = Operations(folder.operations)
+    for half in folder.checkpoints.glob("*.pending"):
+        # Of a process that was killed as it saved.
+        half.unlink()
     refused = []
     for path in checkpoints_in(folder.checkpoints):
         try:

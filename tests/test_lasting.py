@@ -87,6 +87,14 @@ def test_stopped_at_any_step_and_gone_on_with_the_record_has_the_same_bytes(savi
     assert result.summary.finished
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    stopped(tmp_path / "run", 5)
+    half = tmp_path / "run/checkpoints/step-000000000007.123.pending"
+    half.write_bytes(b"half")
+    stopped(tmp_path / "run", 5, resume=True)
+    assert not half.exists()
+
+
 def test_whoever_stops_is_told_how_to_go_on_and_the_operations_tell_the_story(tmp_path):
     caught = stopped(tmp_path / "run", 5)
     assert str(caught) == (
@@ -204,5 +212,6 @@ def test_two_processes_never_write_in_one_folder(tmp_path):
             assert place.is_dir()
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert not place.exists()
