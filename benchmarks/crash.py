@@ -53,8 +53,8 @@ ACTING = {
     ),
     "SAC": (
         "rl/worlds.yaml",
-        "stream={name: worlds, worlds: [{task: slow, env: Pendulum-v1}, {task: fast, env: Pendulum-v1, set: {dt: x3}}], "
-        "timetable: {order: slow fast slow, steps: 1536, lanes: 8, experience: 128, change: now}, episodes: 1}",
+        "stream={name: worlds, worlds: [{task: up, env: Pendulum-v1}, {task: fast, env: Pendulum-v1, set: {dt: x3}}], "
+        "timetable: {order: up fast up, steps: 1536, lanes: 8, experience: 128, change: now}, episodes: 1}",
         "agent={name: lifelong_rl, algorithm: sac, look: 64, settings: {buffer_size: 2000, batch_size: 32, "
         f"learning_starts: 100, train_freq: 16, gradient_steps: 1, {SMALL}}}}}",
     ),

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from lifelong.routing.mahalanobis import Mahalanobis as Mahalanobis
     from lifelong.routing.nearest_mean import NearestMean as NearestMean
     from lifelong.routing.trained import Trained as Trained
+    from lifelong.saving import Saving as Saving
     from lifelong.shift.adwin import Adwin as Adwin
     from lifelong.shift.bocpd import Bocpd as Bocpd
     from lifelong.shift.confirmed import Confirmed as Confirmed
@@ -82,6 +83,9 @@ if TYPE_CHECKING:
     from lifelong.shift.unlabelled.reconstruction import Reconstruction as Reconstruction
     from lifelong.shift.unlabelled.watch import Unlabelled as Unlabelled
     from lifelong.shift.vote import Vote as Vote
+    from lifelong.stopping import RunStopped as RunStopped
+    from lifelong.stopping import Stop as Stop
+    from lifelong.stopping import stop_on_signals as stop_on_signals
     from lifelong.stream import EnvTask as EnvTask
     from lifelong.stream import References as References
     from lifelong.stream import Segment as Segment
@@ -143,6 +147,7 @@ _HOMES = {
     "routing.mahalanobis": ("Mahalanobis",),
     "routing.nearest_mean": ("NearestMean",),
     "routing.trained": ("Trained",),
+    "saving": ("Saving",),
     "shift.adwin": ("Adwin",),
     "shift.bocpd": ("Bocpd",),
     "shift.confirmed": ("Confirmed",),
@@ -161,6 +166,7 @@ _HOMES = {
     "shift.unlabelled.reconstruction": ("Reconstruction",),
     "shift.unlabelled.watch": ("Unlabelled",),
     "shift.vote": ("Vote",),
+    "stopping": ("RunStopped", "Stop", "stop_on_signals"),
     "stream": ("EnvTask", "References", "Segment", "Stream", "Task"),
     "subspace.coso": ("Coso",),
     "subspace.gpm": ("Gpm",),
