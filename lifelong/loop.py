@@ -12,11 +12,12 @@ from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskSc
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.interaction import Interaction
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
+from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
 from lifelong.stream import EnvTask, Stream, Task
 
 Save = Callable[[int, bool], None]
-"""Called with the number of experiences learned, and whether that is all: it saves where a checkpoint is due."""
+"""Called with the number of experiences learned, and whether these are the last: it saves where that is due."""
 
 
 def live(
@@ -29,30 +30,36 @@ def live(
 ) -> None:
     """Live through a stream from step `start` on, noting everything in `journal`.
 
-    `save` is called after each experience. Judging follows the true segments, which the learner is never told.
+    `save` is called after each experience. Judging follows the true segments, which the learner is never told. Raises
+    StreamFailed where the stream gives nothing any more, once what was learned is saved.
     """
     steps = sum(part.steps for part in stream.segments)
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
     if start == 0:
         judge(stream, learner, schedule, journal, step=0, finished=0, at_end=True)
-    for experience, truth in stream.experiences(start):
-        if truth.segment != segment:
-            segment = truth.segment
-            if step == _start_of(stream, segment):
-                journal.note(step, TaskEntered(truth.task, segment))
-        step += 1
-        happened = take_in(learner, experience)
-        if step == start + 1:
-            _check_answer(learner, happened)
-        for item in happened:
-            journal.note(step, item)
-        at_end = looks.get(step)
-        if at_end is not None:
-            finished = segment + 1 if at_end else segment
-            judge(stream, learner, schedule, journal, step, finished, at_end)
+    try:
+        for experience, truth in patiently(stream, start):
+            if truth.segment != segment:
+                segment = truth.segment
+                if step == _start_of(stream, segment):
+                    journal.note(step, TaskEntered(truth.task, segment))
+            step += 1
+            happened = take_in(learner, experience)
+            if step == start + 1:
+                _check_answer(learner, happened)
+            for item in happened:
+                journal.note(step, item)
+            at_end = looks.get(step)
+            if at_end is not None:
+                finished = segment + 1 if at_end else segment
+                judge(stream, learner, schedule, journal, step, finished, at_end)
+            if save is not None:
+                save(step, step == steps)
+    except StreamFailed:
         if save is not None:
-            save(step, step == steps)
+            save(step, True)
+        raise
     if step != steps:
         raise ValueError(f"The stream {stream.name!r} promises {steps} experiences in its segments and gave {step}.")
     for fact in learner.held() if isinstance(learner, Accountable) else ():

@@ -51,7 +51,18 @@ ONLY: dict[str, set[str]] = {
     "facts": {"events", "interaction", "learner", "stream"},
     "replay": {"config", "events", "record"},
     "sweep": {"record"},
-    "loop": {"episodes", "evaluation", "events", "experience", "interaction", "learner", "record", "stream"},
+    "loop": {
+        "episodes",
+        "evaluation",
+        "events",
+        "experience",
+        "interaction",
+        "learner",
+        "patience",
+        "record",
+        "stream",
+    },
+    "patience": {"experience", "interaction", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""

@@ -18,6 +18,7 @@ from lifelong.evaluation.schedule import Schedule
 from lifelong.lifetime import run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
+from lifelong.patience import StreamFailed
 from lifelong.record.folder import RunFolder
 from lifelong.retention.er import Er
 from lifelong.retention.ewc import Ewc
@@ -85,6 +86,53 @@ def test_stopped_at_any_step_and_gone_on_with_the_record_has_the_same_bytes(savi
     assert (tmp_path / "run/events.jsonl").read_bytes() == whole(folder)
     assert (tmp_path / "run/scores.csv").read_bytes() == (folder / "whole/scores.csv").read_bytes()
     assert result.summary.finished
+
+
+GONE = OSError("the network is gone")
+
+
+class Fragile:
+    """A stream whose source fails: `times` times in a row at each of these steps."""
+
+    def __init__(self, at, times, error=GONE):
+        self._inner, self._left, self._error = toy_stream("A B"), dict.fromkeys(at, times), error
+        self.name, self.tasks, self.segments = self._inner.name, self._inner.tasks, self._inner.segments
+
+    def experiences(self, start=0):
+        for step, served in enumerate(self._inner.experiences(start), start):
+            if self._left.get(step):
+                self._left[step] -= 1
+                raise self._error
+            yield served
+
+
+@pytest.fixture
+def naps(monkeypatch):
+    """Seconds that were waited, without waiting."""
+    taken = []
+    monkeypatch.setattr("lifelong.patience.time.sleep", taken.append)
+    return taken
+
+
+def test_a_stream_that_fails_now_and_then_is_asked_again(tmp_path, folder, naps):
+    with pytest.warns(UserWarning, match=r"failed to give experience 50 \(OSError: the network is gone\). It is asked"):
+        run(Fragile((50, 119), 3), agent(), out=tmp_path / "run", saving=NEVER, **OPTIONS)
+    assert (tmp_path / "run/events.jsonl").read_bytes() == whole(folder)
+    assert naps == [0.5, 2.0, 8.0] * 2
+
+
+def test_a_stream_that_is_gone_ends_the_run_and_what_was_learned_is_saved(tmp_path, folder, naps):
+    with (
+        pytest.warns(UserWarning, match="asked again"),
+        pytest.raises(StreamFailed, match=r"failed to give experience 50 .* go on with `lifelong resume`"),
+    ):
+        run(Fragile((50,), 9), agent(), out=tmp_path / "run", saving=NEVER, **OPTIONS)
+    result = run(toy_stream("A B"), agent(), out=tmp_path / "run", resume=True, saving=NEVER, **OPTIONS)
+    assert (tmp_path / "run/events.jsonl").read_bytes() == whole(folder)
+    assert result.summary.finished
+    # What is no matter of luck is not tried again.
+    with pytest.raises(ZeroDivisionError):
+        run(Fragile((5,), 1, ZeroDivisionError()), agent(), evaluation=Schedule(within=0))
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
