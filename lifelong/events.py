@@ -247,6 +247,21 @@ class FramesDrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """The latest experience, of so many samples, could not be learned from, and was not: `why`."""
+
+    why: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The loss had been no number for too long: the learner was put back by so many experiences, to its checkpoint."""
+
+    experiences: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """How large the learner is in the end (see `lifelong.learner.Size`)."""
 
@@ -279,6 +294,8 @@ Event = (
     | ExpertFound
     | Logged
     | FramesDrawn
+    | Skipped
+    | Restored
     | RunFinished
 )
 """Every fact that a subscriber can be given."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from lifelong.events import Consolidated, Event, SubspaceGrown, Update
 from lifelong.experience import Batch
 from lifelong.foundation import Foundation
+from lifelong.health import is_lost
 from lifelong.known import Normal as Normal
 from lifelong.known import Stretch as Stretch
 from lifelong.objective import Contract
@@ -83,12 +84,13 @@ class Expert:
         loss = objective.loss(outputs, batch.targets)
         optimizer.zero_grad(set_to_none=True)
         # What is reported is the loss of this batch alone: surprise is about the world as it is now.
-        if self.retained is None:
+        learns = not is_lost(loss)
+        if learns and self.retained is None:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        else:
+        elif learns and self.retained is not None:
             self.retained.step(optimizer, batch, outputs, loss)
-        if self.shrinking is not None:
+        if learns and self.shrinking is not None:
             self.shrinking.stepped(loss, lambda: self._loss(batch))
         statistic = self._watch.loss.statistic if self._watch is not None else 0.0
         return Update(
@@ -180,8 +182,7 @@ class Expert:
     def tensors(self) -> list[Tensor]:
         """Everything that an update changes: parameters, buffers and the optimizer's state, as live tensors."""
         assembly = self.foundation.assembly
-        live: list[Tensor] = [p.detach() for p in assembly.lane_parameters(self.lane)]
-        live += assembly.lane_buffers(self.lane)
+        live = [*(p.detach() for p in assembly.lane_parameters(self.lane)), *assembly.lane_buffers(self.lane)]
         if self._handle is not None:
             live += self._handle.tensors()
         if self.retained is not None:

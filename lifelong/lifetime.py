@@ -17,8 +17,9 @@ from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import trace_of
 from lifelong.events import Event
 from lifelong.facts import device_of, started, versions
+from lifelong.health import Health
 from lifelong.learner import ActingLearner, Agent
-from lifelong.loop import Save, live
+from lifelong.loop import live
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
 from lifelong.record.jsonl import EventLog, read_events
@@ -104,17 +105,18 @@ def run(
         watching = Journal(subscribers)
         for step, event in before:
             watching.note(step, event)
-        journal = Journal([*files, memory, *subscribers], flush_every)
+        journal, health = Journal([*files, memory, *subscribers], flush_every), Health()
         if back is not None and back.noted is not None:
-            journal.load_state_dict(back.noted.pending)
+            journal.load_state_dict(back.noted.pending["journal"])
+            health.load_state_dict(back.noted.pending["health"])
         clock = Stopwatch(mark)
-        save: Save | None = None
+        keeper: Saver | None = None
         if folder is not None and log is not None:
-            save = Saver(folder, learner, stream, journal, log, clock, saving, stop or Stop()).after
+            keeper = Saver(folder, learner, stream, journal, health, log, clock, saving, stop or Stop())
         try:
             if mark.step == 0:
                 journal.note(0, started(stream, learner, name, seed))
-            live(stream, learner, evaluation, journal, save, mark.step)
+            live(stream, learner, evaluation, journal, keeper, health, mark.step)
             taken = clock.at(0)
             if folder is not None and frames and isinstance(learner, ActingLearner):
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]

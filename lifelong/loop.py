@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
 from lifelong.episodes import Judgement, play, said_of_cut, said_of_silence
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import Event, ExpertFound, RunFinished, TaskEntered, TaskScored, Update
+from lifelong.events import Event, ExpertFound, Restored, RunFinished, Skipped, TaskEntered, TaskScored, Update
 from lifelong.experience import Batch, Prediction, Query
+from lifelong.health import Health
 from lifelong.interaction import Interaction
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
 from lifelong.stream import EnvTask, Stream, Task
 
-Save = Callable[[int, bool], None]
-"""Called with the number of experiences learned, and whether these are the last: it saves where that is due."""
+
+class Keeper(Protocol):
+    """Saves a life as it goes."""
+
+    def after(self, step: int, last: bool) -> None:
+        """So many experiences were learned; they are the last: save where that is due."""
+        ...
+
+    def put_back(self) -> int | None:
+        """Put the learner back to what it was when it was saved last; after how many experiences that was, if ever."""
+        ...
 
 
 def live(
@@ -25,14 +36,17 @@ def live(
     learner: Agent,
     schedule: Schedule,
     journal: Journal,
-    save: Save | None = None,
+    keeper: Keeper | None = None,
+    health: Health | None = None,
     start: int = 0,
 ) -> None:
     """Live through a stream from step `start` on, noting everything in `journal`.
 
-    `save` is called after each experience. Judging follows the true segments, which the learner is never told. Raises
-    StreamFailed where the stream gives nothing any more, once what was learned is saved.
+    `keeper` is told of each experience, `health` counts those that cannot be learned from. Judging follows the true
+    segments, which the learner is never told. Raises StreamFailed where the stream gives nothing any more, once what
+    was learned is saved.
     """
+    health = health or Health()
     steps = sum(part.steps for part in stream.segments)
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
@@ -45,20 +59,24 @@ def live(
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
             step += 1
-            happened = take_in(learner, experience)
+            happened = take_in(learner, experience, health)
             if step == start + 1:
                 _check_answer(learner, happened)
             for item in happened:
                 journal.note(step, item)
+            if isinstance(experience, Batch) and health.is_lost(happened) and keeper is not None:
+                saved = keeper.put_back()
+                if saved is not None:
+                    journal.note(step, Restored(step - saved))
             at_end = looks.get(step)
             if at_end is not None:
                 finished = segment + 1 if at_end else segment
                 judge(stream, learner, schedule, journal, step, finished, at_end)
-            if save is not None:
-                save(step, step == steps)
+            if keeper is not None:
+                keeper.after(step, step == steps)
     except StreamFailed:
-        if save is not None:
-            save(step, True)
+        if keeper is not None:
+            keeper.after(step, True)
         raise
     if step != steps:
         raise ValueError(f"The stream {stream.name!r} promises {steps} experiences in its segments and gave {step}.")
@@ -70,11 +88,12 @@ def live(
     journal.flush()
 
 
-def take_in(learner: Agent, experience: Batch | Interaction) -> Sequence[Update | Event]:
-    """Let the learner have one experience, of either kind."""
+def take_in(learner: Agent, experience: Batch | Interaction, health: Health) -> Sequence[Update | Event]:
+    """Let the learner have one experience, of either kind; a batch that nobody can learn from is left out."""
     if isinstance(experience, Interaction):
         return acting(learner).live(experience)
-    return learning(learner).learn(experience)
+    unfit = health.unfit(experience)
+    return learning(learner).learn(experience) if unfit is None else (unfit,)
 
 
 def judge(
@@ -172,6 +191,8 @@ def _check_known(learner: Agent, task: EnvTask, played: Judgement, was_met: bool
 
 def _check_answer(learner: Agent, happened: object) -> None:
     """Said at the first batch, not found in a record without a single score."""
+    if isinstance(happened, tuple) and happened and isinstance(happened[0], Skipped):
+        return
     if not isinstance(happened, Sequence) or sum(isinstance(item, Update) for item in happened) != 1:
         raise ValueError(
             f"{type(learner).__name__}.learn (or live) must return a list or tuple of what happened, with exactly one "

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from contextlib import suppress
 
-from lifelong.checkpoint import Mark, Noted, checkpoints_in, save_checkpoint
+from lifelong.checkpoint import CheckpointError, Mark, Noted, checkpoints_in, read_checkpoint, save_checkpoint
+from lifelong.facts import device_of
+from lifelong.health import Health
 from lifelong.learner import Agent
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
@@ -44,13 +47,14 @@ class Saver:
         learner: Agent,
         stream: Stream,
         journal: Journal,
+        health: Health,
         log: EventLog,
         watch: Stopwatch,
         saving: Saving,
         stop: Stop,
     ) -> None:
         self._folder, self._learner, self._stream = folder, learner, stream
-        self._journal, self._log, self._watch = journal, log, watch
+        self._journal, self._health, self._log, self._watch = journal, health, log, watch
         self._saving, self._stop = saving, stop
         self._operations = Operations(folder.operations)
         self._pause = float("inf") if saving.minutes is None else 60.0 * saving.minutes
@@ -77,9 +81,22 @@ class Saver:
             self._operations.note("stopped", step, self._stop.asked or "")
             raise RunStopped(self._stop.asked or "", step, self._folder.path)
 
+    def put_back(self) -> int | None:
+        """Put the learner alone back to its newest checkpoint that is whole; after how many experiences that was.
+
+        None: there is none yet.
+        """
+        for path in checkpoints_in(self._folder.checkpoints):
+            with suppress(CheckpointError):
+                checkpoint = read_checkpoint(path, self._stream, device_of(self._stream))
+                self._learner.load_state_dict(checkpoint.kept["learner"])
+                return checkpoint.mark.step
+        return None
+
     def _save(self, step: int) -> None:
         began = time.monotonic()
-        pending = self._journal.state_dict()
+        # What is pending is settled before the record is measured: settling publishes nothing.
+        pending = {"journal": self._journal.state_dict(), "health": self._health.state_dict()}
         noted = Noted(self._log.mark(), pending)
         place = self._folder.checkpoints
         path = save_checkpoint(place, self._watch.at(step), self._learner, self._stream, noted)

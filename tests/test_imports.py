@@ -62,6 +62,7 @@ ONLY: dict[str, set[str]] = {
         "record",
         "stream",
     },
+    "health": {"events", "experience"},
     "patience": {"experience", "interaction", "stream"},
     "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
 }

@@ -12,7 +12,17 @@ from lifelong.evaluation.matrix import acc, bwt, forgetting, fwt, learning_accur
 from lifelong.evaluation.routing import foreign_share, routing_accuracy
 from lifelong.evaluation.shifts import shifts_of, told
 from lifelong.evaluation.trace import Trace, trace_of
-from lifelong.events import Consolidated, DriftDetected, Event, ExpertChosen, ExpertSpawned, RunFinished, ShiftDismissed
+from lifelong.events import (
+    Consolidated,
+    DriftDetected,
+    Event,
+    ExpertChosen,
+    ExpertSpawned,
+    Restored,
+    RunFinished,
+    ShiftDismissed,
+    Skipped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +41,9 @@ class Summary:
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
-    more. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that begins to
-    work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`: what
+    more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back to
+    its checkpoint. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
+    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`: what
     `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all threads (None:
     not measured). `families`: the transfer measures of reinforcement learning, named by family.
     """
@@ -77,6 +88,8 @@ class Summary:
     env_steps: int = 0
     env_steps_per_experience: int | None = None
     crowded: int = 0
+    skipped: int = 0
+    restored: int = 0
     consolidated: int | None = None
     diverged: int | None = None
     untrained: float | None = None
@@ -143,6 +156,8 @@ def summarize(
         env_steps=trace.env_steps(),
         env_steps_per_experience=trace.env_steps_per_experience(),
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
+        skipped=len(trace.all(Skipped)),
+        restored=len(trace.all(Restored)),
         consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
         diverged=_diverged(trace),
         untrained=untrained(matrix),

@@ -14,10 +14,12 @@ from lifelong.events import (
     ExpertDissolved,
     ExpertSpawned,
     Learned,
+    Restored,
     RunStarted,
     ShiftDetected,
     ShiftDismissed,
     ShiftSeen,
+    Skipped,
     TaskScored,
 )
 from lifelong.record.found import Findings
@@ -42,6 +44,7 @@ class ConsoleView:
         self._experts: set[int] = set()
         self._percent = True
         self._loss = 0.0
+        self._skipped = 0
         self._looks: dict[str, float] = {}
         self._findings = Findings()
         self._takeovers = Takeovers()
@@ -82,6 +85,14 @@ class ConsoleView:
             case ExpertChosen() if again:
                 left = score(event.unexplained, True)
                 self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
+            case Skipped():
+                self._skipped += 1
+                if self._skipped in (1, 10, 100) or self._skipped % 1000 == 0:
+                    left = "left out" if self._skipped == 1 else f"{count(self._skipped)} left out so far, the latest"
+                    self._say(step, f"{left}: {event.why}", "red")
+            case Restored():
+                told = f"the loss is no number: put back by {count(event.experiences)} experiences"
+                self._say(step, told, "red")
             case _:
                 pass
 

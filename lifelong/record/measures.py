@@ -145,6 +145,14 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: s.crowded > 0,
     ),
     Measure(
+        "Left out",
+        -1,
+        "Experiences that nobody could learn from: their numbers were not finite.",
+        lambda s: s.skipped or None,
+        lambda s: count(s.skipped) if s.skipped else NONE,
+        lambda s: s.skipped > 0,
+    ),
+    Measure(
         "Parameters",
         -1,
         "Trainable numbers in all experts together; those that pruning has put to zero do not count.",

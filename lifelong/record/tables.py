@@ -14,10 +14,12 @@ from lifelong.events import (
     ExpertDissolved,
     ExpertSpawned,
     ParameterHeld,
+    Restored,
     RolledBack,
     ShiftDetected,
     ShiftDismissed,
     ShiftSeen,
+    Skipped,
     TaskEntered,
     TaskScored,
 )
@@ -132,6 +134,10 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case RolledBack():
             number = count(event.experiences)
             return f"Expert {event.expert} is put back by {number} experiences that were not its own."
+        case Skipped():
+            return f"Left out, nobody learns from it: {event.why}."
+        case Restored():
+            return f"The loss is no number: the learner is put back by {count(event.experiences)} experiences."
         case ExpertSpawned():
             parent = "" if event.parent is None else f", from expert {event.parent}"
             return f"Expert {event.expert} is spawned{parent}: {count(event.parameters)} parameters."
