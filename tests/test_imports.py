@@ -52,6 +52,7 @@ ONLY: dict[str, set[str]] = {
     "replay": {"config", "events", "record"},
     "sweep": {"record"},
     "loop": {
+        "health",
         "episodes",
         "evaluation",
         "events",
