@@ -99,8 +99,11 @@ def save_checkpoint(
             os.fsync(file.fileno())
         path = folder / f"step-{mark.step:012d}-{tee.digest.hexdigest()[:16]}.pt"
         os.replace(pending, path)
-    except BaseException:
+    except BaseException as error:
         pending.unlink(missing_ok=True)
+        if isinstance(error, RuntimeError):
+            # What torch makes of a file that cannot be written.
+            raise OSError(str(error).splitlines()[0]) from error
         raise
     _settle_names(folder)
     return path

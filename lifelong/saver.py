@@ -64,16 +64,16 @@ class Saver:
         """So many experiences were learned, and judged where that was due. last: there are no more."""
         every = self._saving.every
         stopped = self._stop.asked is not None
-        if stopped or last:
+        if stopped:
             self._save(step)
-        elif time.monotonic() >= self._due or (every is not None and step % every == 0):
+        elif last or time.monotonic() >= self._due or (every is not None and step % every == 0):
             try:
                 self._save(step)
             except OSError as error:
                 self._operations.note("not saved", step, str(error))
                 warnings.warn(
                     f"no checkpoint could be saved after {step:,} experiences ({error}): the run goes on, and tries "
-                    "again when the next one is due",
+                    "again when another one is due",
                     stacklevel=2,
                 )
                 self._due = time.monotonic() + self._pause

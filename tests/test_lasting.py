@@ -193,8 +193,14 @@ def test_what_is_half_written_is_no_checkpoint(tmp_path, monkeypatch):
     def fail(fd):
         raise Full(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(Full):
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        with pytest.raises(Full):
+            save_checkpoint(tmp_path, Mark(1, 0.0), Finetune(NETWORK))
+    assert list(tmp_path.iterdir()) == []
+    # In the middle of the file torch says it in its own way.
+    monkeypatch.setattr("lifelong.checkpoint._Tee.write", lambda self, part: fail(0))
+    with pytest.raises(OSError, match=r"\w"):
         save_checkpoint(tmp_path, Mark(1, 0.0), Finetune(NETWORK))
     assert list(tmp_path.iterdir()) == []
 
