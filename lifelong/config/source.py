@@ -38,9 +38,16 @@ def read_file(path: Path, report: Report) -> dict[str, Any]:
 
 def read_text(text: str, report: Report, lines: dict[Key, int], at: Key = ()) -> Any:
     """YAML text as plain data. `lines` receives each key's line (from 1); `at` is where the data belongs."""
-    loader = Loader(text)
     try:
-        node = loader.get_single_node()
+        # Text that holds what no YAML may is refused as it is handed over.
+        loader = Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except RecursionError:
+        report.add(at, f"more than {DEEPEST} levels: nothing here is nested so deeply.")
+        return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         lines[at] = mark.line + 1 if mark else 1
@@ -50,8 +57,6 @@ def read_text(text: str, report: Report, lines: dict[Key, int], at: Key = ()) ->
     except yaml.YAMLError as error:
         report.add(at, f"this is not YAML: {str(error).splitlines()[0]}.")
         return None
-    finally:
-        loader.dispose()
     walker = _Walker(report, lines)
     return None if node is None else walker.value(node, at, depth=0)
 

@@ -158,6 +158,8 @@ def test_a_component_of_the_wrong_kind_is_told_by_what_it_lacks(load: Load) -> N
         ("a: &a [*a]\n", "more than 100,000 values or 50 levels"),
         ("? [a]\n: 1\n", "study.yaml:1: a key on line 1 is a list or a mapping"),
         ("a: 1\n---\nb: 2\n", "study.yaml:2: this is not YAML: but found another document."),
+        ("a: \x00\n", "study.yaml: this is not YAML: unacceptable character"),
+        ("[" * 5000, "study.yaml: more than 50 levels: nothing here is nested so deeply."),
     ],
 )
 def test_files_that_hold_no_configuration(load: Load, text: str, told: str) -> None:
