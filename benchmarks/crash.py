@@ -61,8 +61,8 @@ ACTING = {
 }
 ALWAYS = ("record.wandb=disabled", "record.report=false", "record.console=false", "record.frames=false")
 SAVING = (("record.checkpoint_every=3", "record.checkpoint_minutes=null"), ("record.checkpoint_minutes=0.0005",))
-MOST = 60
-"""Kills of one life: a life that comes no further is a finding, and must not hold up the others for ever."""
+MOST = 5
+"""Kills of one life, after which it is left in peace: several lives of each kind, saved in both ways."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lifelong import cli_recorded, cli_studies
 from lifelong.exits import INTERRUPTED, OK, RECORD_LOST, STOPPED, USER_ERROR
 from lifelong.record.jsonl import RecordLost
+from lifelong.shortage import is_shortage, said_of
 from lifelong.stopping import GridStopped, RunStopped
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecordLost as lost:
         print(f"lifelong: {lost}", file=sys.stderr)
         return RECORD_LOST
+    except (MemoryError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
+        print(f"lifelong: {said_of(error)}", file=sys.stderr)
+        return USER_ERROR
     except (ValueError, OSError) as error:
         if not _is_for_people(error):
             raise

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from lifelong import cli
 from lifelong.config import ConfigError, Resolved, load_config
+from lifelong.shortage import is_shortage, said_of
 
 MODULE = """
 from lifelong.experience import Batch, Truth
@@ -214,3 +216,22 @@ def test_a_config_error_lists_its_problems_on_lines_of_their_own(folder: Path) -
         load_config("small.yaml", ["a=1", "b=2"])
     assert str(caught.value).splitlines()[0] == "2 problems in the configuration:"
     assert [line[:17] for line in str(caught.value).splitlines()[1:]] == ["  command line: a", "  command line: b"]
+
+
+def test_too_little_memory_is_no_defect(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    huge = "agent: {name: finetune, network: {name: mlp, hidden: [1000000000000]}}"
+    Path("huge.yaml").write_text(f"stream: {{name: permuted, data: digits}}\n{huge}\nrecord: {{wandb: disabled}}\n")
+    assert cli.main(["run", "huge.yaml", "--out", "out"]) == 2
+    said = capsys.readouterr().err
+    assert "lifelong: there is not enough memory (can't allocate memory: you tried to allocate " in said
+    assert "Use a smaller network (agent.network)" in said
+    assert not Path("out").exists()
+
+
+def test_every_way_in_which_memory_runs_out_is_known() -> None:
+    assert is_shortage(MemoryError())
+    assert is_shortage(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."))
+    assert said_of(torch.OutOfMemoryError("CUDA out of memory.\nmore")).startswith(
+        "there is not enough memory (CUDA out of memory). Use"
+    )
+    assert not is_shortage(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
