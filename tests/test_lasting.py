@@ -72,9 +72,14 @@ def stopped(out, after, resume=False, **changed):
     return caught.value
 
 
-@pytest.mark.parametrize(
-    "saving", [NEVER, Saving(every=1, keep=1), Saving(every=7, minutes=None), Saving(minutes=1e-9)]
-)
+SAVINGS = [
+    Saving(every=7, minutes=None),
+    Saving(minutes=1e-9),
+    *(pytest.param(saving, marks=pytest.mark.slow) for saving in (NEVER, Saving(every=1, keep=1))),
+]
+
+
+@pytest.mark.parametrize("saving", SAVINGS)
 def test_stopped_at_any_step_and_gone_on_with_the_record_has_the_same_bytes(saving, tmp_path, folder):
     steps = random.Random(saving.keep + (saving.every or 0))
     at, resume = 0, False
