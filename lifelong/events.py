@@ -42,8 +42,7 @@ class TaskFacts:
 class RunStarted:
     """What is about to be lived through. `oracle`: the learner is told which task it is in.
 
-    awaits_ends: it holds methods that begin to work only as a task has ended, each time a `Consolidated`.
-    env_steps_per_experience: how many steps in a world the first experience is (None: it is a batch).
+    awaits_ends: methods begin to work as a task has ended. env_steps_per_experience: of the first one (None: a batch).
     """
 
     stream: str

@@ -32,7 +32,7 @@ class Health:
         """Why nobody should learn from this batch; None: all its numbers are finite."""
         for what, values in (("inputs", batch.inputs), ("targets", batch.targets)):
             if values.is_floating_point() and values.device.type == "cpu" and not _is_finite(values):
-                wrong = int((~torch.isfinite(values)).flatten(1).any(1).sum()) if values.ndim > 1 else 1
+                wrong = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).sum())
                 return Skipped(f"{what} of {wrong} of {len(values)} samples are not finite", len(values))
         return None
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from toys import toy_stream
+from toys import CONTRACT, toy_stream
 
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import Restored, Skipped
 from lifelong.experience import Batch
-from lifelong.health import PATIENCE, RESTORES
+from lifelong.health import PATIENCE, RESTORES, Health
 from lifelong.lifetime import Result, run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
@@ -71,6 +71,14 @@ def test_batches_with_holes_are_left_out_and_leave_no_trace_in_the_learner(make:
     assert skipped == [(s + 1, Skipped("inputs of 2 of 16 samples are not finite", 16)) for s in steps]
     assert (found.summary.diverged, found.summary.skipped) == (None, 4)
     assert found.summary.steps == 120
+
+
+def test_samples_are_counted_whatever_the_shape_of_their_targets() -> None:
+    for shape in ((6,), (6, 2), (6, 2, 2)):
+        targets = torch.zeros(shape)
+        targets[1], targets[4] = float("nan"), float("inf")
+        unfit = Health().unfit(Batch(torch.zeros(6, 3), targets, CONTRACT))
+        assert unfit == Skipped("targets of 2 of 6 samples are not finite", 6)
 
 
 def test_a_batch_that_is_huge_and_finite_is_learned() -> None:

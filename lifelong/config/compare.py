@@ -17,12 +17,10 @@ NOT_COMPARED = ("record", "modules_from")
 
 
 def differences(resolved: Resolved, settings: Mapping[str, Any], config: Path) -> list[str]:
-    """The keys in which a run's config.yaml says something else than these settings.
+    """The keys in which a run's config.yaml, which is there, says something else than these settings.
 
     Where it is silent, it says what `resolved` does.
     """
-    if not config.is_file():
-        return ["config.yaml, which is missing"]
     try:
         # Read as a whole configuration: an older one has not written out what is new since.
         there = resolved.changed(read_file(config, Report(str(config)))).as_dict()

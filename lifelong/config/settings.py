@@ -42,7 +42,8 @@ class RecordSettings:
     def __post_init__(self) -> None:
         if self.flush_every < 1:
             raise ValueError(f"flush_every must be at least 1, got {self.flush_every}.")
-        assert self.saving
+        # Numbers that mean nothing are refused here, and not as the run begins.
+        Saving(self.checkpoint_every, self.checkpoint_minutes, self.checkpoints_kept)
 
     @property
     def saving(self) -> Saving:
