@@ -86,9 +86,11 @@ def test_a_signal_stops_a_study_in_good_order_and_it_goes_on_by_itself(name, tmp
     while not (out / "events.jsonl").exists() or len((out / "events.jsonl").read_bytes().splitlines()) < 12:
         assert started.poll() is None
         time.sleep(0.01)
-    # While it is at work, nobody else may write there.
+    # Held still, so that it is not over before it is asked to stop. While it is at work, nobody else may write there.
+    started.send_signal(signal.SIGSTOP)
     assert main(["resume", str(out)]) == 2
     started.send_signal(getattr(signal, name))
+    started.send_signal(signal.SIGCONT)
     said = started.communicate()[1]
     assert started.returncode == 75
     assert f"stopped by {name} after" in said
