@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,7 @@ def points(group: str, package: str | None = None) -> dict[str, EntryPoint]:
     Raises: NotFound when two packages claim one name for different things.
     """
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
+    for point in sorted(_declared(group), key=lambda p: (p.name, p.value)):
         if package is not None and package_of(point) != package:
             continue
         other = found.setdefault(point.name, point)
@@ -103,7 +105,7 @@ def name_of(target: Factory, group: str | None) -> str | None:
     own = f"{target.__module__}:{target.__qualname__}"
     if "<" in own:
         return None
-    named = () if group is None else entry_points(group=group)
+    named = [] if group is None else _declared(group)
     return next((point.name for point in named if point.value.replace(" ", "") == own), own)
 
 
@@ -131,6 +133,24 @@ def look_in(folders: Sequence[Path]) -> None:
         if folder not in sys.path:
             sys.path.insert(0, folder)
     importlib.invalidate_caches()
+
+
+def _declared(group: str) -> list[EntryPoint]:
+    """What installed packages declare for a group; they are looked through again only where one came or went."""
+    return _scanned(tuple((place, _changed(place)) for place in sys.path)).get(group, [])
+
+
+@lru_cache(maxsize=1)
+def _scanned(places: tuple[tuple[str, int], ...]) -> dict[str, list[EntryPoint]]:
+    declared = entry_points()
+    return {group: list(declared.select(group=group)) for group in declared.groups}
+
+
+def _changed(place: str) -> int:
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _load(value: str, what: str) -> Factory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import types
 import typing
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -101,6 +102,21 @@ _SPELLED_OUT = {
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """What checks values of this annotation: making it takes a hundred times as long as using it."""
+    try:
+        # Unions that differ in their order alone are equal, and mean different things to pydantic.
+        return _kept(annotation, repr(annotation))
+    except TypeError:
+        # Annotated with something that cannot be hashed.
+        return _made(annotation)
+
+
+@lru_cache(maxsize=1024)
+def _kept(annotation: Any, spelled: str) -> TypeAdapter[Any]:
+    return _made(annotation)
+
+
+def _made(annotation: Any) -> TypeAdapter[Any]:
     strict = _without_bools(annotation)
     try:
         return TypeAdapter(strict, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
