@@ -10,6 +10,7 @@ from lifelong.config.source import read_file
 from lifelong.events import RunStarted
 from lifelong.record.folder import REFERENCE, RunFolder
 from lifelong.record.jsonl import read_events
+from lifelong.record.sound import must_be_sound
 from lifelong.record.wandb_run import Mode, is_open
 from lifelong.record.wandb_sink import WandbSink, name_of
 
@@ -37,6 +38,7 @@ def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, grou
     started = next((event for _, event in records if isinstance(event, RunStarted)), None)
     if started is None:
         raise ValueError(f"{folder.events} has no RunStarted: nothing was lived through yet, or its head is cut off.")
+    must_be_sound(folder.events, records)
     config: dict[str, Any] = read_file(folder.config, Report(str(folder.config))) if folder.config.is_file() else {}
     kept: dict[str, Any] = config.get("record") or {}
     name = name or name_of(started)

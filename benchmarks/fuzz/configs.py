@@ -125,7 +125,7 @@ def left_well(out: Path, finished: bool) -> None:
         if not any(step > 0 for file in records for step, _ in read_events(file)):
             raise Fault(f"a half-written folder: {sorted(p.name for p in out.rglob('*'))}")
         raise Fault("a life that could not be lived to its end")
-    if not isinstance(read_events(folder.events)[-1][1], RunFinished):
+    if not any(isinstance(event, RunFinished) for _, event in read_events(folder.events)):
         raise Fault("a record without its end")
     folder.read_summary()
     for file in checkpoints_in(folder.checkpoints):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.fuzz import configs, datafiles
+from benchmarks.fuzz import checkpoints, configs, datafiles, records
 from benchmarks.fuzz.trial import Family
 
 FAMILIES = (
@@ -13,4 +13,6 @@ FAMILIES = (
     Family("idx", 3000, 300, datafiles.idx),
     Family("csv", 4000, 300, datafiles.table),
     Family("npz", 4000, 300, datafiles.npz),
+    Family("checkpoints", 1500, 100, checkpoints.files),
+    Family("records", 1500, 60, records.folders),
 )

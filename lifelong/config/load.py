@@ -22,6 +22,9 @@ from lifelong.config.yaml12 import dump
 from lifelong.learner import ActingLearner, Agent, Learner
 from lifelong.stream import Stream
 
+MOST_THREADS = 1024
+"""More than that no machine has cores, and where they cannot be begun the process is ended from within."""
+
 _LOOKED_UP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.-]*")
 """module:Class, and gymnasium's module:Name-v0, in a value that a component looks up by itself."""
 
@@ -179,8 +182,9 @@ def _check_numbers(tree: Call, report: Report) -> None:
     if not 0 <= _value(tree, "seed") < 2**63:
         report.refuse(("seed",), _value(tree, "seed"), "a whole number from 0 on")
     threads = _value(tree, "threads")
-    if threads is not None and threads < 1:
-        report.refuse(("threads",), threads, "at least 1, or null to leave it to torch")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        wanted = "at least 1" if threads < 1 else f"{MOST_THREADS:,} at most"
+        report.refuse(("threads",), threads, f"{wanted}, or null to leave it to torch")
 
 
 def _names_a_module(node: Node) -> bool:

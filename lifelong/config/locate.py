@@ -94,7 +94,13 @@ def locate(name: str, group: str | None) -> Factory:
             "Your own: module:Class.",
         )
         raise NotFound(" ".join(s for s in said if s))
-    return _load(known[name].value, f"{name!r} ({known[name].value} of {package_of(known[name])})")
+    point = known[name]
+    try:
+        return _load(point.value, f"{name!r}")
+    except NotFound as error:
+        # Whose fault it is is read from a file: only where somebody wants to know.
+        ours = f"{name!r} ({point.value} of {package_of(point)})"
+        raise NotFound(str(error).replace(f"{name!r}", ours, 1)) from error.__cause__
 
 
 def name_of(target: Factory, group: str | None) -> str | None:

@@ -9,9 +9,11 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticCustomError, PydanticSerializationError
 
 from lifelong.config.errors import Key
+
+LARGEST = 2**63 - 1
 
 _WORDS: dict[Any, str] = {
     int: "a whole number",
@@ -131,10 +133,17 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _countable(value: Any) -> Any:
+    """A whole number that fits into what torch, numpy and files count with."""
+    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+        raise PydanticCustomError("too_large", "of at most 63 bits")
+    return _no_bool(value)
+
+
 def _without_bools(annotation: Any) -> Any:
     """The same annotation, except that no `true` passes for 1: pydantic would let it."""
     if annotation is int or annotation is float:
-        return Annotated[annotation, BeforeValidator(_no_bool)]
+        return Annotated[annotation, BeforeValidator(_countable if annotation is int else _no_bool)]
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is None or origin is Literal or origin is collections.abc.Callable:
         return annotation

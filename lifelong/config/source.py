@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 
 from lifelong.config.errors import Key, Report, nearest
-from lifelong.config.yaml12 import Loader, scalar
+from lifelong.config.yaml12 import PREFIX, Loader, scalar
 
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 DEEPEST = 50
+TEXT = PREFIX + "str"
 EXPECTED = "could not find expected ':'"
 SPACE = "Is a space missing behind a colon?"
 
@@ -57,6 +58,9 @@ def read_text(text: str, report: Report, lines: dict[Key, int], at: Key = ()) ->
     except yaml.YAMLError as error:
         report.add(at, f"this is not YAML: {str(error).splitlines()[0]}.")
         return None
+    except (ValueError, OverflowError):
+        report.add(at, "this is not YAML: it names a character, behind a backslash, that there is not.")
+        return None
     walker = _Walker(report, lines)
     return None if node is None else walker.value(node, at, depth=0)
 
@@ -97,7 +101,11 @@ class _Walker:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._report.add(key, f"a key on line {line} is a list or a mapping; keys must be plain names.")
                 continue
-            name = key_node.value
+            try:
+                name = str(scalar(key_node)) if key_node.tag == TEXT else key_node.value
+            except ValueError as error:
+                self._report.add(key, f"a key on line {line}: {error}")
+                continue
             if name in first:
                 self._report.add(key, f"the key {name!r} is given twice, on lines {first[name]} and {line}: keep one.")
                 continue

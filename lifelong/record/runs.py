@@ -10,6 +10,7 @@ from lifelong.evaluation.summary import Summary, summarize
 from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.record.folder import RunFolder
 from lifelong.record.jsonl import read_events
+from lifelong.record.sound import must_be_sound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,11 @@ def read_run(path: Path) -> RecordedRun:
         seconds, cpu, versions = written.wall_seconds, written.cpu_seconds, written.versions
     except FileNotFoundError:
         seconds, cpu, versions = 0.0, None, {}
-    trace = trace_of(records)
-    config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
-    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions, cpu), config, path)
+    # Nothing but the page shows it, and a damaged one as it is.
+    config = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
+    must_be_sound(folder.events, records)
+    try:
+        trace = trace_of(records)
+        return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions, cpu), config, path)
+    except ValueError as error:
+        raise ValueError(f"{folder.events}: {error}") from error
