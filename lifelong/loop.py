@@ -13,6 +13,7 @@ from lifelong.events import Event, ExpertFound, Restored, RunFinished, Skipped, 
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.health import Health
 from lifelong.interaction import Interaction
+from lifelong.labels import explain, must_fit
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
@@ -56,10 +57,15 @@ def live(
         for experience, truth in patiently(stream, start):
             if truth.segment != segment:
                 segment = truth.segment
+                must_fit(experience, truth.task)
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
             step += 1
-            happened = take_in(learner, experience, health)
+            try:
+                happened = take_in(learner, experience, health)
+            except (IndexError, RuntimeError) as error:
+                explain(error, experience, truth.task)
+                raise
             if step == start + 1:
                 _check_answer(learner, happened)
             for item in happened:

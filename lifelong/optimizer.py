@@ -11,6 +11,9 @@ from torch import nn
 
 Name = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"]
 
+LARGEST = 1e6
+"""Of a rate: beyond what anybody means, and well within float32, in which steps are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
@@ -26,6 +29,10 @@ class Optimizer:
             raise ValueError(f"name must be one of {', '.join(get_args(Name))}, got {self.name!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}.")
+        if max(self.lr, self.weight_decay) > LARGEST:
+            raise ValueError(
+                f"lr and weight_decay must be {LARGEST:,.0f} at most, got lr={self.lr}, weight_decay={self.weight_decay}."
+            )
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise ValueError(
                 f"weight_decay must not be negative and momentum must be in [0, 1), "

@@ -41,7 +41,7 @@ ONLY: dict[str, set[str]] = {
     "updates": set(),
     "subspace": {"updates"},
     "check": {"events", "experience", "interaction", "learner", "objective", "routing", "shift", "stream"},
-    "config": {"evaluation", "learner", "saving", "saying", "stream"},
+    "config": {"evaluation", "learner", "places", "saving", "saying", "stream"},
     "cli": {
         "beforehand",
         "cli_recorded",
@@ -58,6 +58,7 @@ ONLY: dict[str, set[str]] = {
     "cli_recorded": {"exits", "replay", "runs"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
+    "places": set(),
     "saving": set(),
     "saying": set(),
     "shortage": set(),
@@ -72,14 +73,16 @@ ONLY: dict[str, set[str]] = {
         "events",
         "experience",
         "interaction",
+        "labels",
         "learner",
         "patience",
         "record",
         "stream",
     },
     "health": {"events", "experience"},
+    "labels": {"experience", "interaction", "objective"},
     "patience": {"experience", "interaction", "stream"},
-    "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
+    "lifelong_envs": {"experience", "finite", "interaction", "objective", "places", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 

@@ -151,7 +151,9 @@ def hostile(draw: random.Random, saved: Saved, canary: Path) -> bytes:
     attack = Attack(draw.choice(ATTACKS)(canary))
     kept: Any = draw.choice((attack, [attack], {"format": 6, "learner": attack}, {**saved.kept, "random": attack}))
     if draw.random() < 0.3:
-        return pickle.dumps(kept, protocol=draw.choice((0, 2, 4))) if draw.random() < 0.5 else _saved(attack, legacy=True)
+        return (
+            pickle.dumps(kept, protocol=draw.choice((0, 2, 4))) if draw.random() < 0.5 else _saved(attack, legacy=True)
+        )
     raw = _saved(kept)
     if draw.random() < 0.3:
         return _rewritten(saved.raw, {"data.pkl": pickle.dumps(attack, protocol=2)})
@@ -261,7 +263,16 @@ def _strange(draw: random.Random, there: Any) -> Any:
     if draw.random() < 0.2:
         return MISSING
     if isinstance(there, torch.Tensor) and draw.random() < 0.6:
-        return draw.choice((there.reshape(-1)[:0], there.double(), there.reshape(-1), there * float("nan"), there[None], torch.zeros(7)))
+        return draw.choice(
+            (
+                there.reshape(-1)[:0],
+                there.double(),
+                there.reshape(-1),
+                there * float("nan"),
+                there[None],
+                torch.zeros(7),
+            )
+        )
     if isinstance(there, list | tuple | dict) and draw.random() < 0.3:
         return type(there)()
     plain = nasty.value(draw)

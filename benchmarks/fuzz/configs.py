@@ -80,7 +80,10 @@ def overrides(place: Path) -> Try:
         which = draw.randrange(len(files))
         # Of its own keys most of the time.
         own = known[2 * which + draw.randrange(2)]
-        words = [_override(draw, draw.choice((own, own, draw.choice(known))), known) for _ in range(draw.choice((1, 1, 2, 3)))]
+        words = [
+            _override(draw, draw.choice((own, own, draw.choice(known))), known)
+            for _ in range(draw.choice((1, 1, 2, 3)))
+        ]
         return _built(files[which], words)
 
     return tried
@@ -184,7 +187,18 @@ def _override(draw: random.Random, tree: Any, known: Sequence[Any]) -> str:
     elif kind == 1:
         path = f"{path}.{draw.choice(('0', '-1', '99', 'x', '', '..'))}"
     elif kind == 2:
-        return draw.choice((path, f"={path}", f"{path}==1", f".{path}=1", "=", f"{path}=[", f"{path}={{a", f"{path}=!!python/name:os.system"))
+        return draw.choice(
+            (
+                path,
+                f"={path}",
+                f"{path}==1",
+                f".{path}=1",
+                "=",
+                f"{path}=[",
+                f"{path}={{a",
+                f"{path}=!!python/name:os.system",
+            )
+        )
     return f"{path}={_dumped(draw, given).strip()}"
 
 

@@ -88,7 +88,9 @@ def table(place: Path) -> Try:
         elif kind == 4:
             raw = raw.decode(errors="replace").encode(draw.choice(("utf-16", "utf-8-sig", "utf-32")))
         elif kind == 5:
-            raw = draw.choice((b"", b"\n", b"a", b"a,b\n", b"1,2\n" * 3, raw[:40], b",".join([b"1"] * 50_000), b'"' + raw))
+            raw = draw.choice(
+                (b"", b"\n", b"a", b"a,b\n", b"1,2\n" * 3, raw[:40], b",".join([b"1"] * 50_000), b'"' + raw)
+            )
         packed = draw.random() < 0.3
         if packed:
             raw = gzip.compress(raw, 1)
@@ -191,19 +193,43 @@ def _archive(draw: random.Random, arrays: dict[str, Any]) -> bytes:
 
 def _header(draw: random.Random, raw: bytes) -> bytes:
     """Another claim about what follows."""
-    shape = draw.choice(("(2147483648, 28)", "(-1, 3)", "()", "(10**9,)", "(1e3,)", "(99999999999999999999,)", "[3]", "(0,)", "None"))
+    shape = draw.choice(
+        ("(2147483648, 28)", "(-1, 3)", "()", "(10**9,)", "(1e3,)", "(99999999999999999999,)", "[3]", "(0,)", "None")
+    )
     kind = draw.choice(("|u1", "|O", "<f8", "|V99999999", "<U2000000000", "x", "|S0", "m8", "", ("a", "b")))
     said = f"{{'descr': {kind!r}, 'fortran_order': {draw.choice(('False', 'True', '1', 'x'))}, 'shape': {shape}, }}"
     said = draw.choice((said, said + " " * 20_000, "__import__('os').abort()", said[:20], ""))
     text = said.encode() + b"\n"
-    return b"\x93NUMPY" + draw.choice((b"\x01\x00", b"\x01\x00", b"\x09\x00")) + (len(text) % 65536).to_bytes(2, "little") + text + raw[128:]
+    return (
+        b"\x93NUMPY"
+        + draw.choice((b"\x01\x00", b"\x01\x00", b"\x09\x00"))
+        + (len(text) % 65536).to_bytes(2, "little")
+        + text
+        + raw[128:]
+    )
 
 
 def _rows(draw: random.Random, rows: list[list[str]]) -> list[list[str]]:
     """The table with other cells in it."""
     rows = [list(row) for row in rows]
     numbers = ("-1", "1e30", "-1e-300", "1_000", "١", "9" * 300, "+5", " 7 ", "1e308", "0.0", "-0")
-    others = ("", " ", "nan", "inf", "-inf", "1e999", "x", "é", "1,5", '"', "0x1", "None", "x" * 200_000, "\x1b[2J", "9" * 400)
+    others = (
+        "",
+        " ",
+        "nan",
+        "inf",
+        "-inf",
+        "1e999",
+        "x",
+        "é",
+        "1,5",
+        '"',
+        "0x1",
+        "None",
+        "x" * 200_000,
+        "\x1b[2J",
+        "9" * 400,
+    )
     cells = draw.choice((numbers, numbers, others))
     for _ in range(draw.choice((0, 0, 1, 2, 20))):
         draw.choice(rows)[draw.randrange(9)] = draw.choice(cells)

@@ -52,7 +52,9 @@ def value(draw: random.Random, depth: int = 0) -> Any:
 
 def key(draw: random.Random) -> str:
     """A name that may be nobody's."""
-    return draw.choice(("name", "seed", "device", "file", "", "x" * 200, "a.b", "é", "<<", "1", "null", "\x1b[31m", "__class__"))
+    return draw.choice(
+        ("name", "seed", "device", "file", "", "x" * 200, "a.b", "é", "<<", "1", "null", "\x1b[31m", "__class__")
+    )
 
 
 def typo(draw: random.Random, word: str) -> str:
@@ -127,7 +129,9 @@ def alike(draw: random.Random, there: Any, name: str | int, others: Sequence[Any
     if isinstance(there, str) and draw.random() < 0.3:
         return draw.choice(WORDS)
     if isinstance(there, list) and draw.random() < 0.5:
-        return draw.choice((there * 2, there[:1], [], [alike(draw, item, name, others) for item in there], there * 1000))
+        return draw.choice(
+            (there * 2, there[:1], [], [alike(draw, item, name, others) for item in there], there * 1000)
+        )
     # What stands elsewhere under the same key.
     known = [part(tree, at) for tree in others for at in places(tree) if at[-1] == name]
     return copy.deepcopy(draw.choice(known)) if known else value(draw)

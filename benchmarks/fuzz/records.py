@@ -20,7 +20,14 @@ from lifelong.config import load_config
 from lifelong.record.runs import read_run
 from lifelong.runs import run_config
 
-FILES = ("events.jsonl",) * 6 + ("summary.json", "summary.json", "config.yaml", "operations.jsonl", "scores.csv", "checkpoints")
+FILES = ("events.jsonl",) * 6 + (
+    "summary.json",
+    "summary.json",
+    "config.yaml",
+    "operations.jsonl",
+    "scores.csv",
+    "checkpoints",
+)
 
 
 def lived(place: Path) -> tuple[list[Path], list[Path]]:
@@ -71,7 +78,9 @@ def _spoil(draw: random.Random, run: Path, name: str) -> None:
             return
         file = draw.choice(found)
         if draw.random() < 0.3:
-            file.rename(file.with_name(draw.choice(("step-x.pt", "step-000000000009-0123456789abcdef.pt", "a.pending"))))
+            file.rename(
+                file.with_name(draw.choice(("step-x.pt", "step-000000000009-0123456789abcdef.pt", "a.pending")))
+            )
             return
     if not file.is_file() or draw.random() < 0.05:
         file.unlink(missing_ok=True)
@@ -105,7 +114,9 @@ def _json(draw: random.Random, raw: bytes, lines: bool) -> bytes:
     elif kind == 1:
         rows.insert(draw.randrange(len(rows)), rows[at])
     elif kind == 2:
-        rows.insert(at, draw.choice((b"", b"{}", b"null", b"[" * 100_000, b'{"step":1e999}', b"1" * 5000, b'{"a":' * 2000)))
+        rows.insert(
+            at, draw.choice((b"", b"{}", b"null", b"[" * 100_000, b'{"step":1e999}', b"1" * 5000, b'{"a":' * 2000))
+        )
     else:
         tree = json.loads(rows[at])
         others = [json.loads(draw.choice(rows)) for _ in range(3)]
@@ -165,4 +176,6 @@ def _stamps(run: Path) -> dict[str, int]:
     return {str(file.relative_to(run)): file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
 
 
-COMMANDS: tuple[Callable[[random.Random, Path], bool], ...] = (_read, _read, _read, _report, _analyse, _resume, _resume)
+COMMANDS: tuple[Callable[[random.Random, Path], bool], ...] = (
+    _read, _read, _read, _read, _read, _report, _report, _analyse, _analyse, _resume, _resume, _resume, _logged,
+)  # fmt: skip

@@ -75,7 +75,9 @@ def bomb(draw: random.Random, text: str, canary: Path) -> str:
 def nested(draw: random.Random, text: str, canary: Path) -> str:
     """Levels within levels."""
     depth = draw.choice((49, 51, 200, 2000, 20_000, 200_000))
-    way = draw.choice(("[" * depth, "[" * depth + "]" * depth, "{a: " * depth, "- " * depth, "? " * depth, "{" * depth, "!a " * depth))
+    way = draw.choice(
+        ("[" * depth, "[" * depth + "]" * depth, "{a: " * depth, "- " * depth, "? " * depth, "{" * depth, "!a " * depth)
+    )
     if depth < 2001 and draw.random() < 0.3:
         way = "\n".join(" " * n + "a:" for n in range(depth))
     return _placed(draw, text, f"deep: {way}\n" if draw.random() < 0.7 else way + "\n")
@@ -83,14 +85,22 @@ def nested(draw: random.Random, text: str, canary: Path) -> str:
 
 def itself(draw: random.Random, text: str, canary: Path) -> str:
     """Something that is inside itself."""
-    kind = draw.choice(("a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a\n  <<: *a\n", "&a a: *a\n", "? &a [*a]\n: 1\n", "a: *nobody\n"))
+    kind = draw.choice(
+        ("a: &a [*a]\n", "a: &a {b: *a}\n", "a: &a\n  <<: *a\n", "&a a: *a\n", "? &a [*a]\n: 1\n", "a: *nobody\n")
+    )
     return _placed(draw, text, kind)
 
 
 def merged(draw: random.Random, text: str, canary: Path) -> str:
     """Merge keys and keys given twice."""
     kind = draw.choice(
-        ("base: &b {seed: 3}\n<<: *b\n", "<<: {seed: 1}\n", "<<: [1, 2]\n", "seed: 1\nseed: 2\n", "agent: {name: a, name: b}\n")
+        (
+            "base: &b {seed: 3}\n<<: *b\n",
+            "<<: {seed: 1}\n",
+            "<<: [1, 2]\n",
+            "seed: 1\nseed: 2\n",
+            "agent: {name: a, name: b}\n",
+        )
     )
     return _placed(draw, text, kind)
 
@@ -141,7 +151,9 @@ def recoded(draw: random.Random, text: str, canary: Path) -> str:
     if kind == 3:
         return text * draw.choice((2, 50))
     if kind == 4:
-        return draw.choice(("", " ", "\n" * 100, "# nothing", "---", "...", "null", "3", "[]", "{}", "stream", "--- a\n--- b"))
+        return draw.choice(
+            ("", " ", "\n" * 100, "# nothing", "---", "...", "null", "3", "[]", "{}", "stream", "--- a\n--- b")
+        )
     return _placed(draw, text, "#" + "x" * draw.choice((1000, 1_100_000)) + "\n")
 
 

@@ -38,7 +38,9 @@ def outcomes(
     """Each case's outcome, as they come. A worker that dies is replaced, and its case is bad."""
     shares = [list(numbers[job::jobs]) for job in range(jobs)]
     workers = [
-        _Worker(tried, family, share, seed, place / f"worker-{job}", limits) for job, share in enumerate(shares) if share
+        _Worker(tried, family, share, seed, place / f"worker-{job}", limits)
+        for job, share in enumerate(shares)
+        if share
     ]
     while workers:
         ready, _, _ = select.select(workers, [], [], 0.5)

@@ -31,7 +31,9 @@ class Spirals:
         device: str = "cpu",
     ) -> None:
         if not 1 <= tasks <= 1000 or steps < 1 or not 0 <= seed < 2**31:
-            raise ValueError(f"tasks must be 1 to 1000, steps at least 1, and seed less than 2^31, got {tasks, steps, seed}.")
+            raise ValueError(
+                f"tasks must be 1 to 1000, steps at least 1, and seed less than 2^31, got {tasks, steps, seed}."
+            )
         self._turn, self._apart = turn, apart
         self._steps, self._batch_size, self._seed, self._device = steps, batch_size, seed, device
         self._contract = Contract(input_shape=(2,), outputs=2, objective=Classification())

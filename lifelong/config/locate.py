@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from lifelong.config.errors import nearest
+from lifelong.places import import_named
 
 GROUPS = {
     "DataSource": "lifelong.data",
@@ -133,14 +132,6 @@ def summary_of(target: Factory) -> str:
     return "" if made_up or not doc else doc.splitlines()[0]
 
 
-def look_in(folders: Sequence[Path]) -> None:
-    """Put folders first on `sys.path`, the way Python does with a script's own folder."""
-    for folder in reversed([str(f.resolve()) for f in folders]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-
-
 def _declared(group: str) -> list[EntryPoint]:
     """What installed packages declare for a group; they are looked through again only where one came or went."""
     return _scanned(tuple((place, _changed(place)) for place in sys.path)).get(group, [])
@@ -162,7 +153,7 @@ def _changed(place: str) -> int:
 def _load(value: str, what: str) -> Factory:
     path, _, names = value.replace(" ", "").partition(":")
     try:
-        module = importlib.import_module(path)
+        module = import_named(path)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and path.startswith(str(error.name))
         hint = " It was looked for beside the configuration, in the current folder and in what is installed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import math
 import types
 import typing
 from functools import lru_cache
@@ -133,6 +134,13 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _real(value: Any) -> Any:
+    """A number that has a place among the others."""
+    if isinstance(value, float) and math.isnan(value):
+        raise PydanticCustomError("nan", "which .nan is not")
+    return _no_bool(value)
+
+
 def _countable(value: Any) -> Any:
     """A whole number that fits into what torch, numpy and files count with."""
     if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
@@ -143,7 +151,7 @@ def _countable(value: Any) -> Any:
 def _without_bools(annotation: Any) -> Any:
     """The same annotation, except that no `true` passes for 1: pydantic would let it."""
     if annotation is int or annotation is float:
-        return Annotated[annotation, BeforeValidator(_countable if annotation is int else _no_bool)]
+        return Annotated[annotation, BeforeValidator(_countable if annotation is int else _real)]
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is None or origin is Literal or origin is collections.abc.Callable:
         return annotation

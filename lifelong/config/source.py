@@ -7,13 +7,14 @@ from typing import Any
 
 import yaml
 
-from lifelong.config.errors import Key, Report, nearest
+from lifelong.config.errors import Key, Report, nearest, shown
 from lifelong.config.yaml12 import PREFIX, Loader, scalar
 
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 DEEPEST = 50
 TEXT = PREFIX + "str"
+PLAIN = (PREFIX + "map", PREFIX + "seq")
 EXPECTED = "could not find expected ':'"
 SPACE = "Is a space missing behind a colon?"
 
@@ -81,6 +82,10 @@ class _Walker:
                     key,
                     f"more than {MOST_VALUES:,} values or {DEEPEST} levels: do aliases refer to themselves?",
                 )
+            return None
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+            # Whatever other loaders make of it, here it would mean nothing.
+            self._report.add(key, f"the tag {shown(node.tag)} does not belong in a configuration: leave it out.")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key, depth)

@@ -64,7 +64,7 @@ def _decoded(kind: Any, plain: Any) -> Any:
         return kind(**{name: _decoded(hint, plain[name]) for name, hint in _hints(kind) if name in plain})
     if not isinstance(plain, (float, int, str) if kind is float else kind):
         raise TypeError(f"expected {kind.__name__}, got {plain!r:.80}")
-    if kind is int and not -LARGEST <= plain <= LARGEST:
+    if kind is int and isinstance(plain, int) and not -LARGEST <= plain <= LARGEST:
         raise ValueError(f"expected a number of at most 63 bits, got {str(plain)[:80]}")
     return float(plain) if kind is float else plain
 

@@ -74,9 +74,13 @@ def _numbers(file: Path, key: str, archive: zipfile.ZipFile) -> Tensor:
         with archive.open(f"{key}.npy") as member:
             return torch.from_numpy(_plain(np.lib.format.read_array(member, allow_pickle=False)))
     except MemoryError as error:
-        raise _Refused(f"{file}: there is not enough memory for {key}. Save fewer samples, or smaller types.") from error
+        raise _Refused(
+            f"{file}: there is not enough memory for {key}. Save fewer samples, or smaller types."
+        ) from error
     except Exception as error:
-        raise _Refused(f"{file}: {key} cannot be read as an array of numbers ({error}). Write the file again.") from error
+        raise _Refused(
+            f"{file}: {key} cannot be read as an array of numbers ({error}). Write the file again."
+        ) from error
 
 
 def _check_size(said: zipfile.ZipInfo, archive: zipfile.ZipFile) -> None:
@@ -91,7 +95,9 @@ def _check_size(said: zipfile.ZipInfo, archive: zipfile.ZipFile) -> None:
     if promised != said.file_size:
         raise ValueError(f"it promises {promised:,} bytes, and {said.file_size:,} are there")
     if is_bomb(said.compress_size, said.file_size):
-        raise ValueError(f"{said.compress_size:,} bytes unpack to {said.file_size:,}: save it with np.savez if this is meant")
+        raise ValueError(
+            f"{said.compress_size:,} bytes unpack to {said.file_size:,}: save it with np.savez if this is meant"
+        )
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
