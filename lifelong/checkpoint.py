@@ -21,6 +21,7 @@ import torch
 
 from lifelong import experience, objective
 from lifelong.learner import Agent
+from lifelong.record.disk import settle_names
 from lifelong.record.jsonl import Cursor
 from lifelong.stream import Lived, Stream, Task
 
@@ -105,7 +106,7 @@ def save_checkpoint(
             # What torch makes of a file that cannot be written.
             raise OSError(str(error).splitlines()[0]) from error
         raise
-    _settle_names(folder)
+    settle_names(folder)
     return path
 
 
@@ -179,21 +180,6 @@ class _Tee:
 
     def flush(self) -> None:
         self._file.flush()
-
-
-def _settle_names(folder: Path) -> None:
-    """Force the folder itself onto the disk: a rename that is only in memory is lost with the power."""
-    try:
-        place = os.open(folder, os.O_RDONLY)
-    except OSError:
-        # Not everywhere can a folder be opened.
-        return
-    try:
-        os.fsync(place)
-    except OSError:
-        pass
-    finally:
-        os.close(place)
 
 
 def _admitted(stream: Stream | None) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:

@@ -13,8 +13,8 @@ from lifelong.beforehand import look_ahead
 from lifelong.checkpoint import Checkpoint, Mark
 from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
 from lifelong.evaluation.schedule import Schedule
-from lifelong.evaluation.summary import Summary, summarize
-from lifelong.evaluation.trace import trace_of
+from lifelong.evaluation.summary import Summary, summary_of
+from lifelong.evaluation.trace import Tracing
 from lifelong.events import Event
 from lifelong.facts import device_of, started, versions
 from lifelong.health import Health
@@ -22,7 +22,7 @@ from lifelong.learner import ActingLearner, Agent
 from lifelong.loop import live
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
-from lifelong.record.jsonl import EventLog, read_events
+from lifelong.record.jsonl import EventLog, events_in, read_events
 from lifelong.record.memory import Memory
 from lifelong.record.operations import Operations
 from lifelong.record.report import write_report
@@ -41,12 +41,17 @@ SAVING = Saving()
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run leaves behind: the headline numbers, the score matrix, every event, and its folder if it has one."""
+    """What a run leaves behind: the headline numbers, the score matrix, and its folder if it has one."""
 
     summary: Summary
     matrix: ScoreMatrix
-    events: Sequence[tuple[int, Event]]
     folder: Path | None
+    kept: Sequence[tuple[int, Event]] = ()
+
+    @property
+    def events(self) -> Sequence[tuple[int, Event]]:
+        """Every event with its step: kept in memory where nothing was written, else read from the folder."""
+        return self.kept if self.folder is None else read_events(RunFolder(self.folder).events)
 
 
 def run(
@@ -89,23 +94,22 @@ def run(
         look_ahead(stream, learner, name)
     torch.manual_seed(seed)
     with _entered(folder, resume):
-        before: list[tuple[int, Event]] = []
         back: Checkpoint | None = None
         if folder is not None and resume:
             back = go_back(folder.require(), stream, learner, device_of(stream))
-            before = read_events(folder.events)
         elif folder is not None:
             Operations(folder.operations).note("began", 0)
             if config is not None:
                 folder.config.write_text(config, encoding="utf-8")
         mark = Mark(0, 0.0) if back is None else back.mark
-        memory = Memory(before)
+        tracing, memory = Tracing(), Memory()
         log = None if folder is None else EventLog(folder.events)
-        files: list[Subscriber] = [] if folder is None or log is None else [log, ScoresCsv(folder.scores, before)]
-        watching = Journal(subscribers)
-        for step, event in before:
-            watching.note(step, event)
-        journal, health = Journal([*files, memory, *subscribers], flush_every), Health()
+        watchers = [tracing, memory if folder is None else ScoresCsv(folder.scores), *subscribers]
+        if folder is not None and back is not None:
+            watching = Journal(watchers)
+            for step, event in events_in(folder.events):
+                watching.note(step, event)
+        journal, health = Journal([*([] if log is None else [log]), *watchers], flush_every), Health()
         if back is not None and back.noted is not None:
             journal.load_state_dict(back.noted.pending["journal"])
             health.load_state_dict(back.noted.pending["health"])
@@ -122,7 +126,8 @@ def run(
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
                 for drawn in watch(learner, worlds, folder.path):
                     journal.note(sum(part.steps for part in stream.segments), drawn)
-            summary = summarize(memory.events, round(taken.seconds, 3), versions(), round(taken.cpu_seconds, 3))
+            trace = tracing.trace()
+            summary = summary_of(trace, round(taken.seconds, 3), versions(), round(taken.cpu_seconds, 3))
             if folder is not None:
                 # Before subscribers are closed: what they are done with they may send away.
                 folder.write_summary(summary)
@@ -131,8 +136,7 @@ def run(
                 Operations(folder.operations).note("finished", summary.steps)
         finally:
             journal.close()
-    matrix = matrix_of(trace_of(memory.events))
-    return Result(summary, matrix, memory.events, None if folder is None else folder.path)
+    return Result(summary, matrix_of(trace), None if folder is None else folder.path, memory.events)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 
@@ -50,6 +50,7 @@ def live(
     steps = sum(part.steps for part in stream.segments)
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
+    known: set[type] = set()
     if start == 0:
         judge(stream, learner, schedule, journal, step=0, finished=0, at_end=True)
     try:
@@ -59,6 +60,9 @@ def live(
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
             step += 1
+            if type(experience) not in known:
+                known.add(type(experience))
+                _check_takes(learner, experience)
             happened = take_in(learner, experience, health)
             if step == start + 1:
                 _check_answer(learner, happened)
@@ -89,11 +93,11 @@ def live(
 
 
 def take_in(learner: Agent, experience: Batch | Interaction, health: Health) -> Sequence[Update | Event]:
-    """Let the learner have one experience, of either kind; a batch that nobody can learn from is left out."""
+    """Let the learner have one experience, of a kind that it can take; a batch nobody can learn from is left out."""
     if isinstance(experience, Interaction):
-        return acting(learner).live(experience)
+        return cast(ActingLearner, learner).live(experience)
     unfit = health.unfit(experience)
-    return learning(learner).learn(experience) if unfit is None else (unfit,)
+    return cast(Learner, learner).learn(experience) if unfit is None else (unfit,)
 
 
 def judge(
@@ -187,6 +191,14 @@ def _check_known(learner: Agent, task: EnvTask, played: Judgement, was_met: bool
             f"{type(learner).__name__} has lived in {task.name!r} and does not know it where it is judged: nobody acts "
             "there. The environments that a task is judged in must have the spaces of those in which it is learned."
         )
+
+
+def _check_takes(learner: Agent, experience: Batch | Interaction) -> None:
+    """Once for each kind of experience: to look for a protocol's methods takes longer than to call one."""
+    if isinstance(experience, Interaction):
+        acting(learner)
+    else:
+        learning(learner)
 
 
 def _check_answer(learner: Agent, happened: object) -> None:

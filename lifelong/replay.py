@@ -9,7 +9,7 @@ from lifelong.config.errors import Report
 from lifelong.config.source import read_file
 from lifelong.events import RunStarted
 from lifelong.record.folder import REFERENCE, RunFolder
-from lifelong.record.jsonl import read_events
+from lifelong.record.jsonl import events_in
 from lifelong.record.wandb_run import Mode, is_open
 from lifelong.record.wandb_sink import WandbSink, name_of
 
@@ -26,15 +26,14 @@ def replay(
     folder = RunFolder(run).require()
     inside = RunFolder(run / REFERENCE)
     names = []
-    if inside.events.is_file() and not is_open():
+    if inside.has_record and not is_open():
         names.append(_log(inside, "reference", mode, project, group, None if name is None else f"{name}-{REFERENCE}"))
     is_reference = run.resolve().name == REFERENCE and RunFolder(run.resolve().parent).config.is_file()
     return [*names, _log(folder, "reference" if is_reference else "agent", mode, project, group, name)]
 
 
 def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, group: str | None, name: str | None) -> str:
-    records = read_events(folder.events)
-    started = next((event for _, event in records if isinstance(event, RunStarted)), None)
+    started = next((event for _, event in events_in(folder.events) if isinstance(event, RunStarted)), None)
     if started is None:
         raise ValueError(f"{folder.events} has no RunStarted: nothing was lived through yet, or its head is cut off.")
     config: dict[str, Any] = read_file(folder.config, Report(str(folder.config))) if folder.config.is_file() else {}
@@ -48,7 +47,7 @@ def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, grou
         tuple(kept.get("tags", ())),
         name,
         config,
-        records,
+        events_in(folder.events),
         job_type,
         kept.get("artifacts", "all"),
     )

@@ -85,7 +85,7 @@ def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
     study = resolved.build()
     torch.set_num_threads(study.threads or 1)
     with _stopping(out) as stop:
-        return _one(study, study.agent, out, stop, RunFolder(out).events.is_file(), resolved.as_dict(), None, name)
+        return _one(study, study.agent, out, stop, RunFolder(out).has_record, resolved.as_dict(), None, name)
 
 
 def write_report(
@@ -96,7 +96,7 @@ def write_report(
     alone: a file that `measure_references` wrote.
     """
     target = out or (RunFolder(runs[0]).report if len(runs) == 1 else runs[0].parent / "comparison.html")
-    if naive is None and len(runs) == 1 and RunFolder(runs[0] / REFERENCE).events.is_file():
+    if naive is None and len(runs) == 1 and RunFolder(runs[0] / REFERENCE).has_record:
         naive = runs[0] / REFERENCE
     if alone is not None and len(runs) > 1:
         raise ValueError("What was learned alone is shown in the report of one run: give one, or leave the file out.")
@@ -218,7 +218,7 @@ def _one(
         stop=stop,
         config=_config_text(folder, settings),
         naive=naive,
-        resume=resume and folder.events.is_file(),
+        resume=resume and folder.has_record,
         frames=study.record.frames,
         report=study.record.report,
         looked_ahead=not resume,

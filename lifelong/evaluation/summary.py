@@ -103,12 +103,18 @@ def summarize(
     versions: dict[str, str],
     cpu_seconds: float | None = None,
 ) -> Summary:
-    """Sum up a record; a record of an interrupted run is summed up as far as it goes.
+    """Sum up a record. Raises ValueError for a record without RunStarted; else as `summary_of`."""
+    return summary_of(trace_of(records), wall_seconds, versions, cpu_seconds)
+
+
+def summary_of(
+    trace: Trace, wall_seconds: float, versions: dict[str, str], cpu_seconds: float | None = None
+) -> Summary:
+    """Sum up a run; an interrupted one is summed up as far as it goes.
 
     The two times and `versions` (library -> version) are the only things that the record does not hold, so
-    that two runs of one seed have equal records. Raises ValueError for a record without RunStarted.
+    that two runs of one seed have equal records.
     """
-    trace = trace_of(records)
     matrix = matrix_of(trace)
     started = trace.started
     shifts = shifts_of(trace)
@@ -176,12 +182,11 @@ def _prequential(trace: Trace) -> float | None:
 
 def _diverged(trace: Trace) -> int | None:
     """Of batches: in a world, a stretch without an update has no loss."""
-    broken = trace.steps[~trace.in_worlds() & ~np.isfinite(trace.losses)]
+    broken = trace.broken[~trace.in_worlds() & (trace.broken > 0)]
     return int(broken[0]) if len(broken) else None
 
 
 def _return_while_learning(trace: Trace) -> float | None:
     """Mean over the experiences in which an episode ended; a return has no scale that it could be a share of."""
-    returns = trace.scores[trace.in_worlds()]
-    returns = returns[np.isfinite(returns)]
-    return float(returns.mean()) if len(returns) else None
+    ended = trace.in_worlds() & (trace.scored > 0)
+    return float(np.average(trace.scores[ended], weights=trace.scored[ended])) if ended.any() else None

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
-from lifelong.evaluation.summary import Summary, summarize
+from lifelong.evaluation.summary import Summary, summary_of
 from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.record.folder import RunFolder
-from lifelong.record.jsonl import read_events
+from lifelong.record.jsonl import events_in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +30,11 @@ def read_run(path: Path) -> RecordedRun:
     recorded, ValueError where a file in it is damaged.
     """
     folder = RunFolder(path).require()
-    records = read_events(folder.events)
+    trace = trace_of(events_in(folder.events))
     try:
         written = folder.read_summary()
         seconds, cpu, versions = written.wall_seconds, written.cpu_seconds, written.versions
     except FileNotFoundError:
         seconds, cpu, versions = 0.0, None, {}
-    trace = trace_of(records)
     config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
-    return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions, cpu), config, path)
+    return RecordedRun(trace, matrix_of(trace), summary_of(trace, seconds, versions, cpu), config, path)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
-from lifelong.evaluation.summary import Summary, summarize
-from lifelong.evaluation.trace import Trace, is_world, trace_of
+from lifelong.evaluation.summary import Summary, summary_of
+from lifelong.evaluation.trace import Trace, Tracing, is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
@@ -88,7 +88,7 @@ class WandbSink:
         self._name = name
         self._artifacts = artifacts
         self._lost = False
-        self._records: list[tuple[int, Event]] = []
+        self._record, self._finished = Tracing(), False
         self._marks: list[tuple[int, str, int, str]] = []
         self._judged: dict[str, float] = {}
         self._seen: list[float] = []
@@ -108,7 +108,7 @@ class WandbSink:
     def _take(self, step: int, event: Event) -> None:
         if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
             self._log_judging()
-        self._records.append((step, event))
+        self._record.on(step, event)
         found, again = self._findings.told(event), self._takeovers.again(event)
         match event:
             case RunStarted():
@@ -152,19 +152,20 @@ class WandbSink:
                 self._mark(step, "again", event.expert, f"{event.unexplained:.3g} unexplained")
             case ExpertChosen():
                 self._marks.append((step, "chosen", event.expert, f"{event.unexplained:.3g} unexplained"))
+            case RunFinished():
+                self._finished = True
             case _:
                 pass
 
     def close(self) -> None:
         """Log the matrix, the marks, the headline numbers and the files; finish the run if it was started here."""
-        finished = any(isinstance(event, RunFinished) for _, event in self._records)
         with self._or_lost(), kept_in(self._folder.path) if self._ours else nullcontext():
             try:
                 if not self._lost:
-                    self._log_end(finished)
+                    self._log_end()
             finally:
                 if self._ours:
-                    finish(self._run, exit_code=0 if finished and not self._lost else 1)
+                    finish(self._run, exit_code=0 if self._finished and not self._lost else 1)
 
     @contextmanager
     def _or_lost(self) -> Iterator[None]:
@@ -196,7 +197,7 @@ class WandbSink:
         if self._seen:
             row["cl/mean_seen"] = sum(self._seen) / len(self._seen)
         if self._segment_ended:
-            row |= _measures(self._trace())
+            row |= _measures(self._record.trace())
         self._run.log(row)
         self._judged, self._seen = {}, []
 
@@ -204,18 +205,19 @@ class WandbSink:
         self._run.log({"stream_step": step, f"mark/{mark}": 1})
         self._marks.append((step, mark, expert, detail))
 
-    def _log_end(self, finished: bool) -> None:
+    def _log_end(self) -> None:
         import wandb
 
         if self._judged:
             self._log_judging()
-        if not any(isinstance(event, RunStarted) for _, event in self._records):
+        if not self._record.has_begun:
             return
-        matrix = matrix_of(self._trace())
+        trace = self._record.trace()
+        matrix = matrix_of(trace)
         # Of time the folder alone tells, so that a run that is logged afterwards says the same.
         timed = self._folder.summary.is_file()
         seconds = self._folder.read_summary().wall_seconds if timed else 0.0
-        summary = summarize(self._records, seconds, {})
+        summary = summary_of(trace, seconds, {})
         self._run.log(
             {
                 "stream_step": summary.steps,
@@ -228,10 +230,7 @@ class WandbSink:
         if not timed:
             del known["wall_seconds"]
         self._run.summary.update(known | summary.families)
-        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, finished)
-
-    def _trace(self) -> Trace:
-        return trace_of(record for record in self._records if not isinstance(record[1], Learned))
+        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, self._finished)
 
 
 def _measures(trace: Trace) -> dict[str, float]:
