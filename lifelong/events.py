@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lifelong.refused import Refused as Refused
 from lifelong.update import Update as Update
 
 
@@ -295,6 +296,7 @@ Event = (
     | FramesDrawn
     | Skipped
     | Restored
+    | Refused
     | RunFinished
 )
 """Every fact that a subscriber can be given."""

@@ -16,7 +16,7 @@ from lifelong.interaction import Interaction
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
-from lifelong.stream import EnvTask, Stream, Task
+from lifelong.stream import EnvTask, Live, Stream, Task
 
 
 class Keeper(Protocol):
@@ -51,10 +51,18 @@ def live(
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
     known: set[type] = set()
+    unforeseen = stream if isinstance(stream, Live) else None
     if start == 0:
         judge(stream, learner, schedule, journal, step=0, finished=0, at_end=True)
     try:
-        for experience, truth in patiently(stream, start):
+        for moment in patiently(stream, start):
+            for fact in unforeseen.facts() if unforeseen is not None else ():
+                journal.note(step, fact)
+            if moment is None:
+                if keeper is not None:
+                    keeper.after(step, False)
+                continue
+            experience, truth = moment
             if truth.segment != segment:
                 segment = truth.segment
                 if step == _start_of(stream, segment):
@@ -72,7 +80,7 @@ def live(
                 saved = keeper.put_back()
                 if saved is not None:
                     journal.note(step, Restored(step - saved))
-            at_end = looks.get(step)
+            at_end = looks.get(step) if looks else schedule.is_due(step)
             if at_end is not None:
                 finished = segment + 1 if at_end else segment
                 judge(stream, learner, schedule, journal, step, finished, at_end)
@@ -82,7 +90,9 @@ def live(
         if keeper is not None:
             keeper.after(step, True)
         raise
-    if step != steps:
+    if unforeseen is not None:
+        _end(unforeseen, learner, schedule, journal, keeper, step)
+    elif step != steps:
         raise ValueError(f"The stream {stream.name!r} promises {steps} experiences in its segments and gave {step}.")
     for fact in learner.held() if isinstance(learner, Accountable) else ():
         journal.note(step, fact)
@@ -90,6 +100,17 @@ def live(
     stored = size.stored_samples, size.stored_bytes
     journal.note(step, RunFinished(size.experts, size.parameters, size.bytes, size.archived, size.nonzero, *stored))
     journal.flush()
+
+
+def _end(stream: Live, learner: Agent, schedule: Schedule, journal: Journal, keeper: Keeper | None, step: int) -> None:
+    """Of a stream whose end came unforeseen."""
+    for fact in stream.facts():
+        journal.note(step, fact)
+    if step == 0:
+        raise ValueError(f"The stream {stream.name!r} ended before it gave anything to learn: no sample had a label.")
+    judge(stream, learner, schedule, journal, step, 1, at_end=True)
+    if keeper is not None:
+        keeper.after(step, True)
 
 
 def take_in(learner: Agent, experience: Batch | Interaction, health: Health) -> Sequence[Update | Event]:
@@ -106,8 +127,12 @@ def judge(
     """Score every task of the stream, met or not, on its held-out samples: all at a segment's end, some within."""
     limit = None if at_end else schedule.within_samples
     entered = finished if at_end else finished + 1
-    met = {segment.task for segment in stream.segments[:entered]}
+    known = stream.segments[:entered]
+    # Where nobody knows the segments, all tasks are met as soon as anything is.
+    met = {segment.task for segment in known} if stream.segments else {task.name for task in stream.tasks if step}
     for task in stream.tasks:
+        if isinstance(task, Task) and not task.judged:
+            continue
         if isinstance(task, EnvTask):
             played = play(acting(learner), task, None if at_end else schedule.within_episodes)
             _check_known(learner, task, played, task.name in met)

@@ -27,7 +27,7 @@ from lifelong.references.cache import Cache
 from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
 from lifelong.stopping import RunStopped, Stop, stop_on_signals
-from lifelong.stream import Task
+from lifelong.stream import Live, Task
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -52,6 +52,11 @@ def run_config(resolved: Resolved, out: Path, goes_on: bool = False) -> list[Sum
         raise FileExistsError(
             f"{out} already holds a run, and a run is never written over: choose another folder, go on with that run "
             f"(lifelong resume {out}), or remove it first."
+        )
+    if isinstance(study.stream, Live) and study.reference is not None:
+        raise ValueError(
+            f"{resolved.path}: the stream {study.stream.name!r} is lived through once, as it comes, so that no "
+            "reference can live through it first: leave it out (reference: null)."
         )
     # All of them before the first one runs for an hour.
     for section, plan in study.plans:

@@ -17,7 +17,7 @@ from lifelong.record.jsonl import EventLog
 from lifelong.record.operations import Operations
 from lifelong.saving import Saving
 from lifelong.stopping import RunStopped, Stop
-from lifelong.stream import Stream
+from lifelong.stream import Live, Stream
 
 PATIENCE = 99.0
 """How many times as long as a save took nothing is saved after it: at most 1 % of the time goes there."""
@@ -59,14 +59,19 @@ class Saver:
         self._operations = Operations(folder.operations)
         self._pause = float("inf") if saving.minutes is None else 60.0 * saving.minutes
         self._due = time.monotonic() + self._pause
+        self._saved: int | None = None
 
     def after(self, step: int, last: bool) -> None:
-        """So many experiences were learned, and judged where that was due. last: there are no more."""
+        """So many experiences were learned, and judged where that was due. last: there are no more.
+
+        May be called again without another experience, where one is waited for.
+        """
         every = self._saving.every
         stopped = self._stop.asked is not None
+        due = time.monotonic() >= self._due or (every is not None and step > 0 and step % every == 0)
         if stopped:
             self._save(step)
-        elif last or time.monotonic() >= self._due or (every is not None and step % every == 0):
+        elif last or (due and step != self._saved):
             try:
                 self._save(step)
             except OSError as error:
@@ -102,6 +107,9 @@ class Saver:
         path = save_checkpoint(place, self._watch.at(step), self._learner, self._stream, noted)
         for old in checkpoints_in(place)[self._saving.keep :]:
             old.unlink(missing_ok=True)
+        self._saved = step
+        if isinstance(self._stream, Live):
+            self._stream.acknowledge()
         took = time.monotonic() - began
         self._operations.note("saved", step, f"{path.name}, {path.stat().st_size:,} bytes in {took:.3f} s")
         self._due = time.monotonic() + max(self._pause, PATIENCE * took)

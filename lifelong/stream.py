@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from lifelong.events import Event
 from lifelong.experience import Batch, Truth
 from lifelong.interaction import Interaction, Stage
 from lifelong.objective import Contract
@@ -25,6 +26,7 @@ class Task:
     """One thing to be learned, and how it is judged: held-out inputs (N, ...) and targets (N, ...) on the device.
 
     `contract` is what a judged learner may know; `label` is the task's name where the scenario shows it in judging.
+    judged: False where there are no held-out samples; the score on what is new is then all that is known.
     """
 
     name: str
@@ -32,9 +34,10 @@ class Task:
     test_inputs: Tensor
     test_targets: Tensor
     label: str | None = None
+    judged: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.test_inputs) != len(self.test_targets) or not len(self.test_inputs):
+        if len(self.test_inputs) != len(self.test_targets) or bool(len(self.test_inputs)) != self.judged:
             raise ValueError(
                 f"Task {self.name!r} needs as many test targets as test inputs and at least one, "
                 f"got {len(self.test_inputs)} inputs and {len(self.test_targets)} targets."
@@ -126,7 +129,10 @@ class Stream(Protocol):
 
     @property
     def segments(self) -> Sequence[Segment]:
-        """The truth: which task is served when. For the loop, the evaluation and the record, never for a learner."""
+        """The truth: which task is served when. For the loop, the evaluation and the record, never for a learner.
+
+        Empty where nobody knows it, as of a stream that is `Live`.
+        """
         ...
 
     def experiences(self, start: int = 0) -> Iterator[tuple[Batch | Interaction, Truth]]:
@@ -146,3 +152,20 @@ class Lived(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Live(Stream, Lived, Protocol):
+    """A stream of what happens elsewhere, in its own time: nobody can look into it before, and it has no segments."""
+
+    def moments(self, start: int = 0) -> Iterator[tuple[Batch | Interaction, Truth] | None]:
+        """Its experiences, and None wherever nothing has come for a moment: whoever asks may see to something else."""
+        ...
+
+    def facts(self) -> Sequence[Event]:
+        """What it has to say since it was asked last, for the record."""
+        ...
+
+    def acknowledge(self) -> None:
+        """All that it has given is in a checkpoint that lasts. Does not fail where that cannot be passed on."""
+        ...

@@ -16,6 +16,7 @@ from lifelong.config.errors import nearest
 GROUPS = {
     "DataSource": "lifelong.data",
     "Stream": "lifelong.streams",
+    "Source": "lifelong.sources",
     "Agent": "lifelong.agents",
     "Learner": "lifelong.agents",
     "ActingLearner": "lifelong.agents",

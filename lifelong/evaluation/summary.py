@@ -18,6 +18,7 @@ from lifelong.events import (
     Event,
     ExpertChosen,
     ExpertSpawned,
+    Refused,
     Restored,
     RunFinished,
     ShiftDismissed,
@@ -42,10 +43,12 @@ class Summary:
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
     more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back to
-    its checkpoint. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
-    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`: what
-    `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all threads (None:
-    not measured). `families`: the transfer measures of reinforcement learning, named by family.
+    its checkpoint. `refused`: messages that said nothing to learn from. `truth_known`: whether it is known which task
+    was served when (False: shifts were detected, and neither right nor wrong). `consolidated` counts the ends of tasks
+    that retention methods were shown (None: there was none that begins to work only then). `diverged`: the step at
+    which a loss was no number for the first time. `untrained`: what `learning_accuracy` would be without any learning.
+    `cpu_seconds`: processor time of the run, over all threads (None: not measured). `families`: the transfer measures
+    of reinforcement learning, named by family.
     """
 
     agent: str
@@ -90,6 +93,8 @@ class Summary:
     crowded: int = 0
     skipped: int = 0
     restored: int = 0
+    refused: int = 0
+    truth_known: bool = True
     consolidated: int | None = None
     diverged: int | None = None
     untrained: float | None = None
@@ -147,7 +152,7 @@ def summary_of(
         false_alarms=shifts.false_alarms,
         missed_shifts=shifts.missed,
         detection_delay=sum(shifts.delays) / len(shifts.delays) if shifts.delays else None,
-        routing_accuracy=routing_accuracy(trace),
+        routing_accuracy=routing_accuracy(trace) if started.segments else None,
         wall_seconds=wall_seconds,
         cpu_seconds=cpu_seconds,
         drifts=len(trace.all(DriftDetected)),
@@ -164,6 +169,8 @@ def summary_of(
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         skipped=len(trace.all(Skipped)),
         restored=len(trace.all(Restored)),
+        refused=max((event.so_far for _, event in trace.all(Refused)), default=0),
+        truth_known=bool(started.segments),
         consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
         diverged=_diverged(trace),
         untrained=untrained(matrix),

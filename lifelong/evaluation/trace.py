@@ -66,6 +66,10 @@ class Trace:
         stops = [*(step for step, _ in entered), self.end][1:]
         return [Stretch(event.task, step, stop) for (step, event), stop in zip(entered, stops, strict=True)]
 
+    def segments(self) -> tuple[str, ...]:
+        """The task of each segment that was planned; of a stream whose segments nobody knew, of those lived through."""
+        return self.started.segments or tuple(stretch.task for stretch in self.truth())
+
     def in_worlds(self) -> NDArray[np.bool_]:
         """(R,) where an update was of a world to act in: its score is a return, NaN where no episode ended."""
         worlds = {task.name for task in self.started.tasks if is_world(task)}

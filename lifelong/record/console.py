@@ -14,6 +14,7 @@ from lifelong.events import (
     ExpertDissolved,
     ExpertSpawned,
     Learned,
+    Refused,
     Restored,
     RunStarted,
     ShiftDetected,
@@ -90,6 +91,9 @@ class ConsoleView:
                 if self._skipped in (1, 10, 100) or self._skipped % 1000 == 0:
                     left = "left out" if self._skipped == 1 else f"{count(self._skipped)} left out so far, the latest"
                     self._say(step, f"{left}: {event.why}", "red")
+            case Refused():
+                many = "" if event.so_far == 1 else f", {count(event.so_far)} so far"
+                self._say(step, f"a message is left out{many}: {event.why}", "red")
             case Restored():
                 told = f"the loss is no number: put back by {count(event.experiences)} experiences"
                 self._say(step, told, "red")
@@ -118,7 +122,7 @@ class ConsoleView:
             TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
         )
-        self._progress.add_task(f"{run.agent} on {run.stream}", total=run.steps, status="")
+        self._progress.add_task(f"{run.agent} on {run.stream}", total=run.steps or None, status="")
         self._progress.start()
 
     def _refresh(self, step: int) -> None:
@@ -141,6 +145,8 @@ class ConsoleView:
 def _length(run: RunStarted) -> str:
     """How many steps there are, and what a step is where it is no batch."""
     worlds = [is_world(task) for task in run.tasks]
+    if not run.segments:
+        return "as long as anything comes"
     steps, each = f"{count(run.steps)} steps", run.env_steps_per_experience
     if all(worlds) and each is not None:
         return f"{steps}, each {count(each)} environment steps"

@@ -14,6 +14,7 @@ from lifelong.events import (
     ExpertDissolved,
     ExpertSpawned,
     ParameterHeld,
+    Refused,
     Restored,
     RolledBack,
     ShiftDetected,
@@ -134,6 +135,8 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case RolledBack():
             number = count(event.experiences)
             return f"Expert {event.expert} is put back by {number} experiences that were not its own."
+        case Refused():
+            return f"A message was left out ({event.why}), {count(event.so_far)} by then."
         case Skipped():
             return f"Left out, nobody learns from it: {event.why}."
         case Restored():
