@@ -23,14 +23,16 @@ ABOVE = {
 
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "events": {"update"},
+    "events": {"refused", "update"},
+    "refused": set(),
+    "source": set(),
     "update": set(),
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
     "finite": {"interaction"},
     "interaction": set(),
-    "stream": {"experience", "interaction", "objective"},
+    "stream": {"events", "experience", "interaction", "objective"},
     "learner": {"events", "experience", "interaction"},
     "episodes": {"finite", "interaction", "learner", "stream"},
     "evaluation": {"events"},
@@ -77,7 +79,7 @@ ONLY: dict[str, set[str]] = {
     },
     "health": {"events", "experience"},
     "patience": {"experience", "interaction", "stream"},
-    "lifelong_envs": {"experience", "finite", "interaction", "objective", "stream"},
+    "lifelong_envs": {"events", "experience", "finite", "interaction", "objective", "source", "stream"},
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 
