@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.live_rig import said
 from lifelong.source import Message, SourceLost
 from lifelong_envs.live.jsonl import Jsonl
+
+# Benchmarks are no part of what is packed with the tests.
+rig = pytest.importorskip("benchmarks.live_rig")
+said = rig.said
 
 
 def all_of(source: Jsonl, limit: int = 7, rest: int = 10_000) -> list[Message]:

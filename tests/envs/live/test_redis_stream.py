@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.live_rig import Counting, Server, later, said
 from lifelong import RunStopped, Saving, Stop, run
 from lifelong.source import SourceLost
 from lifelong_envs.live.redis_stream import RedisStream
 from lifelong_envs.live.stream import live
+
+# Benchmarks are no part of what is packed with the tests.
+rig = pytest.importorskip("benchmarks.live_rig")
+Counting, Server, later, said = rig.Counting, rig.Server, rig.later, rig.said
 
 redis = pytest.importorskip("redis", reason="the client of Redis is not installed: pip install redis")
 if shutil.which("redis-server") is None:
