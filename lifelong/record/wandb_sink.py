@@ -82,7 +82,8 @@ class WandbSink:
         job_type: str | None = None,
         artifacts: Artifacts = "all",
     ) -> None:
-        self._run, self._ours = open_run(folder, mode, project, group, tags, name, job_type, config or {})
+        # Rows that the run has already, of an earlier attempt: they are told in the same order again.
+        self._run, self._kept, self._there = open_run(folder, mode, project, group, tags, name, job_type, config or {})
         define_metrics(self._run)
         self._folder = RunFolder(folder)
         self._name = name
@@ -118,7 +119,7 @@ class WandbSink:
             case ExpertFound() if found is not None:
                 self._marks.append((step, "found", event.expert, found))
             case Logged():
-                self._run.log({"stream_step": step, **{f"sb3/{name}": value for name, value in event.values.items()}})
+                self._log({"stream_step": step, **{f"sb3/{name}": value for name, value in event.values.items()}})
             case Learned():
                 self._log_block(step, event)
             case TaskScored():
@@ -159,12 +160,12 @@ class WandbSink:
 
     def close(self) -> None:
         """Log the matrix, the marks, the headline numbers and the files; finish the run if it was started here."""
-        with self._or_lost(), kept_in(self._folder.path) if self._ours else nullcontext():
+        with self._or_lost(), kept_in(self._folder.path) if self._kept else nullcontext():
             try:
                 if not self._lost:
                     self._log_end()
             finally:
-                if self._ours:
+                if self._kept is not None:
                     finish(self._run, exit_code=0 if self._finished and not self._lost else 1)
 
     @contextmanager
@@ -178,6 +179,12 @@ class WandbSink:
                 f"`lifelong wandb {self._folder.path}`"
             ) from error
 
+    def _log(self, row: dict[str, Any]) -> None:
+        if self._there:
+            self._there -= 1
+        else:
+            self._run.log(row)
+
     def _log_block(self, step: int, block: Learned) -> None:
         row = {
             "stream_step": step,
@@ -189,7 +196,7 @@ class WandbSink:
         if known:
             # The return of episodes while learning is no score: it has another scale.
             row["train/return" if self._acting else "train/score"] = sum(known) / len(known)
-        self._run.log(row)
+        self._log(row)
 
     def _log_judging(self) -> None:
         """All tasks of one judging in one call, at a segment's end with the measures as far as the run has got."""
@@ -198,11 +205,11 @@ class WandbSink:
             row["cl/mean_seen"] = sum(self._seen) / len(self._seen)
         if self._segment_ended:
             row |= _measures(self._record.trace())
-        self._run.log(row)
+        self._log(row)
         self._judged, self._seen = {}, []
 
     def _mark(self, step: int, mark: str, expert: int, detail: str) -> None:
-        self._run.log({"stream_step": step, f"mark/{mark}": 1})
+        self._log({"stream_step": step, f"mark/{mark}": 1})
         self._marks.append((step, mark, expert, detail))
 
     def _log_end(self) -> None:
@@ -226,6 +233,8 @@ class WandbSink:
                 "marks": wandb.Table(columns=MARKS, data=[list(mark) for mark in self._marks]),
             }
         )
+        if self._kept is not None:
+            self._kept.close(self._folder.path)
         known = {name: value for name, value in asdict(summary).items() if value is not None and name not in NESTED}
         if not timed:
             del known["wall_seconds"]
