@@ -56,7 +56,9 @@ def notes_section(run: RecordedRun) -> str:
     """Shifts, experts and the true tasks in order, at most 200 rows."""
     shifts = shifts_of(run.trace)
     found = findings_of(run.trace)
-    verdicts = dict.fromkeys(shifts.hit_steps, "right") | dict.fromkeys(shifts.false_steps, "false alarm")
+    verdicts = dict.fromkeys(shifts.hit_steps, " (right)") | dict.fromkeys(shifts.false_steps, " (false alarm)")
+    if not run.trace.started.segments:
+        verdicts = {}
     rows = [
         [count(step), what]
         for place, (step, event) in enumerate(run.trace.events)
@@ -120,10 +122,10 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             return f"The stream turns to {event.task}, segment {event.segment + 1}."
         case ShiftDetected():
             how = _GIVEN_AWAY.get(event.by, "")
-            return f"Shift found ({verdict}){how}: it began at step {count(step - event.delay)}{_over(event)}."
+            return f"Shift found{verdict}{how}: it began at step {count(step - event.delay)}{_over(event)}."
         case DriftDetected():
             change = f"{score(event.gained, True)} of what there is to know is new, {score(event.lost, True)} was lost"
-            return f"Slow drift found ({verdict}): {change}."
+            return f"Slow drift found{verdict}: {change}."
         case DriftFollowed():
             return f"The drift goes on, and expert {event.expert} with it."
         case ExpertDissolved():
@@ -136,7 +138,7 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             number = count(event.experiences)
             return f"Expert {event.expert} is put back by {number} experiences that were not its own."
         case Refused():
-            return f"A message was left out ({event.why}), {count(event.so_far)} by then."
+            return f"A message was left out, {count(event.so_far)} so far: {event.why}."
         case Skipped():
             return f"Left out, nobody learns from it: {event.why}."
         case Restored():
