@@ -23,6 +23,7 @@ from lifelong.events import (
     Learned,
     Logged,
     ParameterHeld,
+    Refused,
     Restored,
     RolledBack,
     RunFinished,
@@ -69,6 +70,7 @@ ONE_OF_EACH: list[Event] = [
     FramesDrawn("w", "frames/w.png", -12.5),
     Skipped("inputs of 1 of 8 samples are not finite", 8),
     Restored(40),
+    Refused("17 4 ab", "no JSON", 3),
     RunFinished(3, 3000),
     RunFinished(3, 3000, 12000, 500, 2900),
 ]
