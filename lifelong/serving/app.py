@@ -64,6 +64,9 @@ def make_app(answerer: Answerer) -> Starlette:
         except ClientDisconnect:
             # Nobody is there to read it.
             return Response(status_code=400)
+        except asyncio.CancelledError:
+            # By the server, which has waited long enough and ends.
+            return _error("the server stops.", 503, HANG_UP)
         except HTTPException:
             raise
         except Exception:

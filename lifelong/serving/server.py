@@ -62,6 +62,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000, refresh: floa
             lifespan="off",
             ws="none",
             server_header=False,
+            proxy_headers=False,
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=FAREWELL,
         )

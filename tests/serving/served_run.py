@@ -89,6 +89,7 @@ def ask(
     parts: Sequence[bytes] = (),
     headers: dict[str, str] | None = None,
     ends: str = "whole",
+    cancelled_after: float | None = None,
 ) -> Said:
     """One request, its body in parts. ends: whole, `gone` (the client, after them) or `never` (nothing more comes)."""
     scope = {
@@ -109,5 +110,11 @@ def ask(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    async def answered() -> None:
+        task = asyncio.ensure_future(app(scope, receive, send))
+        if cancelled_after is not None:
+            asyncio.get_running_loop().call_later(cancelled_after, task.cancel)
+        await task
+
+    asyncio.run(answered())
     return Said(sent)

@@ -118,6 +118,11 @@ def test_who_leaves_before_the_end_is_no_error(served: Any, caplog: pytest.LogCa
     assert caplog.records == []
 
 
+def test_a_question_that_is_still_coming_as_the_server_ends_is_told_so(served: Any) -> None:
+    said = ask(served, "POST", "/predict", [b"{"], ends="never", cancelled_after=0.05)
+    assert (said.status, said.json) == (503, {"error": "the server stops."})
+
+
 def test_a_defect_is_logged_and_its_traceback_shown_to_nobody(
     run: Path, answerer: Answerer, served: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
