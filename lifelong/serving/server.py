@@ -91,12 +91,10 @@ def _looking(answerer: Answerer, refresh: float) -> Iterator[None]:
             began = None if answerer.served is None else time.monotonic()
             try:
                 if answerer.look():
-                    # Some learners hold themselves in rings: without this, old ones stay until Python happens to look.
-                    gc.collect()
-                    if began is None:
-                        # All that was imported is here to stay. To walk through it each time would keep who asks
-                        # waiting for a tenth of a second and more.
-                        gc.freeze()
+                    # Some learners hold themselves in rings, and old ones would stay until Python happens to look. All
+                    # that was imported for the first one is here to stay: to walk through it each time would keep who
+                    # asks waiting for a tenth of a second and more.
+                    (gc.freeze if began is None else gc.collect)()
                 said = ""
             except Exception as error:
                 # Such as a folder that cannot be read for a while; what is served goes on being served.
