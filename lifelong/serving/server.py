@@ -50,10 +50,10 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000, refresh: floa
             "pip install 'lifelong[serve]'."
         ) from error
     _log_to_stderr()
-    torch.set_num_threads(1)
     # First, so that a port that is taken is said before a large run is read.
     with _listening(host, port) as listener:
         answerer = Answerer(folder)
+        torch.set_num_threads(1)
         config = uvicorn.Config(
             make_app(answerer),
             log_config=None,

@@ -156,6 +156,8 @@ def test_a_checkpoint_that_vanishes_makes_room_for_the_next(
 ) -> None:
     folder, _ = copied(run, tmp_path / "run", 3)
     listed = checkpoints_in(folder / "checkpoints")
+    # What is there when the folder is listed, and not any more when its date is asked for.
+    (folder / "checkpoints" / f"step-{999:012d}-{'0' * 16}.pt").symlink_to("nowhere")
     if when == "before it is looked at":
         monkeypatch.setattr(module, "checkpoints_in", lambda place: listed)
         listed[0].unlink()
