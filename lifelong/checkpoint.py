@@ -12,6 +12,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -111,9 +112,13 @@ def save_checkpoint(
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """All checkpoints of a folder, the newest first; other files are passed over."""
-    found = [(int(match["step"]), path) for path in folder.glob("step-*.pt") if (match := NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found, key=lambda one: (one[0], one[1].stat().st_mtime_ns), reverse=True)]
+    """All checkpoints of a folder, the newest first; other files, and ones that vanish meanwhile, are passed over."""
+    found = []
+    for path in folder.glob("step-*.pt"):
+        if match := NAME.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                found.append((int(match["step"]), path.stat().st_mtime_ns, path))
+    return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
 
 
 def read_checkpoint(path: Path, stream: Stream | None = None, device: str = "cpu") -> Checkpoint:

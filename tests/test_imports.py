@@ -11,13 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"lifelong": ROOT, "lifelong_envs": ROOT / "envs", "lifelong_agents": ROOT / "agents"}
-MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
-HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
+MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3", "lifelong.serving.app")
+HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium", "starlette", "uvicorn"}
 
 ABOVE = {
     "beforehand", "check", "checkpoint", "cli", "cli_recorded", "cli_studies", "config", "episodes", "evaluation",
-    "facts", "lifetime", "loop", "record", "references", "replay", "returning", "runs", "saver", "saving", "stopping",
-    "stream", "study", "sweep", "tuning", "watching",
+    "facts", "lifetime", "loop", "record", "references", "replay", "returning", "runs", "saver", "saving", "serving",
+    "stopping", "stream", "study", "sweep", "tuning", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
@@ -56,7 +56,7 @@ ONLY: dict[str, set[str]] = {
         "stopping",
         "sweep",
     },
-    "cli_recorded": {"exits", "replay", "runs"},
+    "cli_recorded": {"exits", "replay", "runs", "serving"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
     "saving": set(),
@@ -64,6 +64,19 @@ ONLY: dict[str, set[str]] = {
     "stopping": set(),
     "facts": {"events", "interaction", "learner", "stream"},
     "replay": {"config", "events", "record"},
+    "serving": {
+        "checkpoint",
+        "config",
+        "experience",
+        "facts",
+        "learner",
+        "loop",
+        "objective",
+        "record",
+        "shortage",
+        "stopping",
+        "stream",
+    },
     "sweep": {"record"},
     "loop": {
         "health",
