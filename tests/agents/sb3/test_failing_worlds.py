@@ -68,7 +68,7 @@ def test_so_it_is_while_a_learner_is_judged() -> None:
 
 
 LIVES: dict[str, Any] = {
-    "ppo": lambda: lifelong_rl("ppo", PPO, look=64, seed=3),
+    "ppo": lambda: lifelong_rl("ppo", {"n_steps": 16, "batch_size": 64, "n_epochs": 1}, look=64, seed=3),
     "dqn": lambda: finetune_rl("dqn", {**DQN, "learning_starts": 20, "train_freq": 4}, seed=3),
 }
 

@@ -27,6 +27,9 @@ from lifelong_envs.rl.world import World
 from lifelong_envs.rl.worlds import worlds
 
 
+SEEN = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+
+
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Processes]:
     kept = Processes()
@@ -104,6 +107,7 @@ def test_signals_that_are_meant_for_the_run_leave_them_alone(processes: Processe
     body.close()
 
 
+@SEEN
 def test_a_nursery_that_was_killed_is_followed_by_another(processes: Processes) -> None:
     one = processes.born(faulty("", 0.0, timeout=5.0))
     os.kill(parent_of(one._pid), signal.SIGKILL)
@@ -138,7 +142,7 @@ def test_what_cannot_be_is_said_before_anything_runs(world: dict[str, Any], said
 
 def test_a_stream_of_them_keeps_the_laws_of_all_streams() -> None:
     pair = telltale("A", 1.0, timeout=5.0), telltale("B", 2.0, timeout=5.0)
-    stream = worlds(pair, Timetable("A B", 32, lanes=2, experience=16), episodes=1)
+    stream = worlds(pair, Timetable("A B", 16, lanes=2, experience=8), episodes=1)
     check_acting_stream(stream)
     stream.release()
 
@@ -163,6 +167,7 @@ body.step(0)
 """
 
 
+@SEEN
 def test_nobody_is_left_behind_where_the_run_is_killed_while_an_environment_hangs() -> None:
     command = [sys.executable, "-c", ORPHANED, str(Path(__file__).parents[2])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
