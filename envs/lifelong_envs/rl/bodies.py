@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from lifelong_envs.rl.body import Body, in_a_line
+from lifelong_envs.rl.body import Body, call_of, in_a_line
 from lifelong_envs.rl.places import Places
 
 Generators = Mapping[int, Mapping[str, Any]]
@@ -42,11 +42,12 @@ class Bodies:
     def body(self, body: int) -> Body:
         """The environment, with its generator as it was left."""
         if body not in self._bodies:
-            with self._blamed(body, "being made"):
+            try:
                 self._bodies[body] = self._places.made(body, self._render_mode)
-            if body in self._left:
-                with self._blamed(body, "being given its generator"):
+                if body in self._left:
                     self._bodies[body].set_generator(self._left.pop(body))
+            except (Exception, SystemExit) as error:
+                raise self._fault(body, "make", error) from error
         return self._bodies[body]
 
     def set(self, body: int, values: tuple[float, ...]) -> None:
@@ -61,16 +62,20 @@ class Bodies:
             for i, (path, value) in enumerate(zip(paths, values, strict=True))
             if known is None or known[i] != value
         ]
-        with self._blamed(body, "being set"):
+        try:
             one.write(changes)
+        except (Exception, SystemExit) as error:
+            raise self._fault(body, "write", error) from error
         self._values[body] = values
 
     def reset(self, body: int, seed: int, options: dict[str, Any] | None) -> Any:
         """Begin an episode; only the first one of an environment uses the seed."""
         first = None if body in self._begun else seeded(seed, self.anew.get(body, 0))
         one = self.body(body)
-        with self._blamed(body, "reset()"):
+        try:
             begun = one.reset(first, options)
+        except (Exception, SystemExit) as error:
+            raise self._fault(body, "reset", error) from error
         self._begun.add(body)
         return begun
 
@@ -84,8 +89,7 @@ class Bodies:
         """Put away all others: they may be large."""
         for body in self._bodies.keys() - wanted:
             if body in self._begun:
-                with self._blamed(body, "being asked for its generator"):
-                    self._left[body] = self._bodies[body].generator()
+                self._left[body] = self._generator(body)
             self._put_away(body)
 
     def drop(self, body: int) -> None:
@@ -97,11 +101,8 @@ class Bodies:
 
     @property
     def generators(self) -> Generators:
-        found = dict(self._left)
-        for body in sorted(self._begun & self._bodies.keys()):
-            with self._blamed(body, "being asked for its generator"):
-                found[body] = self._bodies[body].generator()
-        return found
+        alive = {body: self._generator(body) for body in sorted(self._begun & self._bodies.keys())}
+        return {**self._left, **alive}
 
     def take_up(self, generators: Generators, anew: Mapping[int, int]) -> None:
         """Go on where others were."""
@@ -121,13 +122,16 @@ class Bodies:
             with suppress(Exception, SystemExit):
                 one.close()
 
-    @contextmanager
-    def _blamed(self, body: int, call: str) -> Iterator[None]:
+    def _generator(self, body: int) -> Mapping[str, Any]:
         try:
-            yield
+            return self._bodies[body].generator()
         except (Exception, SystemExit) as error:
-            one = self._bodies.get(body)
-            raise BodyFault(body, str(error) if one is None else one.why(error, call), error) from error
+            raise self._fault(body, "generator", error) from error
+
+    def _fault(self, body: int, name: str, error: BaseException) -> BodyFault:
+        one = self._bodies.get(body)
+        # What cannot be made says so itself.
+        return BodyFault(body, str(error) if one is None else one.why(error, call_of(name)), error)
 
 
 def seeded(seed: int, anew: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lifelong_envs.rl.attributes import Attribute, settle
+from lifelong_envs.rl.moment import plain
 from lifelong_envs.rl.world import Env, World
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -121,6 +122,11 @@ def raised(world: World, env: Env, error: BaseException, call: str) -> str:
     frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return in_a_line(f"{world.env} raised {type(error).__name__} in {call}: {error} ({place})")
+
+
+def call_of(name: str, *arguments: Any) -> str:
+    """What an environment was asked for, in words."""
+    return f"step({plain(arguments[0])!r:.80})" if name == "step" else f"{name}()"
 
 
 def in_a_line(said: str) -> str:

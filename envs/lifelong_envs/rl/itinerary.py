@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import bisect
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence, Set
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from lifelong_envs.rl.world import apart
 NEVER = sys.maxsize
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """How a lane is in a place from now on: what to set there, and which bodies are needed.
 
     wake: the lane's step before which it has to look again. cut: the step with which its episode is cut.
@@ -26,7 +24,7 @@ class Stay:
 
     place: Place
     values: tuple[float, ...]
-    bodies: frozenset[int]
+    bodies: Set[int]
     wake: int
     cut: int
 
@@ -70,7 +68,7 @@ class Itinerary:
         if change.way == "gradual" and moves:
             # Also where an episode goes on with the actions and observations of the world before.
             values = target.values if not on_the_way else _between(before.values, target.values, _share(change, steps))
-        bodies = frozenset((place.body, before.body, target.body) if on_the_way else (place.body,))
+        bodies = {place.body, before.body, target.body} if on_the_way else {place.body}
         wake = cut = NEVER
         if on_the_way and moves:
             wake = steps + 1

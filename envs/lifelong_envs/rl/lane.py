@@ -17,6 +17,7 @@ from lifelong.finite import is_finite
 from lifelong.interaction import LaneFault, WorldLost
 from lifelong.mishaps import LaneFailed
 from lifelong_envs.rl.bodies import Bodies, BodyFault
+from lifelong_envs.rl.body import call_of
 from lifelong_envs.rl.itinerary import Itinerary, Stay
 from lifelong_envs.rl.moment import Begun, copied, digest, plain
 from lifelong_envs.rl.places import Places
@@ -100,7 +101,7 @@ class Lane(gymnasium.Env[Any, Any]):
                 observation = self._observe(observation)
         except (Exception, SystemExit) as error:
             self._played.pop()
-            return self._cut_short(BodyFault(self._place.body, self._body.why(error, f"step({action!r:.80})"), error))
+            return self._cut_short(BodyFault(self._place.body, self._body.why(error, call_of("step", action)), error))
         if wrong is not None:
             self._played.pop()
             return self._cut_short(BodyFault(self._place.body, wrong))
@@ -151,7 +152,7 @@ class Lane(gymnasium.Env[Any, Any]):
             if wrong is None and self._observe is not None:
                 observation = self._observe(observation)
         except (Exception, SystemExit) as error:
-            raise BodyFault(body, self._body.why(error, "reset()"), error) from error
+            raise BodyFault(body, self._body.why(error, call_of("reset")), error) from error
         if wrong is not None:
             raise BodyFault(body, f"at an episode's begin {wrong}")
         return observation, info

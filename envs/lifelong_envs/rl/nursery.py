@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from lifelong_envs.rl.body import Here, in_a_line
+from lifelong_envs.rl.body import Here, call_of, in_a_line
 from lifelong_envs.rl.wire import receive, send
 
 BEAR, END, LEAVE = b"b", b"e", b"l"
@@ -144,17 +144,12 @@ def _serve(wire: socket.socket, message: bytes) -> None:
         except (Exception, SystemExit) as error:
             # What is looked for and not there is no failure of the environment's.
             refused = name in ("check", "read") and isinstance(error, ValueError)
-            why = str(error) if refused else body.why(error, call_of(name, arguments))
+            why = str(error) if refused else body.why(error, call_of(name, *arguments))
             answer = Answer(False, None, why, refused)
         try:
             send(wire, answer)
         except OSError:
             return
         except Exception as error:
-            said = f"what {call_of(name, arguments)} gave cannot be sent to another process"
+            said = f"what {call_of(name, *arguments)} gave cannot be sent to another process"
             send(wire, Answer(False, None, in_a_line(f"{said}: {type(error).__name__}: {error}")))
-
-
-def call_of(name: str, arguments: tuple[Any, ...]) -> str:
-    """What an environment was asked for, in words."""
-    return f"step({arguments[0]!r:.80})" if name == "step" else f"{name}()"

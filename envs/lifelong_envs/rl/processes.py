@@ -16,8 +16,8 @@ from typing import Any
 
 import gymnasium
 
-from lifelong_envs.rl.body import Look
-from lifelong_envs.rl.nursery import BEAR, END, LEAVE, Answer, call_of
+from lifelong_envs.rl.body import Look, call_of
+from lifelong_envs.rl.nursery import BEAR, END, LEAVE, Answer
 from lifelong_envs.rl.wire import receive, send
 from lifelong_envs.rl.world import World
 
@@ -173,14 +173,14 @@ class Apart:
         try:
             send(self._wire, (name, arguments))
         except OSError as error:
-            raise self._lost(error, call_of(name, arguments), limit) from error
+            raise self._lost(error, call_of(name, *arguments), limit) from error
         return self._answer(name, arguments, max(limit, self._limit))
 
     def _answer(self, name: str, arguments: tuple[Any, ...], limit: float) -> Any:
         try:
             answer: Answer = receive(self._wire, limit)
         except (EOFError, OSError) as error:
-            raise self._lost(error, call_of(name, arguments), limit) from error
+            raise self._lost(error, call_of(name, *arguments), limit) from error
         if answer.refused:
             raise ValueError(answer.why)
         if not answer.done:

@@ -26,7 +26,6 @@ from lifelong_envs.rl.timetable import Change, Timetable
 from lifelong_envs.rl.world import World
 from lifelong_envs.rl.worlds import worlds
 
-
 SEEN = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 
 

@@ -18,11 +18,13 @@ from gymnasium.error import ResetNeeded
 from rambler import Rambler
 
 from lifelong import cli
+from lifelong.checkpoint import checkpoints_in, read_checkpoint
 from lifelong.evaluation.schedule import Schedule
 from lifelong.events import EpisodeFailed, LaneFailed, TaskScored
 from lifelong.interaction import LaneFault, WorldLost
 from lifelong.lifetime import Result, run
 from lifelong.record.jsonl import read_events
+from lifelong.saving import Saving
 from lifelong.stopping import RunStopped, Stop
 from lifelong_envs.rl import restarts
 from lifelong_envs.rl.acting_stream import ActingStream
@@ -263,3 +265,15 @@ def test_a_world_that_always_fails_ends_the_run_and_once_it_is_mended_the_run_go
     monkeypatch.setattr(Dying, "left", 10**9)
     assert cli.main(["resume", "torn"]) == 0
     assert Path("torn/events.jsonl").read_bytes() == Path("whole/events.jsonl").read_bytes()
+
+
+def test_a_checkpoint_is_not_to_blame_for_a_world_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    """It is not passed over for an older one, since it is as it should be."""
+    run(stream("nan", 0.3, 240), Rambler(), out=tmp_path, saving=Saving(every=2), **OPTIONS)
+    path = checkpoints_in(tmp_path / "checkpoints")[0]
+    broken = stream("reset", 0.0, 240, restarts=2)
+    for task in "AB":
+        place = broken._places.by_task[task]
+        object.__setattr__(place, "values", (1.0,))
+    with pytest.raises(WorldLost, match=r"^world 'B', lane 0, step \d+: .*no start.* It was made anew 2 times within"):
+        read_checkpoint(path).restore(Rambler(), broken)
