@@ -21,12 +21,13 @@ import numpy as np
 import torch
 
 from lifelong import experience, objective
+from lifelong.interaction import WorldLost
 from lifelong.learner import Agent
 from lifelong.record.disk import settle_names
 from lifelong.record.jsonl import Cursor
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 6
+FORMAT = 7
 NAME = re.compile(r"step-(?P<step>\d{12,})-(?P<digest>[0-9a-f]{16})\.pt")
 
 
@@ -63,12 +64,16 @@ class Checkpoint:
     def restore(self, learner: Agent, stream: Stream | None = None) -> None:
         """Put the learner, all random states and the worlds of a stream that is lived in back to what they were.
 
-        Raises CheckpointError where this is of another agent, or of one with other settings.
+        Raises CheckpointError where this is of another agent, or of one with other settings, and WorldLost where a
+        world cannot be lived in any more.
         """
         try:
             learner.load_state_dict(self.kept["learner"])
             if isinstance(stream, Lived):
                 stream.load_state_dict(self.kept["stream"])
+        except WorldLost:
+            # The checkpoint is as it should be.
+            raise
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
                 f"{self.path} does not fit {type(learner).__name__} as it is set up now: it was saved by another "

@@ -18,8 +18,10 @@ from lifelong.evaluation.trace import Tracing
 from lifelong.events import Event
 from lifelong.facts import device_of, started, versions
 from lifelong.health import Health
+from lifelong.interaction import WorldLost
 from lifelong.learner import ActingLearner, Agent
 from lifelong.loop import live
+from lifelong.patience import StreamFailed
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
 from lifelong.record.jsonl import EventLog, events_in, read_events
@@ -85,8 +87,9 @@ def run(
     `look_ahead` has spoken of this stream and learner already.
 
     Raises FileExistsError where `out` holds a run already and `resume` is not set, or another process writes in it;
-    ValueError where the learner cannot live through the stream; CheckpointError where there is nothing whole to go on
-    from. Where a run fails before the first experience is learned, nothing of it is left in `out`.
+    ValueError where the learner cannot live through the stream, StreamFailed and WorldLost where it can no longer
+    go on; CheckpointError where there is nothing whole to go on from. Where a run fails before the first experience
+    is learned, nothing of it is left in `out`.
     """
     folder = None if out is None else RunFolder(Path(out))
     name = name or type(learner).__name__
@@ -120,7 +123,13 @@ def run(
         try:
             if mark.step == 0:
                 journal.note(0, started(stream, learner, name, seed))
-            live(stream, learner, evaluation, journal, keeper, health, mark.step)
+            try:
+                live(stream, learner, evaluation, journal, keeper, health, mark.step)
+            except (StreamFailed, WorldLost) as error:
+                if folder is not None:
+                    # The record of what came after the last checkpoint is cut off when the run goes on.
+                    Operations(folder.operations).note("failed", tracing.trace().end, str(error))
+                raise
             taken = clock.at(0)
             if folder is not None and frames and isinstance(learner, ActingLearner):
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
@@ -136,6 +145,9 @@ def run(
                 Operations(folder.operations).note("finished", summary.steps)
         finally:
             journal.close()
+            for task in stream.tasks:
+                if isinstance(task, EnvTask) and task.release is not None:
+                    task.release()
     return Result(summary, matrix_of(trace), None if folder is None else folder.path, memory.events)
 
 

@@ -9,10 +9,20 @@ import torch
 
 from lifelong.episodes import Judgement, play, said_of_cut, said_of_silence
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import Event, ExpertFound, Restored, RunFinished, Skipped, TaskEntered, TaskScored, Update
+from lifelong.events import (
+    Event,
+    ExpertFound,
+    LaneFailed,
+    Restored,
+    RunFinished,
+    Skipped,
+    TaskEntered,
+    TaskScored,
+    Update,
+)
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.health import Health
-from lifelong.interaction import Interaction
+from lifelong.interaction import Interaction, WorldLost
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
@@ -22,8 +32,8 @@ from lifelong.stream import EnvTask, Live, Stream, Task
 class Keeper(Protocol):
     """Saves a life as it goes."""
 
-    def after(self, step: int, last: bool) -> None:
-        """So many experiences were learned; they are the last: save where that is due."""
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
+        """So many experiences were learned; they are the last: save where that is due, or worth it by now."""
         ...
 
     def put_back(self) -> int | None:
@@ -44,7 +54,8 @@ def live(
 
     `keeper` is told of each experience, `health` counts those that cannot be learned from. Judging follows the true
     segments, which the learner is never told. Raises StreamFailed where the stream gives nothing any more, once what
-    was learned is saved.
+    was learned is saved, and WorldLost where a world cannot be lived or judged in any more; the experience that it
+    happened in is not learned to its end, so that the run goes on from its last checkpoint.
     """
     health = health or Health()
     steps = sum(part.steps for part in stream.segments)
@@ -67,14 +78,20 @@ def live(
                 segment = truth.segment
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
-            step += 1
             if type(experience) not in known:
                 known.add(type(experience))
                 _check_takes(learner, experience)
-            happened = take_in(learner, experience, health)
+            try:
+                happened = take_in(learner, experience, health)
+            except WorldLost:
+                for mishap in _told(experience):
+                    journal.note(step, mishap)
+                raise
+            step += 1
             if step == start + 1:
                 _check_answer(learner, happened)
-            for item in happened:
+            mishaps = _told(experience)
+            for item in (*happened, *mishaps):
                 journal.note(step, item)
             if isinstance(experience, Batch) and health.is_lost(happened) and keeper is not None:
                 saved = keeper.put_back()
@@ -85,7 +102,9 @@ def live(
                 finished = segment + 1 if at_end else segment
                 judge(stream, learner, schedule, journal, step, finished, at_end)
             if keeper is not None:
-                keeper.after(step, step == steps)
+                # A world that is lost takes with it what was learned since the last checkpoint.
+                ends = isinstance(experience, Interaction) and at_end is True
+                keeper.after(step, step == steps, worth=ends or bool(mishaps))
     except StreamFailed:
         if keeper is not None:
             keeper.after(step, True)
@@ -136,6 +155,8 @@ def judge(
         if isinstance(task, EnvTask):
             played = play(acting(learner), task, None if at_end else schedule.within_episodes)
             _check_known(learner, task, played, task.name in met)
+            for failed in played.failed:
+                journal.note(step, failed)
             scored = task.score(played.value), played.episodes, finished, at_end, task.name in met, played.routed
             journal.note(step, TaskScored(task.name, played.value, *scored, cut=played.cut))
             if played.cut:
@@ -197,6 +218,10 @@ def acting(learner: Agent) -> ActingLearner:
         f"{type(learner).__name__} cannot act: it has no live and actor. Give it a stream of batches, or take an agent "
         "that acts, such as lifelong_rl."
     )
+
+
+def _told(experience: Batch | Interaction) -> list[LaneFailed]:
+    return experience.told() if isinstance(experience, Interaction) else []
 
 
 def _found(task: str, played: Judgement) -> list[ExpertFound]:

@@ -58,17 +58,19 @@ class Saver:
         self._saving, self._stop = saving, stop
         self._operations = Operations(folder.operations)
         self._pause = float("inf") if saving.minutes is None else 60.0 * saving.minutes
-        self._due = time.monotonic() + self._pause
+        self._due, self._worth = time.monotonic() + self._pause, 0.0
         self._saved: int | None = None
 
-    def after(self, step: int, last: bool) -> None:
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
         """So many experiences were learned, and judged where that was due. last: there are no more.
 
+        worth: it would be a pity to lose them: where time counts, none is waited for but what saving itself asks for.
         May be called again without another experience, where one is waited for.
         """
         every = self._saving.every
         stopped = self._stop.asked is not None
-        due = time.monotonic() >= self._due or (every is not None and step > 0 and step % every == 0)
+        since = self._worth if worth and self._pause < float("inf") else self._due
+        due = time.monotonic() >= since or (every is not None and step > 0 and step % every == 0)
         if stopped:
             self._save(step)
         elif last or (due and step != self._saved):
@@ -81,7 +83,7 @@ class Saver:
                     "again when another one is due",
                     stacklevel=2,
                 )
-                self._due = time.monotonic() + self._pause
+                self._due = self._worth = time.monotonic() + self._pause
         if stopped and not last:
             self._operations.note("stopped", step, self._stop.asked or "")
             raise RunStopped(self._stop.asked or "", step, self._folder.path)
@@ -112,7 +114,8 @@ class Saver:
             self._stream.acknowledge()
         took = time.monotonic() - began
         self._operations.note("saved", step, f"{path.name}, {path.stat().st_size:,} bytes in {took:.3f} s")
-        self._due = time.monotonic() + max(self._pause, PATIENCE * took)
+        self._worth = time.monotonic() + PATIENCE * took
+        self._due = max(time.monotonic() + self._pause, self._worth)
 
 
 def cpu_clock() -> float:

@@ -16,6 +16,7 @@ from lifelong.events import Event
 from lifelong.experience import Batch, Truth
 from lifelong.interaction import Interaction, Stage
 from lifelong.objective import Contract
+from lifelong.scale import References as References
 
 if TYPE_CHECKING:
     from lifelong.interaction import Lane
@@ -44,28 +45,6 @@ class Task:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class References:
-    """What a task's returns are measured by: those of a random policy, and of an expert trained on this task alone.
-
-    Raises ValueError unless the expert's is above the random one's.
-    """
-
-    random: float
-    expert: float
-
-    def __post_init__(self) -> None:
-        if not self.expert > self.random:
-            raise ValueError(
-                f"The return of a single-task expert must be above a random policy's, got {self.expert} and "
-                f"{self.random}: with these, a normalised return would say nothing."
-            )
-
-    def normalised(self, value: float) -> float:
-        """0 for the random policy, 1 for the expert; below and above are possible."""
-        return (value - self.random) / (self.expert - self.random)
-
-
 LONGEST = 10_000
 """Steps after which an episode of judging is cut, where nothing else is said."""
 
@@ -80,7 +59,8 @@ class EnvTask:
     references: score returns by these (None: as they are). `longest`: steps after which an episode is cut. watched:
     gives one more environment of this world, which can be rendered as rgb_array (None: it cannot be watched). lived,
     env_steps: how it is lived in while it is learned, and the environment steps of an experience, so that a learner can
-    be held against it before anything runs (None: nothing is known beforehand).
+    be held against it before anything runs (None: nothing is known beforehand). release: lets go of what stands behind
+    these worlds, such as processes, once a run is over; whoever asks for lanes later gets such as have not begun.
     """
 
     name: str
@@ -94,6 +74,7 @@ class EnvTask:
     watched: Callable[[], Lane] | None = None
     lived: Stage | None = None
     env_steps: int | None = None
+    release: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.longest < 1:

@@ -23,18 +23,20 @@ ABOVE = {
 
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "events": {"refused", "update"},
+    "events": {"mishaps", "refused", "update"},
+    "mishaps": set(),
     "refused": set(),
+    "scale": set(),
     "source": set(),
     "update": set(),
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
     "finite": {"interaction"},
-    "interaction": set(),
-    "stream": {"events", "experience", "interaction", "objective"},
+    "interaction": {"mishaps"},
+    "stream": {"events", "experience", "interaction", "objective", "scale"},
     "learner": {"events", "experience", "interaction"},
-    "episodes": {"finite", "interaction", "learner", "stream"},
+    "episodes": {"finite", "interaction", "learner", "mishaps", "stream"},
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
@@ -92,7 +94,17 @@ ONLY: dict[str, set[str]] = {
     },
     "health": {"events", "experience"},
     "patience": {"experience", "interaction", "stream"},
-    "lifelong_envs": {"events", "experience", "finite", "interaction", "objective", "source", "stream"},
+    "lifelong_envs": {
+        "events",
+        "experience",
+        "finite",
+        "interaction",
+        "mishaps",
+        "objective",
+        "scale",
+        "source",
+        "stream",
+    },
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 

@@ -15,9 +15,11 @@ from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.events import (
     Consolidated,
     DriftDetected,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertSpawned,
+    LaneFailed,
     Refused,
     Restored,
     RunFinished,
@@ -42,13 +44,14 @@ class Summary:
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
-    more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back to
-    its checkpoint. `refused`: messages that said nothing to learn from. `truth_known`: whether it is known which task
-    was served when (False: shifts were detected, and neither right nor wrong). `consolidated` counts the ends of tasks
-    that retention methods were shown (None: there was none that begins to work only then). `diverged`: the step at
-    which a loss was no number for the first time. `untrained`: what `learning_accuracy` would be without any learning.
-    `cpu_seconds`: processor time of the run, over all threads (None: not measured). `families`: the transfer measures
-    of reinforcement learning, named by family.
+    more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back
+    to its checkpoint, `failures` how often an environment that was lived in failed and was made anew, `left_out`
+    the episodes of judging that could not be played. `refused`: messages that said nothing to learn from.
+    `truth_known`: whether it is known which task was served when (False: shifts were detected, and neither right
+    nor wrong). `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
+    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`:
+    what `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all
+    threads (None: not measured). `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -93,6 +96,8 @@ class Summary:
     crowded: int = 0
     skipped: int = 0
     restored: int = 0
+    failures: int = 0
+    left_out: int = 0
     refused: int = 0
     truth_known: bool = True
     consolidated: int | None = None
@@ -169,6 +174,8 @@ def summary_of(
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         skipped=len(trace.all(Skipped)),
         restored=len(trace.all(Restored)),
+        failures=len(trace.all(LaneFailed)),
+        left_out=sum(event.left_out for _, event in trace.all(EpisodeFailed)),
         refused=max((event.so_far for _, event in trace.all(Refused)), default=0),
         truth_known=bool(started.segments),
         consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,

@@ -9,10 +9,12 @@ from lifelong.evaluation.trace import is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
     ExpertSpawned,
+    LaneFailed,
     Learned,
     Refused,
     Restored,
@@ -23,6 +25,7 @@ from lifelong.events import (
     Skipped,
     TaskScored,
 )
+from lifelong.record.failures import nth, said_of_episode, told_of
 from lifelong.record.found import Findings
 from lifelong.record.takeovers import Takeovers
 
@@ -88,12 +91,17 @@ class ConsoleView:
                 self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
             case Skipped():
                 self._skipped += 1
-                if self._skipped in (1, 10, 100) or self._skipped % 1000 == 0:
+                if told_of(self._skipped):
                     left = "left out" if self._skipped == 1 else f"{count(self._skipped)} left out so far, the latest"
                     self._say(step, f"{left}: {event.why}", "red")
             case Refused():
                 many = "" if event.so_far == 1 else f", {count(event.so_far)} so far"
                 self._say(step, f"a message is left out{many}: {event.why}", "red")
+            case LaneFailed() if told_of(event.restarts):
+                told = f"lane {event.lane} in {event.task!r} failed, for the {nth(event.restarts)} time: {event.why}"
+                self._say(step, told, "red")
+            case EpisodeFailed():
+                self._say(step, said_of_episode(event), "red" if event.left_out else "dim")
             case Restored():
                 told = f"the loss is no number: put back by {count(event.experiences)} experiences"
                 self._say(step, told, "red")

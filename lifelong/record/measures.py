@@ -168,6 +168,22 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: s.refused > 0,
     ),
     Measure(
+        "Worlds failed",
+        -1,
+        "Times that an environment that was lived in failed and was made anew. Its episode ended there.",
+        lambda s: s.failures or None,
+        lambda s: count(s.failures) if s.failures else NONE,
+        lambda s: s.failures > 0,
+    ),
+    Measure(
+        "Not judged",
+        -1,
+        "Episodes of judging that were left out: their environment failed however often they were played again.",
+        lambda s: s.left_out or None,
+        lambda s: count(s.left_out) if s.left_out else NONE,
+        lambda s: s.left_out > 0,
+    ),
+    Measure(
         "Parameters",
         -1,
         "Trainable numbers in all experts together; those that pruning has put to zero do not count.",

@@ -9,10 +9,12 @@ from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
     ExpertSpawned,
+    LaneFailed,
     ParameterHeld,
     Refused,
     Restored,
@@ -25,6 +27,7 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record import html
+from lifelong.record.failures import nth, said_of_episode, told_of
 from lifelong.record.found import findings_of
 from lifelong.record.runs import RecordedRun
 
@@ -141,6 +144,12 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             return f"A message was left out, {count(event.so_far)} so far: {event.why}."
         case Skipped():
             return f"Left out, nobody learns from it: {event.why}."
+        case LaneFailed() if told_of(event.restarts):
+            how = f"failed in {event.task!r}, in its step {count(event.at)}, for the {nth(event.restarts)} time"
+            return f"Lane {event.lane} {how}, and its environment was made anew: {event.why}."
+        case EpisodeFailed():
+            said = said_of_episode(event)
+            return f"{said[0].upper()}{said[1:]}."
         case Restored():
             return f"The loss is no number: the learner is put back by {count(event.experiences)} experiences."
         case ExpertSpawned():

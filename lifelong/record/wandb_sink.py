@@ -20,6 +20,7 @@ from lifelong.evaluation.trace import Trace, Tracing, is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
@@ -57,6 +58,9 @@ class WandbLost(RuntimeError):
 def name_of(run: RunStarted | Summary) -> str:
     """What a run is called in W&B, where nobody has said otherwise."""
     return f"{run.agent}-s{run.seed}"
+
+
+_OF_JUDGING = TaskScored | ExpertFound | EpisodeFailed
 
 
 class WandbSink:
@@ -107,7 +111,9 @@ class WandbSink:
             self._take(step, event)
 
     def _take(self, step: int, event: Event) -> None:
-        if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
+        if self._judged and not (
+            isinstance(event, TaskScored | ExpertFound | EpisodeFailed) and step == self._judged_at
+        ):
             self._log_judging()
         self._record.on(step, event)
         found, again = self._findings.told(event), self._takeovers.again(event)
