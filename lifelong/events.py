@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from lifelong.mishaps import EpisodeFailed as EpisodeFailed
 from lifelong.mishaps import LaneFailed as LaneFailed
+from lifelong.mishaps import Refused as Refused
 from lifelong.mishaps import Restored as Restored
 from lifelong.mishaps import Skipped as Skipped
-from lifelong.refused import Refused as Refused
 from lifelong.update import Update as Update
 
 

@@ -20,7 +20,7 @@ from lifelong.facts import device_of, started, versions
 from lifelong.health import Health
 from lifelong.interaction import WorldLost
 from lifelong.learner import ActingLearner, Agent
-from lifelong.loop import live
+from lifelong.loop import Keeper, live
 from lifelong.patience import StreamFailed
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
@@ -31,7 +31,7 @@ from lifelong.record.report import write_report
 from lifelong.record.scores import ScoresCsv
 from lifelong.record.subscriber import Subscriber
 from lifelong.returning import go_back
-from lifelong.saver import Saver, Stopwatch
+from lifelong.saver import Saver, Stopwatch, Unsaved
 from lifelong.saving import Saving
 from lifelong.stopping import Stop
 from lifelong.stream import EnvTask, Stream
@@ -80,7 +80,7 @@ def run(
     out: the run's folder (None: nothing is written). seed: sets torch's random state, and is recorded. name: the
     agent's, in the record. subscribers: watch the run; those of a resumed run are handed its record so far first.
     saving: how often checkpoints are saved. stop: asked after each experience; where it says so, everything is saved
-    and RunStopped raised (see `stop_on_signals`). config: text for config.yaml. naive: a
+    that has a folder, and RunStopped raised (see `stop_on_signals`). config: text for config.yaml. naive: a
     recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a learner as
     it was made for the run's start. frames: draw an episode of each world that can be watched, at the end. report:
     draw report.html (False: where it is wanted, `lifelong report` draws it later). looked_ahead:
@@ -117,9 +117,10 @@ def run(
             journal.load_state_dict(back.noted.pending["journal"])
             health.load_state_dict(back.noted.pending["health"])
         clock = Stopwatch(mark)
-        keeper: Saver | None = None
+        stop = stop or Stop()
+        keeper: Keeper = Unsaved(stop)
         if folder is not None and log is not None:
-            keeper = Saver(folder, learner, stream, journal, health, log, clock, saving, stop or Stop())
+            keeper = Saver(folder, learner, stream, journal, health, log, clock, saving, stop)
         try:
             if mark.step == 0:
                 journal.note(0, started(stream, learner, name, seed))

@@ -46,3 +46,15 @@ class EpisodeFailed:
     why: str
     tries: int
     left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message at this position of its source was left out, and `why`; with it they are `so_far`.
+
+    Where there are many, most of them are only counted.
+    """
+
+    position: str
+    why: str
+    so_far: int

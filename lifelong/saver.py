@@ -118,6 +118,22 @@ class Saver:
         self._due = max(time.monotonic() + self._pause, self._worth)
 
 
+class Unsaved:
+    """Called after each experience of a run without a folder: nothing is saved, and it ends when it is asked to."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
+        """Raises RunStopped where `stop` was asked for and there is more."""
+        if self._stop.asked is not None and not last:
+            raise RunStopped(self._stop.asked, step, None)
+
+    def put_back(self) -> int | None:
+        """There is nothing to go back to."""
+        return None
+
+
 def cpu_clock() -> float:
     """Processor seconds of this process, of all its threads and of the children that it waited for."""
     times = os.times()

@@ -13,13 +13,16 @@ from typing import Any
 
 
 class RunStopped(Exception):
-    """A run was asked to stop, and everything is saved. why: what asked, such as SIGTERM."""
+    """A run was asked to stop, and everything is saved in its folder, if any. why: what asked, such as SIGTERM."""
 
-    def __init__(self, why: str, step: int, folder: Path) -> None:
+    def __init__(self, why: str, step: int, folder: Path | None) -> None:
         self.why, self.step, self.folder = why, step, folder
-        super().__init__(
-            f"stopped by {why} after {step:,} experiences, with everything saved. Go on with: lifelong resume {folder}"
+        saved = (
+            "with nothing saved, as it has no folder (out)."
+            if folder is None
+            else f"with everything saved. Go on with: lifelong resume {folder}"
         )
+        super().__init__(f"stopped by {why} after {step:,} experiences, {saved}")
 
 
 class GridStopped(Exception):

@@ -23,9 +23,8 @@ ABOVE = {
 
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "events": {"mishaps", "refused", "update"},
+    "events": {"mishaps", "update"},
     "mishaps": set(),
-    "refused": set(),
     "scale": set(),
     "source": set(),
     "update": set(),

@@ -247,3 +247,10 @@ def test_a_stream_ends_after_its_limit_and_goes_on_only_where_it_was_left() -> N
     with pytest.raises(ValueError, match="has given 5 experiences and cannot go on after 3"):
         list(stream.experiences(3))
     assert len(list(stream.experiences())) == 5
+
+
+def test_a_run_without_a_folder_stops_too() -> None:
+    stop = Stop(asked="the test")
+    stream = live(Pieces([said(number) for number in range(100)], 0), (2,), 3, batch_size=4)
+    with pytest.raises(RunStopped, match="after 1 experiences, with nothing saved"):
+        run(stream, Counting(), stop=stop)
