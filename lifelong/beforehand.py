@@ -10,7 +10,7 @@ from lifelong.interaction import Stage
 from lifelong.labels import must_be_answerable
 from lifelong.learner import Agent, Foresighted, Particular
 from lifelong.loop import acting, learning
-from lifelong.stream import EnvTask, Stream, Task
+from lifelong.stream import EnvTask, Live, Stream, Task
 
 
 def look_ahead(stream: Stream, learner: Agent, who: str) -> None:
@@ -54,7 +54,9 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
 
 
 def _first_batch(stream: Stream) -> Batch | None:
-    """The batch that the stream begins with; None where it begins with a world."""
+    """The batch that the stream begins with; None where it begins with a world, or nobody knows with what."""
+    if isinstance(stream, Live):
+        return None
     task = next((task for task in stream.tasks if task.name == stream.segments[0].task), None)
     if not isinstance(task, Task):
         return None

@@ -12,6 +12,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -20,12 +21,14 @@ import numpy as np
 import torch
 
 from lifelong import experience, objective
+from lifelong.interaction import WorldLost
 from lifelong.learner import Agent
+from lifelong.record.disk import settle_names
 from lifelong.record.jsonl import Cursor
 from lifelong.saying import printable
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 6
+FORMAT = 7
 NAME = re.compile(r"step-(?P<step>\d{12,})-(?P<digest>[0-9a-f]{16})\.pt")
 
 
@@ -66,13 +69,17 @@ class Checkpoint:
     def restore(self, learner: Agent, stream: Stream | None = None) -> None:
         """Put the learner, all random states and the worlds of a stream that is lived in back to what they were.
 
-        Raises CheckpointError where this is of another agent, of one with other settings, or of nobody.
+        Raises CheckpointError where this is of another agent, of one with other settings, or of nobody, and WorldLost
+        where a world cannot be lived in any more.
         """
         try:
             learner.load_state_dict(self.kept["learner"])
             if isinstance(stream, Lived):
                 stream.load_state_dict(self.kept["stream"])
             _set_random(self.kept["random"])
+        except WorldLost:
+            # The checkpoint is as it should be.
+            raise
         except Exception as error:
             # What has another shape or type than was saved makes a learner fail in any way that there is.
             raise CheckpointError(
@@ -111,14 +118,18 @@ def save_checkpoint(
             # What torch makes of a file that cannot be written.
             raise OSError(str(error).splitlines()[0]) from error
         raise
-    _settle_names(folder)
+    settle_names(folder)
     return path
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """All checkpoints of a folder, the newest first; other files are passed over."""
-    found = [(int(match["step"]), path) for path in folder.glob("step-*.pt") if (match := NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found, key=lambda one: (one[0], one[1].stat().st_mtime_ns), reverse=True)]
+    """All checkpoints of a folder, the newest first; other files, and ones that vanish meanwhile, are passed over."""
+    found = []
+    for path in folder.glob("step-*.pt"):
+        if match := NAME.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                found.append((int(match["step"]), path.stat().st_mtime_ns, path))
+    return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
 
 
 def read_checkpoint(path: Path, stream: Stream | None = None, device: str = "cpu") -> Checkpoint:
@@ -204,21 +215,6 @@ class _Tee:
 
     def flush(self) -> None:
         self._file.flush()
-
-
-def _settle_names(folder: Path) -> None:
-    """Force the folder itself onto the disk: a rename that is only in memory is lost with the power."""
-    try:
-        place = os.open(folder, os.O_RDONLY)
-    except OSError:
-        # Not everywhere can a folder be opened.
-        return
-    try:
-        os.fsync(place)
-    except OSError:
-        pass
-    finally:
-        os.close(place)
 
 
 def _admitted(stream: Stream | None) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:

@@ -178,7 +178,10 @@ def _show(resolved: Resolved, out: Path) -> None:
     for number, segment in enumerate(study.stream.segments):
         print(f"#   segment {number}: task {segment.task}, steps {start} to {start + segment.steps - 1}")
         start += segment.steps
-    print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
+    if study.stream.segments:
+        print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
+    else:
+        print("#   as long as anything comes")
     for section, plan in study.plans:
         look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
     who = [plan.name for _, plan in study.plans]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,35 @@ def add(commands: Commands) -> None:
     wandb.add_argument("--name", metavar="N", help="of the run there (default: its agent and seed)")
     wandb.set_defaults(command=_wandb)
 
+    serve = commands.add_parser(
+        "serve",
+        help="answer questions over HTTP from a run's last good checkpoint, also while it goes on",
+        description="Answer questions over HTTP from the last good checkpoint of a run, also while the run goes on in "
+        "another process: POST /predict, GET / and GET /health. Whoever can reach the port may ask.",
+    )
+    serve.add_argument("run", type=Path, metavar="RUN", help="folder of a run, also of the reference inside one")
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="address to listen on (127.0.0.1: this machine)"
+    )
+    serve.add_argument("--port", type=_port, default=8000, metavar="P", help="0 for any that is free (8000)")
+    serve.add_argument(
+        "--refresh", type=_seconds, default=1.0, metavar="S", help="seconds between two looks for checkpoints (1)"
+    )
+    serve.set_defaults(command=_serve)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0.05 <= float(text) <= 86_400:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected seconds, from 0.05 to 86,400, got {text!r}")
+
 
 def _report(options: argparse.Namespace) -> int:
     from lifelong.runs import write_report
@@ -71,4 +101,11 @@ def _wandb(options: argparse.Namespace) -> int:
 
     for name in replay(options.run, options.mode, options.project, options.group, options.name):
         print(f"logged: {name}")
+    return OK
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from lifelong.serving.server import serve
+
+    serve(options.run, options.host, options.port, options.refresh)
     return OK

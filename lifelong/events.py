@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lifelong.mishaps import EpisodeFailed as EpisodeFailed
+from lifelong.mishaps import LaneFailed as LaneFailed
+from lifelong.mishaps import Refused as Refused
+from lifelong.mishaps import Restored as Restored
+from lifelong.mishaps import Skipped as Skipped
 from lifelong.update import Update as Update
 
 
@@ -246,21 +251,6 @@ class FramesDrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """The latest experience, of so many samples, could not be learned from, and was not: `why`."""
-
-    why: str
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The loss had been no number for too long: the learner was put back by so many experiences, to its checkpoint."""
-
-    experiences: int
-
-
-@dataclass(frozen=True, slots=True)
 class RunFinished:
     """How large the learner is in the end (see `lifelong.learner.Size`)."""
 
@@ -295,6 +285,9 @@ Event = (
     | FramesDrawn
     | Skipped
     | Restored
+    | LaneFailed
+    | EpisodeFailed
+    | Refused
     | RunFinished
 )
 """Every fact that a subscriber can be given."""

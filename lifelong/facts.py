@@ -12,7 +12,7 @@ import torch
 from lifelong.events import RunStarted, TaskFacts
 from lifelong.interaction import Interaction
 from lifelong.learner import Agent, Awaiting, Watchful
-from lifelong.stream import EnvTask, Stream, Task
+from lifelong.stream import EnvTask, Live, Stream, Task
 
 
 def versions() -> dict[str, str]:
@@ -26,7 +26,8 @@ def versions() -> dict[str, str]:
 
 def started(stream: Stream, learner: Agent, name: str, seed: int) -> RunStarted:
     steps = [segment.steps for segment in stream.segments]
-    first, _ = next(iter(stream.experiences()))
+    # What happens elsewhere cannot be looked into beforehand: nothing is revealed there.
+    first = None if isinstance(stream, Live) else next(iter(stream.experiences()))[0]
     return RunStarted(
         stream=stream.name,
         agent=name,
@@ -34,10 +35,10 @@ def started(stream: Stream, learner: Agent, name: str, seed: int) -> RunStarted:
         device=device_of(stream),
         tasks=tuple(_facts(task) for task in stream.tasks),
         segments=tuple(segment.task for segment in stream.segments),
-        segment_starts=tuple(accumulate(steps[:-1], initial=0)),
+        segment_starts=tuple(accumulate(steps, initial=0))[: len(steps)],
         steps=sum(steps),
         threshold=learner.threshold if isinstance(learner, Watchful) else None,
-        oracle=first.task is not None or any(task.label is not None for task in stream.tasks),
+        oracle=(first is not None and first.task is not None) or any(task.label is not None for task in stream.tasks),
         env_steps_per_experience=first.steps if isinstance(first, Interaction) else None,
         awaits_ends=isinstance(learner, Awaiting) and learner.awaits_ends,
     )

@@ -40,7 +40,7 @@ def not_finite(block: Transitions, lanes: Sequence[Lane]) -> str | None:
             lane, ago = row % len(lanes), (len(block) - 1 - row) // len(lanes)
             asked = getattr(lanes[lane], "whereabouts", None)
             where = f"lane {lane}, {ago} steps ago" if asked is None else asked(ago)
-            return f"{where}: {foul(what, _row(values, row))}"
+            return f"{where}: {foul(what, _row(values, row))}. {REMEDY}"
     return None
 
 
@@ -53,14 +53,14 @@ def is_finite(values: Any) -> bool:
 
 
 def foul(what: str, value: Any) -> str:
-    """The sentences for one reward or observation that is not finite."""
+    """What is said of one reward or observation that is not finite."""
     if isinstance(value, dict):
         key = next(key for key, part in value.items() if not is_finite(part))
         return foul(f"{what}[{key!r}]", value[key])
     array = np.asarray(value)
     place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
     entry = f"{what}[{', '.join(map(str, place))}]" if place else f"the {what}"
-    return f"{entry} is {array[place]}. {REMEDY}"
+    return f"{entry} is {array[place]}"
 
 
 def _first(values: Any) -> int | None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.mishaps import LaneFailed
+
 if TYPE_CHECKING:
     import gymnasium
 
@@ -22,6 +24,30 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Observations = Array | dict[str, Array]
 """(B, ...) or, of a Dict space, (B, ...) under each key."""
+
+
+class LaneFault(ValueError):
+    """An environment that is judged in failed: its episode is over, and `reset` begins one in an environment made anew.
+
+    why: what it did, without where it was and what to do about it.
+    """
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+class WorldLost(ValueError):
+    """A world failed so often that nobody can live in it, or be judged in it: what was learned lately may be lost."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A lane that mends itself, and has to tell of it."""
+
+    def told(self) -> Sequence[LaneFailed]:
+        """What happened since it was last asked, for the record."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,10 @@ class Interaction:
     @property
     def action_space(self) -> Space:
         return self.lanes[0].action_space
+
+    def told(self) -> list[LaneFailed]:
+        """What its lanes have to tell since they were last asked: for the record, and nothing to learn from."""
+        return [fact for lane in self.lanes if isinstance(lane, Telling) for fact in lane.told()]
 
 
 def _differ(one: Space, other: Space) -> bool:

@@ -13,23 +13,25 @@ from lifelong.beforehand import look_ahead
 from lifelong.checkpoint import Checkpoint, Mark
 from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
 from lifelong.evaluation.schedule import Schedule
-from lifelong.evaluation.summary import Summary, summarize
-from lifelong.evaluation.trace import trace_of
+from lifelong.evaluation.summary import Summary, summary_of
+from lifelong.evaluation.trace import Tracing
 from lifelong.events import Event
 from lifelong.facts import device_of, started, versions
 from lifelong.health import Health
+from lifelong.interaction import WorldLost
 from lifelong.learner import ActingLearner, Agent
-from lifelong.loop import live
+from lifelong.loop import Keeper, live
+from lifelong.patience import StreamFailed
 from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
-from lifelong.record.jsonl import EventLog, read_events
+from lifelong.record.jsonl import EventLog, events_in, read_events
 from lifelong.record.memory import Memory
 from lifelong.record.operations import Operations
 from lifelong.record.report import write_report
 from lifelong.record.scores import ScoresCsv
 from lifelong.record.subscriber import Subscriber
 from lifelong.returning import go_back
-from lifelong.saver import Saver, Stopwatch
+from lifelong.saver import Saver, Stopwatch, Unsaved
 from lifelong.saving import Saving
 from lifelong.stopping import Stop
 from lifelong.stream import EnvTask, Stream
@@ -41,12 +43,17 @@ SAVING = Saving()
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run leaves behind: the headline numbers, the score matrix, every event, and its folder if it has one."""
+    """What a run leaves behind: the headline numbers, the score matrix, and its folder if it has one."""
 
     summary: Summary
     matrix: ScoreMatrix
-    events: Sequence[tuple[int, Event]]
     folder: Path | None
+    kept: Sequence[tuple[int, Event]] = ()
+
+    @property
+    def events(self) -> Sequence[tuple[int, Event]]:
+        """Every event with its step: kept in memory where nothing was written, else read from the folder."""
+        return self.kept if self.folder is None else read_events(RunFolder(self.folder).events)
 
 
 def run(
@@ -73,15 +80,16 @@ def run(
     out: the run's folder (None: nothing is written). seed: sets torch's random state, and is recorded. name: the
     agent's, in the record. subscribers: watch the run; those of a resumed run are handed its record so far first.
     saving: how often checkpoints are saved. stop: asked after each experience; where it says so, everything is saved
-    and RunStopped raised (see `stop_on_signals`). config: text for config.yaml. naive: a
+    that has a folder, and RunStopped raised (see `stop_on_signals`). config: text for config.yaml. naive: a
     recorded run to draw in grey in the report. resume: go on from the last good checkpoint in `out`, with a learner as
     it was made for the run's start. frames: draw an episode of each world that can be watched, at the end. report:
     draw report.html (False: where it is wanted, `lifelong report` draws it later). looked_ahead:
     `look_ahead` has spoken of this stream and learner already.
 
     Raises FileExistsError where `out` holds a run already and `resume` is not set, or another process writes in it;
-    ValueError where the learner cannot live through the stream; CheckpointError where there is nothing whole to go on
-    from. Where a run fails before the first experience is learned, nothing of it is left in `out`.
+    ValueError where the learner cannot live through the stream, StreamFailed and WorldLost where it can no longer
+    go on; CheckpointError where there is nothing whole to go on from. Where a run fails before the first experience
+    is learned, nothing of it is left in `out`.
     """
     folder = None if out is None else RunFolder(Path(out))
     name = name or type(learner).__name__
@@ -89,40 +97,47 @@ def run(
         look_ahead(stream, learner, name)
     torch.manual_seed(seed)
     with _entered(folder, resume):
-        before: list[tuple[int, Event]] = []
         back: Checkpoint | None = None
         if folder is not None and resume:
             back = go_back(folder.require(), stream, learner, device_of(stream))
-            before = read_events(folder.events)
         elif folder is not None:
             Operations(folder.operations).note("began", 0)
             if config is not None:
                 folder.config.write_text(config, encoding="utf-8")
         mark = Mark(0, 0.0) if back is None else back.mark
-        memory = Memory(before)
+        tracing, memory = Tracing(), Memory()
         log = None if folder is None else EventLog(folder.events)
-        files: list[Subscriber] = [] if folder is None or log is None else [log, ScoresCsv(folder.scores, before)]
-        watching = Journal(subscribers)
-        for step, event in before:
-            watching.note(step, event)
-        journal, health = Journal([*files, memory, *subscribers], flush_every), Health()
+        watchers = [tracing, memory if folder is None else ScoresCsv(folder.scores), *subscribers]
+        if folder is not None and back is not None:
+            watching = Journal(watchers)
+            for step, event in events_in(folder.events):
+                watching.note(step, event)
+        journal, health = Journal([*([] if log is None else [log]), *watchers], flush_every), Health()
         if back is not None and back.noted is not None:
             journal.load_state_dict(back.noted.pending["journal"])
             health.load_state_dict(back.noted.pending["health"])
         clock = Stopwatch(mark)
-        keeper: Saver | None = None
+        stop = stop or Stop()
+        keeper: Keeper = Unsaved(stop)
         if folder is not None and log is not None:
-            keeper = Saver(folder, learner, stream, journal, health, log, clock, saving, stop or Stop())
+            keeper = Saver(folder, learner, stream, journal, health, log, clock, saving, stop)
         try:
             if mark.step == 0:
                 journal.note(0, started(stream, learner, name, seed))
-            live(stream, learner, evaluation, journal, keeper, health, mark.step)
+            try:
+                live(stream, learner, evaluation, journal, keeper, health, mark.step)
+            except (StreamFailed, WorldLost) as error:
+                if folder is not None:
+                    # The record of what came after the last checkpoint is cut off when the run goes on.
+                    Operations(folder.operations).note("failed", tracing.trace().end, str(error))
+                raise
             taken = clock.at(0)
             if folder is not None and frames and isinstance(learner, ActingLearner):
                 worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
                 for drawn in watch(learner, worlds, folder.path):
                     journal.note(sum(part.steps for part in stream.segments), drawn)
-            summary = summarize(memory.events, round(taken.seconds, 3), versions(), round(taken.cpu_seconds, 3))
+            trace = tracing.trace()
+            summary = summary_of(trace, round(taken.seconds, 3), versions(), round(taken.cpu_seconds, 3))
             if folder is not None:
                 # Before subscribers are closed: what they are done with they may send away.
                 folder.write_summary(summary)
@@ -131,8 +146,10 @@ def run(
                 Operations(folder.operations).note("finished", summary.steps)
         finally:
             journal.close()
-    matrix = matrix_of(trace_of(memory.events))
-    return Result(summary, matrix, memory.events, None if folder is None else folder.path)
+            for task in stream.tasks:
+                if isinstance(task, EnvTask) and task.release is not None:
+                    task.release()
+    return Result(summary, matrix_of(trace), None if folder is None else folder.path, memory.events)
 
 
 @contextmanager

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 
 from lifelong.episodes import Judgement, play, said_of_cut, said_of_silence
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import Event, ExpertFound, Restored, RunFinished, Skipped, TaskEntered, TaskScored, Update
+from lifelong.events import (
+    Event,
+    ExpertFound,
+    LaneFailed,
+    Restored,
+    RunFinished,
+    Skipped,
+    TaskEntered,
+    TaskScored,
+    Update,
+)
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.health import Health
-from lifelong.interaction import Interaction
+from lifelong.interaction import Interaction, WorldLost
 from lifelong.labels import explain, must_fit
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
-from lifelong.stream import EnvTask, Stream, Task
+from lifelong.stream import EnvTask, Live, Stream, Task
 
 
 class Keeper(Protocol):
     """Saves a life as it goes."""
 
-    def after(self, step: int, last: bool) -> None:
-        """So many experiences were learned; they are the last: save where that is due."""
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
+        """So many experiences were learned; they are the last: save where that is due, or worth it by now."""
         ...
 
     def put_back(self) -> int | None:
@@ -45,46 +55,68 @@ def live(
 
     `keeper` is told of each experience, `health` counts those that cannot be learned from. Judging follows the true
     segments, which the learner is never told. Raises StreamFailed where the stream gives nothing any more, once what
-    was learned is saved.
+    was learned is saved, and WorldLost where a world cannot be lived or judged in any more; the experience that it
+    happened in is not learned to its end, so that the run goes on from its last checkpoint.
     """
     health = health or Health()
     steps = sum(part.steps for part in stream.segments)
     looks = schedule.looks([segment.steps for segment in stream.segments])
     step, segment = start, -1
+    known: set[type] = set()
+    unforeseen = stream if isinstance(stream, Live) else None
     if start == 0:
         judge(stream, learner, schedule, journal, step=0, finished=0, at_end=True)
     try:
-        for experience, truth in patiently(stream, start):
+        for moment in patiently(stream, start):
+            for fact in unforeseen.facts() if unforeseen is not None else ():
+                journal.note(step, fact)
+            if moment is None:
+                if keeper is not None:
+                    keeper.after(step, False)
+                continue
+            experience, truth = moment
             if truth.segment != segment:
                 segment = truth.segment
                 must_fit(experience, truth.task)
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
-            step += 1
+            if type(experience) not in known:
+                known.add(type(experience))
+                _check_takes(learner, experience)
             try:
                 happened = take_in(learner, experience, health)
+            except WorldLost:
+                for mishap in _told(experience):
+                    journal.note(step, mishap)
+                raise
             except (IndexError, RuntimeError) as error:
                 explain(error, experience, truth.task)
                 raise
+            step += 1
             if step == start + 1:
                 _check_answer(learner, happened)
-            for item in happened:
+            mishaps = _told(experience)
+            for item in (*happened, *mishaps):
                 journal.note(step, item)
             if isinstance(experience, Batch) and health.is_lost(happened) and keeper is not None:
                 saved = keeper.put_back()
                 if saved is not None:
                     journal.note(step, Restored(step - saved))
-            at_end = looks.get(step)
+            at_end = looks.get(step) if looks else schedule.is_due(step)
             if at_end is not None:
                 finished = segment + 1 if at_end else segment
                 judge(stream, learner, schedule, journal, step, finished, at_end)
             if keeper is not None:
-                keeper.after(step, step == steps)
+                # A world that is lost takes with it what was learned since the last checkpoint.
+                ends = isinstance(experience, Interaction) and at_end is True
+                keeper.after(step, step == steps, worth=ends or bool(mishaps))
     except StreamFailed:
         if keeper is not None:
             keeper.after(step, True)
         raise
-    if step != steps:
+    if unforeseen is not None:
+        _end(unforeseen, learner, schedule, journal, keeper, step)
+    elif step != steps:
         raise ValueError(f"The stream {stream.name!r} promises {steps} experiences in its segments and gave {step}.")
     for fact in learner.held() if isinstance(learner, Accountable) else ():
         journal.note(step, fact)
@@ -94,12 +126,23 @@ def live(
     journal.flush()
 
 
+def _end(stream: Live, learner: Agent, schedule: Schedule, journal: Journal, keeper: Keeper | None, step: int) -> None:
+    """Of a stream whose end came unforeseen."""
+    for fact in stream.facts():
+        journal.note(step, fact)
+    if step == 0:
+        raise ValueError(f"The stream {stream.name!r} ended before it gave anything to learn: no sample had a label.")
+    judge(stream, learner, schedule, journal, step, 1, at_end=True)
+    if keeper is not None:
+        keeper.after(step, True)
+
+
 def take_in(learner: Agent, experience: Batch | Interaction, health: Health) -> Sequence[Update | Event]:
-    """Let the learner have one experience, of either kind; a batch that nobody can learn from is left out."""
+    """Let the learner have one experience, of a kind that it can take; a batch nobody can learn from is left out."""
     if isinstance(experience, Interaction):
-        return acting(learner).live(experience)
+        return cast(ActingLearner, learner).live(experience)
     unfit = health.unfit(experience)
-    return learning(learner).learn(experience) if unfit is None else (unfit,)
+    return cast(Learner, learner).learn(experience) if unfit is None else (unfit,)
 
 
 def judge(
@@ -108,11 +151,17 @@ def judge(
     """Score every task of the stream, met or not, on its held-out samples: all at a segment's end, some within."""
     limit = None if at_end else schedule.within_samples
     entered = finished if at_end else finished + 1
-    met = {segment.task for segment in stream.segments[:entered]}
+    known = stream.segments[:entered]
+    # Where nobody knows the segments, all tasks are met as soon as anything is.
+    met = {segment.task for segment in known} if stream.segments else {task.name for task in stream.tasks if step}
     for task in stream.tasks:
+        if isinstance(task, Task) and not task.judged:
+            continue
         if isinstance(task, EnvTask):
             played = play(acting(learner), task, None if at_end else schedule.within_episodes)
             _check_known(learner, task, played, task.name in met)
+            for failed in played.failed:
+                journal.note(step, failed)
             scored = task.score(played.value), played.episodes, finished, at_end, task.name in met, played.routed
             journal.note(step, TaskScored(task.name, played.value, *scored, cut=played.cut))
             if played.cut:
@@ -176,6 +225,10 @@ def acting(learner: Agent) -> ActingLearner:
     )
 
 
+def _told(experience: Batch | Interaction) -> list[LaneFailed]:
+    return experience.told() if isinstance(experience, Interaction) else []
+
+
 def _found(task: str, played: Judgement) -> list[ExpertFound]:
     """Changes of mind while judged, summed up by who took over from whom."""
     pairs = sorted({(found.expert, found.instead_of) for found in played.found})
@@ -193,6 +246,14 @@ def _check_known(learner: Agent, task: EnvTask, played: Judgement, was_met: bool
             f"{type(learner).__name__} has lived in {task.name!r} and does not know it where it is judged: nobody acts "
             "there. The environments that a task is judged in must have the spaces of those in which it is learned."
         )
+
+
+def _check_takes(learner: Agent, experience: Batch | Interaction) -> None:
+    """Once for each kind of experience: to look for a protocol's methods takes longer than to call one."""
+    if isinstance(experience, Interaction):
+        acting(learner)
+    else:
+        learning(learner)
 
 
 def _check_answer(learner: Agent, happened: object) -> None:

@@ -11,8 +11,8 @@ from torch import nn
 
 Name = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"]
 
-LARGEST = 1e6
-"""Of a rate: beyond what anybody means, and well within float32, in which steps are made."""
+LARGEST = 1e30
+"""Of a rate, so that a step that is made with it has room in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Optimizer:
             raise ValueError(f"lr must be positive, got {self.lr}.")
         if max(self.lr, self.weight_decay) > LARGEST:
             raise ValueError(
-                f"lr and weight_decay must be {LARGEST:,.0f} at most, got lr={self.lr}, weight_decay={self.weight_decay}."
+                f"lr and weight_decay must be {LARGEST:g} at most, got lr={self.lr}, weight_decay={self.weight_decay}."
             )
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lifelong.experience import Batch, Truth
 from lifelong.interaction import Interaction
-from lifelong.stream import Lived, Stream
+from lifelong.stream import Live, Lived, Stream
 
 PAUSES = (0.5, 2.0, 8.0)
 """Seconds before a stream is asked again; after the last of them it is not."""
@@ -18,7 +18,7 @@ class StreamFailed(ValueError):
     """A stream gave nothing any more, however often it was asked."""
 
 
-def patiently(stream: Stream, start: int) -> Iterator[tuple[Batch | Interaction, Truth]]:
+def patiently(stream: Stream, start: int) -> Iterator[tuple[Batch | Interaction, Truth] | None]:
     """What the stream serves from step `start` on. Where it fails, it is asked again, since it can begin at any step.
 
     Failures are those of what lies behind it, files, networks, workers (OSError, RuntimeError, EOFError); after PAUSES
@@ -27,9 +27,9 @@ def patiently(stream: Stream, start: int) -> Iterator[tuple[Batch | Interaction,
     step, failures = start, 0
     while True:
         try:
-            for served in stream.experiences(step):
+            for served in stream.moments(step) if isinstance(stream, Live) else stream.experiences(step):
                 # Before it is handed out: what fails while it is learned is no fault of the stream's.
-                step, failures = step + 1, 0
+                step, failures = step + (served is not None), 0
                 yield served
             return
         except (OSError, RuntimeError, EOFError) as error:

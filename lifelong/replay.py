@@ -11,8 +11,8 @@ from lifelong.config.plain import Unfit, check
 from lifelong.config.source import read_file
 from lifelong.events import RunStarted
 from lifelong.record.folder import REFERENCE, RunFolder
-from lifelong.record.jsonl import read_events
-from lifelong.record.sound import must_be_sound
+from lifelong.record.jsonl import events_in
+from lifelong.record.sound import sound
 from lifelong.record.wandb_run import Mode, is_open
 from lifelong.record.wandb_sink import WandbLost, WandbSink, name_of
 
@@ -30,20 +30,19 @@ def replay(
     folder = RunFolder(run).require()
     inside = RunFolder(run / REFERENCE)
     names = []
-    if inside.events.is_file() and not is_open():
+    if inside.has_record and not is_open():
         names.append(_log(inside, "reference", mode, project, group, None if name is None else f"{name}-{REFERENCE}"))
     is_reference = run.resolve().name == REFERENCE and RunFolder(run.resolve().parent).config.is_file()
     return [*names, _log(folder, "reference" if is_reference else "agent", mode, project, group, name)]
 
 
 def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, group: str | None, name: str | None) -> str:
-    records = read_events(folder.events)
-    started = next((event for _, event in records if isinstance(event, RunStarted)), None)
+    # To its end: what is damaged is said before anything is sent.
+    events = [event for _, event in sound(folder.events, events_in(folder.events)) if isinstance(event, RunStarted)]
+    started = next(iter(events), None)
     if started is None:
         raise ValueError(f"{folder.events} has no RunStarted: nothing was lived through yet, or its head is cut off.")
-    must_be_sound(folder.events, records)
     if folder.summary.exists():
-        # A damaged one is said before anything is sent.
         folder.read_summary()
     config: dict[str, Any] = read_file(folder.config, Report(str(folder.config))) if folder.config.is_file() else {}
     kept = _kept(config.get("record"))
@@ -57,7 +56,7 @@ def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, grou
             kept.tags,
             name,
             config,
-            records,
+            events_in(folder.events),
             job_type,
             kept.artifacts,
         )
@@ -70,7 +69,8 @@ def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, grou
 def _kept(section: Any) -> RecordSettings:
     """What a configuration says of the record, and the defaults where it is damaged: it is told of a run that is over."""
     try:
-        checked: RecordSettings = check(RecordSettings, section or {})
-    except (Unfit, ValueError):
+        known = {key: value for key, value in (section or {}).items() if key in RecordSettings.__dataclass_fields__}
+        checked: RecordSettings = check(RecordSettings, known)
+    except (Unfit, AttributeError):
         return RecordSettings()
     return checked

@@ -11,6 +11,7 @@ from lifelong.record.folder import RunFolder
 from lifelong.record.journal import Journal
 from lifelong.record.jsonl import begins_with, truncate_to
 from lifelong.record.operations import Operations
+from lifelong.record.parts import cut
 from lifelong.stream import Stream
 
 
@@ -51,7 +52,7 @@ def go_back(folder: RunFolder, stream: Stream, learner: Agent, device: str) -> C
             f"{folder.checkpoints} holds no checkpoint any more, and one was saved last as {saved}. Put a copy back, "
             "or start the run anew in another folder."
         )
-    folder.events.write_bytes(b"")
+    cut(folder.events, 0)
     operations.note("began", 0, "anew, as there was no checkpoint yet")
     return None
 

@@ -28,7 +28,7 @@ from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
 from lifelong.saying import printable
 from lifelong.stopping import RunStopped, Stop, stop_on_signals
-from lifelong.stream import Task
+from lifelong.stream import Live, Task
 
 if TYPE_CHECKING:
     from lifelong.config import Resolved
@@ -53,6 +53,11 @@ def run_config(resolved: Resolved, out: Path, goes_on: bool = False) -> list[Sum
         raise FileExistsError(
             f"{out} already holds a run, and a run is never written over: choose another folder, go on with that run "
             f"(lifelong resume {out}), or remove it first."
+        )
+    if isinstance(study.stream, Live) and study.reference is not None:
+        raise ValueError(
+            f"{resolved.path}: the stream {study.stream.name!r} is lived through once, as it comes, so that no "
+            "reference can live through it first: leave it out (reference: null)."
         )
     # All of them before the first one runs for an hour.
     for section, plan in study.plans:
@@ -86,7 +91,7 @@ def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
     study = resolved.build()
     torch.set_num_threads(study.threads or 1)
     with _stopping(out) as stop:
-        return _one(study, study.agent, out, stop, RunFolder(out).events.is_file(), resolved.as_dict(), None, name)
+        return _one(study, study.agent, out, stop, RunFolder(out).has_record, resolved.as_dict(), None, name)
 
 
 def write_report(
@@ -97,7 +102,7 @@ def write_report(
     alone: a file that `measure_references` wrote.
     """
     target = out or (RunFolder(runs[0]).report if len(runs) == 1 else runs[0].parent / "comparison.html")
-    if naive is None and len(runs) == 1 and RunFolder(runs[0] / REFERENCE).events.is_file():
+    if naive is None and len(runs) == 1 and RunFolder(runs[0] / REFERENCE).has_record:
         naive = runs[0] / REFERENCE
     if alone is not None and len(runs) > 1:
         raise ValueError("What was learned alone is shown in the report of one run: give one, or leave the file out.")
@@ -219,7 +224,7 @@ def _one(
         stop=stop,
         config=_config_text(folder, settings),
         naive=naive,
-        resume=resume and folder.events.is_file(),
+        resume=resume and folder.has_record,
         frames=study.record.frames,
         report=study.record.report,
         looked_ahead=not resume,

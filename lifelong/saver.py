@@ -17,7 +17,7 @@ from lifelong.record.jsonl import EventLog
 from lifelong.record.operations import Operations
 from lifelong.saving import Saving
 from lifelong.stopping import RunStopped, Stop
-from lifelong.stream import Stream
+from lifelong.stream import Live, Stream
 
 PATIENCE = 99.0
 """How many times as long as a save took nothing is saved after it: at most 1 % of the time goes there."""
@@ -58,15 +58,22 @@ class Saver:
         self._saving, self._stop = saving, stop
         self._operations = Operations(folder.operations)
         self._pause = float("inf") if saving.minutes is None else 60.0 * saving.minutes
-        self._due = time.monotonic() + self._pause
+        self._due, self._worth = time.monotonic() + self._pause, 0.0
+        self._saved: int | None = None
 
-    def after(self, step: int, last: bool) -> None:
-        """So many experiences were learned, and judged where that was due. last: there are no more."""
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
+        """So many experiences were learned, and judged where that was due. last: there are no more.
+
+        worth: it would be a pity to lose them: where time counts, none is waited for but what saving itself asks for.
+        May be called again without another experience, where one is waited for.
+        """
         every = self._saving.every
         stopped = self._stop.asked is not None
+        since = self._worth if worth and self._pause < float("inf") else self._due
+        due = time.monotonic() >= since or (every is not None and step > 0 and step % every == 0)
         if stopped:
             self._save(step)
-        elif last or time.monotonic() >= self._due or (every is not None and step % every == 0):
+        elif last or (due and step != self._saved):
             try:
                 self._save(step)
             except OSError as error:
@@ -76,7 +83,7 @@ class Saver:
                     "again when another one is due",
                     stacklevel=2,
                 )
-                self._due = time.monotonic() + self._pause
+                self._due = self._worth = time.monotonic() + self._pause
         if stopped and not last:
             self._operations.note("stopped", step, self._stop.asked or "")
             raise RunStopped(self._stop.asked or "", step, self._folder.path)
@@ -102,9 +109,29 @@ class Saver:
         path = save_checkpoint(place, self._watch.at(step), self._learner, self._stream, noted)
         for old in checkpoints_in(place)[self._saving.keep :]:
             old.unlink(missing_ok=True)
+        self._saved = step
+        if isinstance(self._stream, Live):
+            self._stream.acknowledge()
         took = time.monotonic() - began
         self._operations.note("saved", step, f"{path.name}, {path.stat().st_size:,} bytes in {took:.3f} s")
-        self._due = time.monotonic() + max(self._pause, PATIENCE * took)
+        self._worth = time.monotonic() + PATIENCE * took
+        self._due = max(time.monotonic() + self._pause, self._worth)
+
+
+class Unsaved:
+    """Called after each experience of a run without a folder: nothing is saved, and it ends when it is asked to."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def after(self, step: int, last: bool, worth: bool = False) -> None:
+        """Raises RunStopped where `stop` was asked for and there is more."""
+        if self._stop.asked is not None and not last:
+            raise RunStopped(self._stop.asked, step, None)
+
+    def put_back(self) -> int | None:
+        """There is nothing to go back to."""
+        return None
 
 
 def cpu_clock() -> float:

@@ -252,7 +252,7 @@ class Stay:
 
     def portrait(self) -> Portrait | None:
         """How the active expert's inputs look now; kept until it learns again, and no part of the state."""
-        if not self.recent:
+        if self._trail.is_empty:
             return None
         key = (self.active.number, self._trail.position)
         if self._live is None or self._live[:2] != key:

@@ -13,13 +13,16 @@ from typing import Any
 
 
 class RunStopped(Exception):
-    """A run was asked to stop, and everything is saved. why: what asked, such as SIGTERM."""
+    """A run was asked to stop, and everything is saved in its folder, if any. why: what asked, such as SIGTERM."""
 
-    def __init__(self, why: str, step: int, folder: Path) -> None:
+    def __init__(self, why: str, step: int, folder: Path | None) -> None:
         self.why, self.step, self.folder = why, step, folder
-        super().__init__(
-            f"stopped by {why} after {step:,} experiences, with everything saved. Go on with: lifelong resume {folder}"
+        saved = (
+            "with nothing saved, as it has no folder (out)."
+            if folder is None
+            else f"with everything saved. Go on with: lifelong resume {folder}"
         )
+        super().__init__(f"stopped by {why} after {step:,} experiences, {saved}")
 
 
 class GridStopped(Exception):
@@ -43,7 +46,7 @@ def end_on_signals() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         raise GridStopped(signal.Signals(number).name)
 
-    with _handled(("SIGTERM", "SIGUSR1"), end):
+    with on_signals(("SIGTERM", "SIGUSR1"), end):
         try:
             yield
         except RunStopped as stopped:
@@ -64,12 +67,13 @@ def stop_on_signals() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.asked = signal.Signals(number).name
 
-    with _handled(("SIGTERM", "SIGINT", "SIGUSR1"), ask):
+    with on_signals(("SIGTERM", "SIGINT", "SIGUSR1"), ask):
         yield stop
 
 
 @contextmanager
-def _handled(names: Sequence[str], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def on_signals(names: Sequence[str], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Inside, these signals call `handler`, where there are any of that name and this is the main thread."""
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (getattr(signal, name) for name in names if hasattr(signal, name)):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from lifelong.events import Event
 from lifelong.experience import Batch, Truth
 from lifelong.interaction import Interaction, Stage
 from lifelong.objective import Contract
+from lifelong.scale import References as References
 
 if TYPE_CHECKING:
     from lifelong.interaction import Lane
@@ -25,6 +27,7 @@ class Task:
     """One thing to be learned, and how it is judged: held-out inputs (N, ...) and targets (N, ...) on the device.
 
     `contract` is what a judged learner may know; `label` is the task's name where the scenario shows it in judging.
+    judged: False where there are no held-out samples; the score on what is new is then all that is known.
     """
 
     name: str
@@ -32,35 +35,14 @@ class Task:
     test_inputs: Tensor
     test_targets: Tensor
     label: str | None = None
+    judged: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.test_inputs) != len(self.test_targets) or not len(self.test_inputs):
+        if len(self.test_inputs) != len(self.test_targets) or bool(len(self.test_inputs)) != self.judged:
             raise ValueError(
                 f"Task {self.name!r} needs as many test targets as test inputs and at least one, "
                 f"got {len(self.test_inputs)} inputs and {len(self.test_targets)} targets."
             )
-
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """What a task's returns are measured by: those of a random policy, and of an expert trained on this task alone.
-
-    Raises ValueError unless the expert's is above the random one's.
-    """
-
-    random: float
-    expert: float
-
-    def __post_init__(self) -> None:
-        if not self.expert > self.random:
-            raise ValueError(
-                f"The return of a single-task expert must be above a random policy's, got {self.expert} and "
-                f"{self.random}: with these, a normalised return would say nothing."
-            )
-
-    def normalised(self, value: float) -> float:
-        """0 for the random policy, 1 for the expert; below and above are possible."""
-        return (value - self.random) / (self.expert - self.random)
 
 
 LONGEST = 10_000
@@ -77,7 +59,8 @@ class EnvTask:
     references: score returns by these (None: as they are). `longest`: steps after which an episode is cut. watched:
     gives one more environment of this world, which can be rendered as rgb_array (None: it cannot be watched). lived,
     env_steps: how it is lived in while it is learned, and the environment steps of an experience, so that a learner can
-    be held against it before anything runs (None: nothing is known beforehand).
+    be held against it before anything runs (None: nothing is known beforehand). release: lets go of what stands behind
+    these worlds, such as processes, once a run is over; whoever asks for lanes later gets such as have not begun.
     """
 
     name: str
@@ -91,6 +74,7 @@ class EnvTask:
     watched: Callable[[], Lane] | None = None
     lived: Stage | None = None
     env_steps: int | None = None
+    release: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.longest < 1:
@@ -126,7 +110,10 @@ class Stream(Protocol):
 
     @property
     def segments(self) -> Sequence[Segment]:
-        """The truth: which task is served when. For the loop, the evaluation and the record, never for a learner."""
+        """The truth: which task is served when. For the loop, the evaluation and the record, never for a learner.
+
+        Empty where nobody knows it, as of a stream that is `Live`.
+        """
         ...
 
     def experiences(self, start: int = 0) -> Iterator[tuple[Batch | Interaction, Truth]]:
@@ -146,3 +133,20 @@ class Lived(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Live(Stream, Lived, Protocol):
+    """A stream of what happens elsewhere, in its own time: nobody can look into it before, and it has no segments."""
+
+    def moments(self, start: int = 0) -> Iterator[tuple[Batch | Interaction, Truth] | None]:
+        """Its experiences, and None wherever nothing has come for a moment: whoever asks may see to something else."""
+        ...
+
+    def facts(self) -> Sequence[Event]:
+        """What it has to say since it was asked last, for the record."""
+        ...
+
+    def acknowledge(self) -> None:
+        """All that it has given is in a checkpoint that lasts. Does not fail where that cannot be passed on."""
+        ...

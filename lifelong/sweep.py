@@ -44,14 +44,14 @@ def swept_run(folder: Path) -> Iterator[Swept]:
             "W&B run with the settings in its config before."
         )
     with kept_in(folder):
-        run, ours = open_run(folder, "auto", "lifelong", None, (), None, "agent", {})
+        run, ours, _ = open_run(folder, "auto", "lifelong", None, (), None, "agent", {})
         failed = True
         try:
             config: Any = run.config
             yield Swept(overrides_of(config.as_dict()), run.id)
             failed = False
         finally:
-            if ours:
+            if ours is not None:
                 _finish(run, int(failed))
 
 

@@ -41,6 +41,11 @@ class Trail:
         """The most batches that can ever be taken back."""
         return self._length
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no batch on it."""
+        return not self._batches
+
     def note(self, expert: Expert, batch: Batch) -> None:
         """Remember that `expert` is about to learn `batch`."""
         if self.position % self._every == 0:

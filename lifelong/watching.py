@@ -14,6 +14,7 @@ import numpy as np
 
 from lifelong.episodes import play
 from lifelong.events import FramesDrawn
+from lifelong.interaction import WorldLost
 from lifelong.learner import ActingLearner
 from lifelong.record.frames import Frame, picture_name, sized, write_strip
 from lifelong.stream import EnvTask
@@ -42,7 +43,7 @@ def watch(learner: ActingLearner, tasks: Sequence[EnvTask], folder: Path) -> Ite
         try:
             with _no_display():
                 frames, value = _filmed(learner, task, task.watched)
-        except CannotRender as error:
+        except (CannotRender, WorldLost) as error:
             print(f"lifelong: there are no pictures of {task.name!r}: {error}.", file=sys.stderr)
             continue
         write_strip(frames, path)
@@ -93,6 +94,8 @@ class Film:
             begun = self.lane.reset(seed=seed)
         except Exception as error:
             raise CannotRender(f"it cannot be begun where it is to be rendered ({_reason(error)})") from error
+        # Where an episode is begun again, nothing is to be seen of the one that failed.
+        self._kept, self._steps, self._every = [], 0, 1
         self._keep()
         return begun
 

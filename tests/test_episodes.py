@@ -8,12 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from sides import Habit, Sides, sides
 
 from lifelong.episodes import Judgement, play, succeeded
 from lifelong.evaluation.schedule import Schedule
-from lifelong.events import TaskScored
-from lifelong.interaction import Array, Found, Stage, Transitions
+from lifelong.events import EpisodeFailed, TaskScored
+from lifelong.interaction import Array, Found, LaneFault, Stage, Transitions, WorldLost
 from lifelong.lifetime import run
 from lifelong.loop import acting, learning
 from lifelong.record.memory import Memory
@@ -248,3 +249,88 @@ def test_who_cannot_act_or_cannot_be_taught_is_told_so() -> None:
     assert acting(Habit())
     with pytest.raises(ValueError, match="at least one episode of at least one step"):
         EnvTask("left", lambda count: [Sides()] * count, episodes=0)
+
+
+class Faulty(Counting):
+    """Fails at its second step, so many times as episodes of these seeds are played."""
+
+    def __init__(self, faulty: dict[int, int]) -> None:
+        super().__init__()
+        self.faulty = faulty
+
+    def step(self, action: Any) -> Any:
+        result = super().step(action)
+        seed = self.seeds[-1]
+        if self.steps == 2 and self.faulty.get(seed, 0):
+            self.faulty[seed] -= 1
+            raise LaneFault(f"world 'count', judging, step 2: {seed} is no number. Mend it.", f"{seed} is no number")
+        return result
+
+
+def judged_faulty(faulty: dict[int, int], **settings: Any) -> tuple[Judgement, Learner]:
+    """Four episodes, of 2 to 5 steps; lane k pays k a step."""
+    made = [Faulty(faulty) for _ in range(4)]
+    learner = Learner()
+    return play(learner, EnvTask("count", lambda count: made[:count], episodes=4, seed=2, **settings)), learner
+
+
+def test_an_episode_whose_environment_failed_is_played_again_from_the_same_seed() -> None:
+    found, learner = judged_faulty({4: 1, 5: 2})
+    assert found.episodes == 4
+    # In a round of their own they are lanes 0 and 1, and then lane 0 alone.
+    assert found.value == (0 * 2 + 1 * 3 + 0 * 4 + 0 * 5) / 4
+    assert found.failed == (
+        EpisodeFailed("count", 2, "4 is no number", 1, False),
+        EpisodeFailed("count", 3, "5 is no number", 2, False),
+    )
+    # Steps of attempts that failed are nobody's.
+    assert sum(steps for _, steps in found.routed) == 2 + 3 + 4 + 5
+    assert learner.stage.lanes == 1
+
+
+def test_what_failed_is_not_shown_and_the_others_go_on() -> None:
+    _, learner = judged_faulty({3: 9})
+    # The last round, of episode 1 alone: one step was taken, and the second one failed.
+    assert [lanes for _, lanes in learner.steady.asked] == [[0], [0]]
+    assert [lanes for _, lanes in learner.steady.shown] == [[0]]
+
+
+@pytest.mark.parametrize("measure", ["return", "success"])
+def test_an_episode_that_fails_each_time_is_left_out(measure: Any) -> None:
+    found, _ = judged_faulty({4: 9, 5: 9}, measure=measure)
+    assert (found.episodes, found.cut) == (2, 0)
+    # Of the others, that of seed 3 is a success.
+    assert found.value == ((0 * 2 + 1 * 3) / 2 if measure == "return" else 1 / 2)
+    assert [(failed.tries, failed.left_out) for failed in found.failed] == [(3, True), (3, True)]
+    assert sum(steps for _, steps in found.routed) == 2 + 3
+
+
+def test_more_than_half_of_them_may_not_be() -> None:
+    said = r"^'count' cannot be judged: 3 of 4 episodes failed, each 3 times, the latest in world .*Mend it\.$"
+    with pytest.raises(WorldLost, match=said):
+        judged_faulty({3: 3, 4: 3, 5: 3})
+
+
+def test_what_was_left_out_is_on_record_and_in_the_summary() -> None:
+    from sides import ToyWorlds
+
+    task = EnvTask("count", lambda count: [Faulty({4: 9, 5: 1}) for _ in range(count)], episodes=4, seed=2)
+    result = run(ToyWorlds((task,), (0,)), Wanderer(), evaluation=Schedule(within=0))
+    failed = [event for _, event in result.events if isinstance(event, EpisodeFailed)]
+    scored = [event for _, event in result.events if isinstance(event, TaskScored)]
+    assert [(e.episode, e.left_out) for e in failed] == [(2, True), (3, False)] * 2
+    assert [e.samples for e in scored] == [3, 3]
+    assert result.summary.left_out == 2
+
+
+class Wanderer(Learner):
+    """Lives where no step fails."""
+
+    def live(self, interaction: Any) -> Any:
+        from lifelong.events import Update
+
+        return [Update(0, torch.tensor(0.0), torch.tensor([[1.0]]), torch.zeros(1), _first, samples=interaction.steps)]
+
+
+def _first(outputs: Any, targets: Any) -> Any:
+    return outputs[..., 0]

@@ -11,28 +11,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"lifelong": ROOT, "lifelong_envs": ROOT / "envs", "lifelong_agents": ROOT / "agents"}
-MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3")
-HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium"}
+MADE_OF_HEAVY = ("lifelong_envs.rl", "lifelong_agents.sb3", "lifelong.serving.app")
+HEAVY = {"wandb", "stable_baselines3", "matplotlib", "sklearn", "scipy", "river", "gymnasium", "starlette", "uvicorn"}
 
 ABOVE = {
     "beforehand", "check", "checkpoint", "cli", "cli_recorded", "cli_studies", "config", "episodes", "evaluation",
-    "facts", "lifetime", "loop", "record", "references", "replay", "returning", "runs", "saver", "saving", "stopping",
-    "stream", "study", "sweep", "tuning", "watching",
+    "facts", "lifetime", "loop", "record", "references", "replay", "returning", "runs", "saver", "saving", "serving",
+    "stopping", "stream", "study", "sweep", "tuning", "watching",
 }  # fmt: skip
 """Parts of lifelong that know of truth, judging and running: what learns must not know them."""
 
 ONLY: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "events": {"update"},
+    "events": {"mishaps", "update"},
+    "mishaps": set(),
+    "scale": set(),
+    "source": set(),
     "update": set(),
     "objective": set(),
     "optimizer": set(),
     "experience": {"objective"},
     "finite": {"interaction"},
-    "interaction": set(),
-    "stream": {"experience", "interaction", "objective"},
+    "interaction": {"mishaps"},
+    "stream": {"events", "experience", "interaction", "objective", "scale"},
     "learner": {"events", "experience", "interaction"},
-    "episodes": {"finite", "interaction", "learner", "stream"},
+    "episodes": {"finite", "interaction", "learner", "mishaps", "stream"},
     "evaluation": {"events"},
     "record": {"events", "evaluation"},
     "shift": {"events"},
@@ -55,7 +58,7 @@ ONLY: dict[str, set[str]] = {
         "stopping",
         "sweep",
     },
-    "cli_recorded": {"exits", "replay", "runs"},
+    "cli_recorded": {"exits", "replay", "runs", "serving"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
     "places": set(),
@@ -65,6 +68,19 @@ ONLY: dict[str, set[str]] = {
     "stopping": set(),
     "facts": {"events", "interaction", "learner", "stream"},
     "replay": {"config", "events", "record"},
+    "serving": {
+        "checkpoint",
+        "config",
+        "experience",
+        "facts",
+        "learner",
+        "loop",
+        "objective",
+        "record",
+        "shortage",
+        "stopping",
+        "stream",
+    },
     "sweep": {"record"},
     "loop": {
         "health",
@@ -82,7 +98,18 @@ ONLY: dict[str, set[str]] = {
     "health": {"events", "experience"},
     "labels": {"experience", "interaction", "objective"},
     "patience": {"experience", "interaction", "stream"},
-    "lifelong_envs": {"experience", "finite", "interaction", "objective", "places", "stream"},
+    "lifelong_envs": {
+        "events",
+        "experience",
+        "finite",
+        "interaction",
+        "mishaps",
+        "objective",
+        "places",
+        "scale",
+        "source",
+        "stream",
+    },
 }
 """Parts that may know these parts and themselves alone. All others may know everything that is not above them."""
 

@@ -64,7 +64,9 @@ def test_files_run_as_they_stand(page: Path, folder: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if p.stem not in ("index", "lasting", "metrics", "study", "tracking")], ids=page_id
+    "page",
+    [p for p in PAGES if p.stem not in ("index", "lasting", "live", "metrics", "serving", "study", "tracking")],
+    ids=page_id,
 )
 def test_how_to_pages_have_a_whole_example(page: Path) -> None:
     kinds = {(language, bool(title)) for language, title, _ in blocks_of(page)}
@@ -72,7 +74,9 @@ def test_how_to_pages_have_a_whole_example(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [DOCS / "index.md", *(DOCS / f"how-to/{n}.md" for n in ("lasting", "study", "tracking"))], ids=page_id
+    "page",
+    [DOCS / "index.md", *(DOCS / f"how-to/{n}.md" for n in ("lasting", "live", "serving", "study", "tracking"))],
+    ids=page_id,
 )
 def test_commands_are_understood(page: Path) -> None:
     commands = [shlex.split(row, comments=True) for _, _, text in blocks_of(page) for row in text.splitlines()]

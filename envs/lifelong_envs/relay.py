@@ -8,7 +8,7 @@ from typing import Any
 
 from lifelong.experience import Batch, Truth
 from lifelong.interaction import Interaction
-from lifelong.stream import EnvTask, Lived, Segment, Stream, Task
+from lifelong.stream import EnvTask, Live, Lived, Segment, Stream, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Relay:
         if not streams:
             raise ValueError("A relay needs at least one stream, got none.")
         self._streams = list(streams)
+        if endless := [stream.name for stream in self._streams if isinstance(stream, Live)]:
+            raise ValueError(f"A relay needs streams whose visits are known beforehand; {endless[0]!r} has none.")
         owners: dict[str, int] = {}
         for number, stream in enumerate(self._streams):
             for task in stream.tasks:

@@ -17,6 +17,7 @@ from lifelong.places import import_named
 GROUPS = {
     "DataSource": "lifelong.data",
     "Stream": "lifelong.streams",
+    "Source": "lifelong.sources",
     "Agent": "lifelong.agents",
     "Learner": "lifelong.agents",
     "ActingLearner": "lifelong.agents",

@@ -83,7 +83,7 @@ def course_of(trace: Trace) -> Course:
     And judged there, in all tasks seen so far. A judged score that is not a number counts as the metric's worst.
     """
     started = trace.started
-    ends = [*started.segment_starts[1:], started.steps]
+    ends = [*started.segment_starts[1:], started.steps if started.segments else trace.end]
     tasks = tuple(task.name for task in started.tasks)
     worst = {task.name: task.low if task.higher_is_better else -task.high for task in started.tasks}
     looks: dict[int, dict[str, float]] = {}

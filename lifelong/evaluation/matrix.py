@@ -75,7 +75,7 @@ def matrix_of(trace: Trace) -> ScoreMatrix:
     A row is whole when every task seen so far was judged. A judged score that is not a number counts as the
     metric's worst.
     """
-    segments = trace.started.segments
+    segments = trace.segments()
     tasks = tuple(task.name for task in trace.started.tasks)
     worst = {task.name: task.low if task.higher_is_better else -task.high for task in trace.started.tasks}
     judged = {

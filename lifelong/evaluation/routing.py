@@ -17,7 +17,8 @@ def owners(trace: Trace) -> dict[str, int]:
     counts: dict[str, dict[int, int]] = {}
     for stretch in trace.truth():
         inside = (trace.steps > stretch.start) & (trace.steps <= stretch.stop)
-        experts, learned = np.unique(trace.experts[inside], return_counts=True)
+        experts, places = np.unique(trace.experts[inside], return_inverse=True)
+        learned = np.bincount(places, trace.updates[inside]).astype(int)
         of_task = counts.setdefault(stretch.task, {})
         for expert, number in zip(experts.tolist(), learned.tolist(), strict=True):
             while expert in heirs:

@@ -12,13 +12,15 @@ class Schedule:
 
     `within`: evenly spaced looks inside each segment, beside the one at its end. `within_samples`: test
     samples of each task that those looks use (None: all), `within_episodes`: episodes, of tasks that are worlds to act
-    in. `batch_size`: samples answered at once while judging. Raises ValueError for numbers out of range.
+    in. `batch_size`: samples answered at once while judging. `every`: experiences between two looks in a stream whose
+    segments nobody knows. Raises ValueError for numbers out of range.
     """
 
     within: int = 4
     within_samples: int | None = 500
     within_episodes: int | None = 5
     batch_size: int = 2048
+    every: int = 1000
 
     def __post_init__(self) -> None:
         if self.within < 0:
@@ -29,6 +31,12 @@ class Schedule:
             raise ValueError(f"within_episodes must be at least 1, or None for all, got {self.within_episodes}.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
+        if self.every < 1:
+            raise ValueError(f"every counts experiences: give 1 or more, got {self.every}.")
+
+    def is_due(self, step: int) -> bool | None:
+        """Of a stream whose segments nobody knows: False where it is judged after so many experiences, else None."""
+        return False if step % self.every == 0 else None
 
     def looks(self, segment_steps: Sequence[int]) -> dict[int, bool]:
         """The steps at which to judge, ascending, each with True where a segment ends there.

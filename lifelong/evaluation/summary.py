@@ -15,9 +15,12 @@ from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.events import (
     Consolidated,
     DriftDetected,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertSpawned,
+    LaneFailed,
+    Refused,
     Restored,
     RunFinished,
     ShiftDismissed,
@@ -41,11 +44,14 @@ class Summary:
     act in, where there is no `prequential_accuracy`. `env_steps`: steps taken in worlds in all (0: experiences are
     batches); `env_steps_per_experience`: how many of them an experience in a world is (None: there was none, or they
     differ). `crowded` counts the times that a world was learned by an expert of another, as there was no room for one
-    more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back to
-    its checkpoint. `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
-    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`: what
-    `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all threads (None:
-    not measured). `families`: the transfer measures of reinforcement learning, named by family.
+    more. `skipped` counts experiences that nobody could learn from, `restored` how often the learner was put back
+    to its checkpoint, `failures` how often an environment that was lived in failed and was made anew, `left_out`
+    the episodes of judging that could not be played. `refused`: messages that said nothing to learn from.
+    `truth_known`: whether it is known which task was served when (False: shifts were detected, and neither right
+    nor wrong). `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
+    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`:
+    what `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all
+    threads (None: not measured). `families`: the transfer measures of reinforcement learning, named by family.
     """
 
     agent: str
@@ -90,6 +96,10 @@ class Summary:
     crowded: int = 0
     skipped: int = 0
     restored: int = 0
+    failures: int = 0
+    left_out: int = 0
+    refused: int = 0
+    truth_known: bool = True
     consolidated: int | None = None
     diverged: int | None = None
     untrained: float | None = None
@@ -103,12 +113,18 @@ def summarize(
     versions: dict[str, str],
     cpu_seconds: float | None = None,
 ) -> Summary:
-    """Sum up a record; a record of an interrupted run is summed up as far as it goes.
+    """Sum up a record. Raises ValueError for a record without RunStarted; else as `summary_of`."""
+    return summary_of(trace_of(records), wall_seconds, versions, cpu_seconds)
+
+
+def summary_of(
+    trace: Trace, wall_seconds: float, versions: dict[str, str], cpu_seconds: float | None = None
+) -> Summary:
+    """Sum up a run; an interrupted one is summed up as far as it goes.
 
     The two times and `versions` (library -> version) are the only things that the record does not hold, so
-    that two runs of one seed have equal records. Raises ValueError for a record without RunStarted.
+    that two runs of one seed have equal records.
     """
-    trace = trace_of(records)
     matrix = matrix_of(trace)
     started = trace.started
     shifts = shifts_of(trace)
@@ -141,7 +157,7 @@ def summarize(
         false_alarms=shifts.false_alarms,
         missed_shifts=shifts.missed,
         detection_delay=sum(shifts.delays) / len(shifts.delays) if shifts.delays else None,
-        routing_accuracy=routing_accuracy(trace),
+        routing_accuracy=routing_accuracy(trace) if started.segments else None,
         wall_seconds=wall_seconds,
         cpu_seconds=cpu_seconds,
         drifts=len(trace.all(DriftDetected)),
@@ -158,6 +174,10 @@ def summarize(
         crowded=sum(event.full for _, event in trace.all(ExpertChosen)),
         skipped=len(trace.all(Skipped)),
         restored=len(trace.all(Restored)),
+        failures=len(trace.all(LaneFailed)),
+        left_out=sum(event.left_out for _, event in trace.all(EpisodeFailed)),
+        refused=max((event.so_far for _, event in trace.all(Refused)), default=0),
+        truth_known=bool(started.segments),
         consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
         diverged=_diverged(trace),
         untrained=untrained(matrix),
@@ -176,12 +196,11 @@ def _prequential(trace: Trace) -> float | None:
 
 def _diverged(trace: Trace) -> int | None:
     """Of batches: in a world, a stretch without an update has no loss."""
-    broken = trace.steps[~trace.in_worlds() & ~np.isfinite(trace.losses)]
+    broken = trace.broken[~trace.in_worlds() & (trace.broken > 0)]
     return int(broken[0]) if len(broken) else None
 
 
 def _return_while_learning(trace: Trace) -> float | None:
     """Mean over the experiences in which an episode ended; a return has no scale that it could be a share of."""
-    returns = trace.scores[trace.in_worlds()]
-    returns = returns[np.isfinite(returns)]
-    return float(returns.mean()) if len(returns) else None
+    ended = trace.in_worlds() & (trace.scored > 0)
+    return float(np.average(trace.scores[ended], weights=trace.scored[ended])) if ended.any() else None

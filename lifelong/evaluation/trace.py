@@ -1,6 +1,7 @@
 """A run as columns: what a record says, laid out once for every measure and figure.
 
-U updates in the order of the stream; every column is a (U,) array.
+R rows in the order of the stream; every column is an (R,) array. A row is one update, and several where the run is very
+long (see `lifelong.evaluation.columns`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.evaluation.columns import LIMIT, Columns
 from lifelong.events import Event, Learned, RunStarted, TaskEntered, TaskFacts
 
 Kind = TypeVar("Kind")
@@ -35,20 +37,24 @@ class Stretch:
 class Trace:
     """One run, read off its record.
 
-    `events` holds every fact but the `Learned` ones, which are laid out in the columns: the step of each
-    update (1 is the first experience), its expert, loss, prequential score in the task's metric, detector
-    statistic and number of samples. `end` is the last step that the record knows of.
+    `events` holds every fact but the `Learned` ones, which are laid out in the columns: the step of each row's last
+    update (1 is the first experience), how many updates it stands for, their expert, mean loss and prequential score in
+    the task's metric, how many of them have a score, their highest detector statistic, and samples in all. broken: the
+    first step of a row whose loss is no number, 0 where there is none. `end` is the last step that the record knows of.
     """
 
     started: RunStarted
     events: tuple[tuple[int, Event], ...]
     end: int
     steps: NDArray[np.int64]
+    updates: NDArray[np.int64]
     experts: NDArray[np.int64]
     losses: NDArray[np.float64]
     scores: NDArray[np.float64]
+    scored: NDArray[np.int64]
     statistics: NDArray[np.float64]
     samples: NDArray[np.float64]
+    broken: NDArray[np.int64]
 
     def all(self, kind: type[Kind]) -> list[tuple[int, Kind]]:
         """The facts of one kind with their steps, in order."""
@@ -60,8 +66,12 @@ class Trace:
         stops = [*(step for step, _ in entered), self.end][1:]
         return [Stretch(event.task, step, stop) for (step, event), stop in zip(entered, stops, strict=True)]
 
+    def segments(self) -> tuple[str, ...]:
+        """The task of each segment that was planned; of a stream whose segments nobody knew, of those lived through."""
+        return self.started.segments or tuple(stretch.task for stretch in self.truth())
+
     def in_worlds(self) -> NDArray[np.bool_]:
-        """(U,) where an update was of a world to act in: its score is a return, NaN where no episode ended."""
+        """(R,) where an update was of a world to act in: its score is a return, NaN where no episode ended."""
         worlds = {task.name for task in self.started.tasks if is_world(task)}
         inside = np.zeros(len(self.steps), dtype=bool)
         for stretch in self.truth():
@@ -75,7 +85,8 @@ class Trace:
 
     def env_steps_per_experience(self) -> int | None:
         """How many steps in a world an experience there is. None: there was none in a world, or they differ."""
-        lived = np.unique(self.samples[self.in_worlds()])
+        inside = self.in_worlds()
+        lived = np.unique(self.samples[inside] / self.updates[inside])
         return int(lived[0]) if len(lived) == 1 else None
 
     def oriented_scores(self) -> NDArray[np.float64]:
@@ -88,38 +99,61 @@ class Trace:
         return scores
 
 
+class Tracing:
+    """Takes a record in as it grows, and lays it out at any time. What it holds is bounded but for what rarely happens.
+
+    It watches a run as any subscriber does.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._started: RunStarted | None = None
+        self._events: list[tuple[int, Event]] = []
+        self._columns = Columns(limit)
+        self._stretch = self._end = 0
+
+    def on(self, step: int, event: Event) -> None:
+        self._end = max(self._end, step)
+        if isinstance(event, Learned):
+            self._columns.add(step, event, self._stretch)
+            return
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, TaskEntered):
+            self._stretch += 1
+        self._events.append((step, event))
+
+    def close(self) -> None:
+        """Nothing is pending."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to lay out."""
+        return self._started is not None
+
+    def trace(self) -> Trace:
+        """The record so far. Raises ValueError for one without RunStarted."""
+        if self._started is None:
+            raise ValueError("The record has no RunStarted, so its tasks are not known: is the file cut at its head?")
+        table = self._columns.table()
+        return Trace(
+            started=self._started,
+            events=tuple(self._events),
+            end=self._end,
+            steps=table["step"],
+            updates=table["updates"],
+            experts=table["expert"],
+            losses=table["loss"],
+            scores=table["score"],
+            scored=table["scored"],
+            statistics=table["statistic"],
+            samples=table["samples"],
+            broken=table["broken"],
+        )
+
+
 def trace_of(records: Iterable[tuple[int, Event]]) -> Trace:
     """Lay a record out in columns. Raises ValueError for a record without RunStarted."""
-    started: RunStarted | None = None
-    events: list[tuple[int, Event]] = []
-    blocks: list[tuple[int, Learned]] = []
-    end = 0
+    tracing = Tracing()
     for step, event in records:
-        end = max(end, step)
-        if isinstance(event, Learned):
-            blocks.append((step, event))
-            continue
-        if isinstance(event, RunStarted):
-            started = event
-        events.append((step, event))
-    if started is None:
-        raise ValueError("The record has no RunStarted, so its tasks are not known: is the file cut at its head?")
-    lengths = [len(block.losses) for _, block in blocks]
-    # One update happens on each step, so the step of a block's last update tells the steps of all.
-    steps = [np.arange(step - n + 1, step + 1) for (step, _), n in zip(blocks, lengths, strict=True)]
-    per_update = [block.samples / max(len(block.losses), 1) for _, block in blocks]
-    return Trace(
-        started=started,
-        events=tuple(events),
-        end=end,
-        steps=np.concatenate([np.empty(0, np.int64), *steps]).astype(np.int64),
-        experts=np.repeat(np.array([block.expert for _, block in blocks], dtype=np.int64), lengths),
-        losses=_column([block.losses for _, block in blocks]),
-        scores=_column([block.scores for _, block in blocks]),
-        statistics=_column([block.statistics for _, block in blocks]),
-        samples=np.repeat(np.array(per_update, dtype=np.float64), lengths),
-    )
-
-
-def _column(blocks: list[tuple[float, ...]]) -> NDArray[np.float64]:
-    return np.concatenate([np.empty(0), *(np.array(block, dtype=np.float64) for block in blocks)])
+        tracing.on(step, event)
+    return tracing.trace()

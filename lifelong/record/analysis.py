@@ -67,7 +67,7 @@ def write_analysis(
         raise ValueError("There is no run to analyse: give at least one run folder.")
     runs = [read_run(folder) for folder in folders]
     inside = [folder / REFERENCE for folder in folders]
-    whole = all(RunFolder(path).events.is_file() for path in inside)
+    whole = all(RunFolder(path).has_record for path in inside)
     references = [read_run(path) for path in inside] if whole and not set(inside) & set(folders) else []
     names = names_of([run.summary for run in [*runs, *references]])
     found = _Analysed(runs, _told_apart(runs, names[: len(runs)]), references, names[len(runs) :], alike or {})

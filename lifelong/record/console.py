@@ -9,11 +9,14 @@ from lifelong.evaluation.trace import is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
     ExpertSpawned,
+    LaneFailed,
     Learned,
+    Refused,
     Restored,
     RunStarted,
     ShiftDetected,
@@ -22,6 +25,7 @@ from lifelong.events import (
     Skipped,
     TaskScored,
 )
+from lifelong.record.failures import nth, said_of_episode, told_of
 from lifelong.record.found import Findings
 from lifelong.record.takeovers import Takeovers
 
@@ -87,9 +91,17 @@ class ConsoleView:
                 self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
             case Skipped():
                 self._skipped += 1
-                if self._skipped in (1, 10, 100) or self._skipped % 1000 == 0:
+                if told_of(self._skipped):
                     left = "left out" if self._skipped == 1 else f"{count(self._skipped)} left out so far, the latest"
                     self._say(step, f"{left}: {event.why}", "red")
+            case Refused():
+                many = "" if event.so_far == 1 else f", {count(event.so_far)} so far"
+                self._say(step, f"a message is left out{many}: {event.why}", "red")
+            case LaneFailed() if told_of(event.restarts):
+                told = f"lane {event.lane} in {event.task!r} failed, for the {nth(event.restarts)} time: {event.why}"
+                self._say(step, told, "red")
+            case EpisodeFailed():
+                self._say(step, said_of_episode(event), "red" if event.left_out else "dim")
             case Restored():
                 told = f"the loss is no number: put back by {count(event.experiences)} experiences"
                 self._say(step, told, "red")
@@ -118,7 +130,7 @@ class ConsoleView:
             TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
         )
-        self._progress.add_task(f"{run.agent} on {run.stream}", total=run.steps, status="")
+        self._progress.add_task(f"{run.agent} on {run.stream}", total=run.steps or None, status="")
         self._progress.start()
 
     def _refresh(self, step: int) -> None:
@@ -141,6 +153,8 @@ class ConsoleView:
 def _length(run: RunStarted) -> str:
     """How many steps there are, and what a step is where it is no batch."""
     worlds = [is_world(task) for task in run.tasks]
+    if not run.segments:
+        return "as long as anything comes"
     steps, each = f"{count(run.steps)} steps", run.env_steps_per_experience
     if all(worlds) and each is not None:
         return f"{steps}, each {count(each)} environment steps"

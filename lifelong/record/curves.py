@@ -50,24 +50,27 @@ def prequential_curve(run: RecordedRun, bins: int = 160, in_worlds: bool = False
     kind = acted if in_worlds else ~acted
     # Of some experiences there is no score: no episode ended in them.
     known = kind & (np.isfinite(scores) | ~acted)
-    width = max(1, -(-int(known.sum()) // bins))
+    updates = run.trace.updates
+    width = max(1, -(-int(updates[known].sum()) // bins))
     parts: list[Curve] = []
     for part in np.split(np.arange(len(kind)), np.flatnonzero(np.diff(kind)) + 1):
         places = part[known[part]]
         if len(places):
             parts += [_NOWHERE] if parts else []
-            parts.append(_averaged(run.trace.steps[places], scores[places], width))
+            parts.append(_averaged(run.trace.steps[places], scores[places], updates[places], width))
     return (
         np.concatenate([np.empty(0), *(steps for steps, _ in parts)]),
         np.concatenate([np.empty(0), *(values for _, values in parts)]),
     )
 
 
-def _averaged(steps: NDArray[np.int64], scores: NDArray[np.float64], width: int) -> Curve:
-    """Means over each `width` points, and over what is left at the end."""
-    starts = np.arange(0, len(steps), width)
-    counts = np.diff([*starts, len(steps)])
-    return np.add.reduceat(steps, starts) / counts, np.add.reduceat(scores, starts) / counts
+def _averaged(steps: NDArray[np.int64], scores: NDArray[np.float64], updates: NDArray[np.int64], width: int) -> Curve:
+    """Means over each `width` updates, and over what is left at the end; a row of several is put at its middle."""
+    done = np.cumsum(updates)
+    starts = np.flatnonzero(np.diff((done - 1) // width, prepend=-1))
+    counts = np.add.reduceat(updates, starts)
+    middles = (steps - (updates - 1) / 2) * updates
+    return np.add.reduceat(middles, starts) / counts, np.add.reduceat(scores * updates, starts) / counts
 
 
 def score_figure(run: RecordedRun, naive: RecordedRun | None) -> Figure:

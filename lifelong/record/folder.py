@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.evaluation.summary import Summary
-from lifelong.record.jsonl import read_events
+from lifelong.record.jsonl import events_in
 from lifelong.record.lock import LOCK, alone_in
+from lifelong.record.parts import parts_of
 from lifelong.record.plain import decode, encode, parsed
 
 REFERENCE = "reference"
@@ -32,8 +33,13 @@ class RunFolder:
 
     @property
     def events(self) -> Path:
-        """The source of truth."""
+        """The source of truth: what is written now. What was full before lies beside it, numbered."""
         return self.path / "events.jsonl"
+
+    @property
+    def has_record(self) -> bool:
+        """Whether anything was recorded here, in one part or several."""
+        return bool(parts_of(self.events))
 
     @property
     def scores(self) -> Path:
@@ -62,7 +68,7 @@ class RunFolder:
 
     def holds_run(self) -> bool:
         """Whether a run was ever started here."""
-        return self.events.exists() or self.summary.exists()
+        return self.has_record or self.summary.exists()
 
     def create(self) -> RunFolder:
         """Make the folder for a new run. Raises FileExistsError where a run is in it already."""
@@ -115,14 +121,14 @@ class RunFolder:
             return True
         records = [path for path in (self.events, *self.path.glob(f"*/{self.events.name}")) if path.is_file()]
         try:
-            return any(step > 0 for path in records for step, _ in read_events(path))
+            return any(step > 0 for path in records for step, _ in events_in(path))
         except ValueError:
             # Whatever it is, it is not of a run that has just begun.
             return True
 
     def require(self) -> RunFolder:
         """This folder, if a run was recorded in it. Raises FileNotFoundError where none was."""
-        if not self.events.is_file():
+        if not self.has_record:
             reason = "holds no events.jsonl" if self.path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{self.path} {reason}: give the folder of a recorded run.")
         return self

@@ -75,7 +75,7 @@ def envelope(
 
 
 def detector_curve(run: RecordedRun) -> NDArray[np.float64]:
-    """(U,) the detector's statistic at each update, where it fired that which it fired with.
+    """(R,) the detector's statistic at each update, where it fired that which it fired with.
 
     After an alarm it begins anew, and an experience in a world may hold many looks: its last one does not show that.
     """
@@ -84,8 +84,9 @@ def detector_curve(run: RecordedRun) -> NDArray[np.float64]:
     fired += run.trace.all(ShiftDetected)
     fired += run.trace.all(ShiftDismissed)
     for step, event in fired:
-        at = run.trace.steps == step
-        curve[at] = np.fmax(curve[at], event.statistic)
+        at = int(np.searchsorted(run.trace.steps, step))
+        if at < len(curve) and run.trace.steps[at] - run.trace.updates[at] < step:
+            curve[at] = np.fmax(curve[at], event.statistic)
     return curve
 
 
@@ -126,15 +127,18 @@ def _lanes(axes: Axes, run: RecordedRun, experts: list[int]) -> None:
     for stretch in trace.truth():
         inside = (trace.steps > stretch.start) & (trace.steps <= stretch.stop)
         for lane, expert in enumerate(experts):
-            bars = _stretches(trace.steps[inside & (trace.experts == expert)])
+            mine = inside & (trace.experts == expert)
+            bars = _stretches(trace.steps[mine], trace.updates[mine])
             tint = colour_of(run, stretch.task)
             axes.broken_barh(bars, (lane - 0.36, 0.72), facecolors=tint, linewidth=0)
     title(axes, "Expert that learned")
 
 
-def _stretches(steps: NDArray[np.int64]) -> list[tuple[float, float]]:
+def _stretches(steps: NDArray[np.int64], updates: NDArray[np.int64]) -> list[tuple[float, float]]:
     """Runs of consecutive steps as (start, width)."""
     if not len(steps):
         return []
-    cuts = np.flatnonzero(np.diff(steps) > 1) + 1
-    return [(float(part[0] - 1), float(len(part))) for part in np.split(steps, cuts)]
+    begins = steps - updates
+    cuts = np.flatnonzero(begins[1:] > steps[:-1])
+    firsts, lasts = begins[np.concatenate([[0], cuts + 1])], steps[np.concatenate([cuts, [len(steps) - 1]])]
+    return [(float(first), float(last - first)) for first, last in zip(firsts, lasts, strict=True)]

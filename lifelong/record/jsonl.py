@@ -5,7 +5,6 @@ Nothing in it comes from the clock, or from how often a run was interrupted: two
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lifelong.events import Event
+from lifelong.record.parts import PART, close_part, cut, digest_of, parts_of
 from lifelong.record.plain import decode, encode, parsed
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
-CHUNK = 1 << 20
 
 
 class RecordLost(RuntimeError):
@@ -33,15 +32,15 @@ class Cursor:
 
 
 class EventLog:
-    """Appends every event to a file of JSON lines, each flushed as it is written.
+    """Appends every event to a file of JSON lines, each flushed as it is written. A file of `part` bytes is full.
 
     Raises RecordLost where the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, part: int = PART) -> None:
+        self.path, self._part = path, part
         try:
-            self._written, self._digest = _digest(path) if path.exists() else (0, hashlib.sha256())
+            self._written, self._digest = digest_of(path)
             self._file = path.open("ab")
         except OSError as error:
             raise RecordLost(f"Cannot open {path} to record the run: {error.strerror}.") from error
@@ -51,6 +50,11 @@ class EventLog:
         try:
             self._file.write(line)
             self._file.flush()
+            if self._file.tell() >= self._part:
+                os.fsync(self._file.fileno())
+                self._file.close()
+                close_part(self.path)
+                self._file = self.path.open("ab")
         except (OSError, ValueError) as error:
             raise RecordLost(f"Cannot write {type(event).__name__} to {self.path}: {error}.") from error
         self._written += len(line)
@@ -78,19 +82,24 @@ def line_of(step: int, event: Event) -> str:
 
 
 def read_events(path: Path) -> list[tuple[int, Event]]:
-    """All events of a record with their steps; a torn last line, left by a crash, is passed over.
+    """All events of a record with their steps, as `events_in` gives them."""
+    return list(events_in(path))
 
-    Raises FileNotFoundError where there is no record, ValueError with the line number where a line is not
-    an event.
+
+def events_in(path: Path) -> Iterator[tuple[int, Event]]:
+    """The events of a record with their steps, one by one; a torn last line, left by a crash, is passed over.
+
+    Raises FileNotFoundError where there is no record, ValueError with file and line where a line is not an event.
     """
-    return list(_lines(path))
+    for part in parts_of(path) or [path]:
+        yield from _lines(part)
 
 
 def begins_with(path: Path, cursor: Cursor) -> bool:
     """Whether a record still begins with what it held when this was taken."""
     try:
-        written, digest = _digest(path, cursor.bytes)
-    except OSError:
+        written, digest = digest_of(path, cursor.bytes)
+    except (OSError, ValueError):
         return False
     return Cursor(written, digest.hexdigest()) == cursor
 
@@ -102,17 +111,7 @@ def truncate_to(path: Path, cursor: Cursor) -> None:
     """
     if not begins_with(path, cursor):
         raise ValueError(f"{path} does not begin with the {cursor.bytes:,} bytes that it held then: it was changed.")
-    os.truncate(path, cursor.bytes)
-
-
-def _digest(path: Path, limit: int | None = None) -> tuple[int, hashlib._Hash]:
-    """How many bytes were read, `limit` at most, and their digest."""
-    digest, read = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while part := file.read(CHUNK if limit is None else min(CHUNK, limit - read)):
-            digest.update(part)
-            read += len(part)
-    return read, digest
+    cut(path, cursor.bytes)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Event]]:

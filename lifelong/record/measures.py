@@ -64,7 +64,14 @@ def _shifts(summary: Summary) -> str:
         return "told"
     if not detects(summary):
         return NONE
+    if not summary.truth_known:
+        return count(summary.shifts_detected)
     return f"{summary.shifts_true - summary.missed_shifts} of {summary.shifts_true}"
+
+
+def _judges(summary: Summary) -> bool:
+    """Whether what it detected can be held against the truth."""
+    return detects(summary) and summary.truth_known
 
 
 def _delay(summary: Summary) -> str:
@@ -153,6 +160,30 @@ MEASURES: tuple[Measure, ...] = (
         lambda s: s.skipped > 0,
     ),
     Measure(
+        "Messages left out",
+        0,
+        "Messages that said nothing to learn from: damaged ones, labels for nothing, and those that came twice.",
+        lambda s: s.refused or None,
+        lambda s: count(s.refused) if s.refused else NONE,
+        lambda s: s.refused > 0,
+    ),
+    Measure(
+        "Worlds failed",
+        -1,
+        "Times that an environment that was lived in failed and was made anew. Its episode ended there.",
+        lambda s: s.failures or None,
+        lambda s: count(s.failures) if s.failures else NONE,
+        lambda s: s.failures > 0,
+    ),
+    Measure(
+        "Not judged",
+        -1,
+        "Episodes of judging that were left out: their environment failed however often they were played again.",
+        lambda s: s.left_out or None,
+        lambda s: count(s.left_out) if s.left_out else NONE,
+        lambda s: s.left_out > 0,
+    ),
+    Measure(
         "Parameters",
         -1,
         "Trainable numbers in all experts together; those that pruning has put to zero do not count.",
@@ -162,16 +193,17 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "Shifts found",
         1,
-        "True changes of task that were noticed without being told. Changes that are plain to see do not count.",
-        lambda s: s.shifts_true - s.missed_shifts if detects(s) else None,
+        "True changes of task that were noticed without being told. Changes that are plain to see do not count. Where "
+        "nobody knows the truth: all that were detected.",
+        lambda s: s.shifts_true - s.missed_shifts if _judges(s) else None,
         _shifts,
     ),
     Measure(
         "False alarms",
         -1,
         "Changes reported where there was none.",
-        lambda s: s.false_alarms if detects(s) else None,
-        lambda s: count(s.false_alarms) if detects(s) else NONE,
+        lambda s: s.false_alarms if _judges(s) else None,
+        lambda s: count(s.false_alarms) if _judges(s) else NONE,
     ),
     Measure(
         "Alarms dismissed",
@@ -243,6 +275,8 @@ def verdict(summaries: Sequence[Summary]) -> str:
 
 
 def _fate(summary: Summary) -> str:
+    if summary.acc is None and not summary.truth_known:
+        return "was judged by what was new alone"
     if summary.acc is None:
         return "was not judged after any lesson yet"
     if summary.bwt is None:

@@ -1,17 +1,15 @@
-"""The record in memory, for summing a run up when it ends."""
+"""The record in memory, of a run that is written nowhere."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from lifelong.events import Event
 
 
 class Memory:
-    """Keeps every event with its step; starts with `before`, the record of a run that is resumed."""
+    """Keeps every event with its step."""
 
-    def __init__(self, before: Iterable[tuple[int, Event]] = ()) -> None:
-        self.events: list[tuple[int, Event]] = list(before)
+    def __init__(self) -> None:
+        self.events: list[tuple[int, Event]] = []
 
     def on(self, step: int, event: Event) -> None:
         self.events.append((step, event))

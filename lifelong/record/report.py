@@ -99,12 +99,12 @@ def compare_report(folders: Sequence[Path], out: Path, naive: Path | None = None
 
 def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     summary = run.summary
-    each = counted(summary)
+    each, known = counted(summary), summary.truth_known
     return [
         ("seed", str(summary.seed)),
         ("device", summary.device),
         ("metric", summary.metric.replace("_", " ")),
-        ("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments"),
+        *([("tasks", f"{len(run.matrix.tasks)} in {len(run.trace.started.segments)} segments")] if known else []),
         ("experiences", count(summary.steps) + (f" (each {each})" if each else "")),
         *([("environment steps", count(summary.env_steps))] if summary.env_steps else []),
         ("task labels", "shown to the learner" if summary.labels_shown else "hidden from the learner"),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifelong.evaluation.matrix import ScoreMatrix, matrix_of
-from lifelong.evaluation.summary import Summary, summarize
+from lifelong.evaluation.summary import Summary, summary_of
 from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.record.folder import RunFolder
-from lifelong.record.jsonl import read_events
-from lifelong.record.sound import must_be_sound
+from lifelong.record.jsonl import events_in
+from lifelong.record.sound import sound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,10 @@ def read_run(path: Path) -> RecordedRun:
     recorded, ValueError where a file in it is damaged.
     """
     folder = RunFolder(path).require()
-    records = read_events(folder.events)
+    try:
+        trace = trace_of(sound(folder.events, events_in(folder.events)))
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(f"{folder.events}: {error}") from error
     try:
         written = folder.read_summary()
         seconds, cpu, versions = written.wall_seconds, written.cpu_seconds, written.versions
@@ -39,9 +42,4 @@ def read_run(path: Path) -> RecordedRun:
         seconds, cpu, versions = 0.0, None, {}
     # Nothing but the page shows it, and a damaged one as it is.
     config = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
-    must_be_sound(folder.events, records)
-    try:
-        trace = trace_of(records)
-        return RecordedRun(trace, matrix_of(trace), summarize(records, seconds, versions, cpu), config, path)
-    except ValueError as error:
-        raise ValueError(f"{folder.events}: {error}") from error
+    return RecordedRun(trace, matrix_of(trace), summary_of(trace, seconds, versions, cpu), config, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from pathlib import Path
 
 from lifelong.events import Event, TaskScored
@@ -13,16 +12,13 @@ class ScoresCsv:
     """Writes the columns step, task, score, seen, value, one row for each task judged, as they come.
 
     `score` is higher-is-better, and normalised where there are references; `value` is in the task's metric as it is,
-    such as the mean return of an episode. The file is written anew; `before` holds the record of a run that is resumed,
-    or nothing.
+    such as the mean return of an episode. The file is written anew.
     """
 
-    def __init__(self, path: Path, before: Iterable[tuple[int, Event]] = ()) -> None:
+    def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._rows.writerow(("step", "task", "score", "seen", "value"))
-        for step, event in before:
-            self.on(step, event)
 
     def on(self, step: int, event: Event) -> None:
         if isinstance(event, TaskScored):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lifelong.events import Event, Learned, RunStarted, TaskEntered, TaskScored
@@ -11,35 +11,40 @@ LONGEST = 2**53
 """Steps that a number of JSON counts without a gap."""
 
 
-def must_be_sound(path: Path, records: Sequence[tuple[int, Event]]) -> None:
-    """Raises ValueError, naming the file and its first line that does not fit to those before it."""
+def sound(path: Path, records: Iterable[tuple[int, Event]]) -> Iterator[tuple[int, Event]]:
+    """The same events, as long as each fits to those before it.
+
+    Raises ValueError, naming the file and the first one that does not.
+    """
     started: RunStarted | None = None
     before = 0
-    for line, (step, event) in enumerate(records, start=1):
+    for number, (step, event) in enumerate(records, start=1):
         fault = _fault(step, event, before, started)
         if fault:
             raise ValueError(
-                f"{path}, line {line} ({type(event).__name__} at step {step}) does not fit to what is before it: {fault}. "
-                "Restore the file, or delete that line."
+                f"{path}, event {number} ({type(event).__name__} at step {step}) does not fit to what is before it: "
+                f"{fault}. Restore the file, or delete that line."
             )
         if isinstance(event, RunStarted):
             started = event
         before = step
+        yield step, event
 
 
 def _fault(step: int, event: Event, before: int, started: RunStarted | None) -> str | None:
     if not before <= step <= LONGEST:
-        return f"the line before is of step {before}"
+        return f"the event before is of step {before}"
     match event:
         case RunStarted():
             return next(_faults_of(event), None) if started is None else "the run has begun already"
         case Learned():
             return _fault_of(event, step)
-        case TaskEntered(task=task, segment=segment) if started is not None:
+        case TaskEntered(task=task, segment=segment) if started is not None and started.segments:
             if not 0 <= segment < len(started.segments) or started.segments[segment] != task:
                 return f"segment {segment} is not of task {task!r}"
         case TaskScored(task=task, segment=segment) if started is not None:
-            if task not in {known.name for known in started.tasks} or not 0 <= segment <= len(started.segments):
+            known = {known.name for known in started.tasks}
+            if task not in known or segment < 0 or (started.segments and segment > len(started.segments)):
                 return f"there is no task {task!r} to be judged after segment {segment}"
         case _:
             pass

@@ -9,11 +9,14 @@ from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
     ExpertSpawned,
+    LaneFailed,
     ParameterHeld,
+    Refused,
     Restored,
     RolledBack,
     ShiftDetected,
@@ -24,6 +27,7 @@ from lifelong.events import (
     TaskScored,
 )
 from lifelong.record import html
+from lifelong.record.failures import nth, said_of_episode, told_of
 from lifelong.record.found import findings_of
 from lifelong.record.runs import RecordedRun
 
@@ -55,7 +59,9 @@ def notes_section(run: RecordedRun) -> str:
     """Shifts, experts and the true tasks in order, at most 200 rows."""
     shifts = shifts_of(run.trace)
     found = findings_of(run.trace)
-    verdicts = dict.fromkeys(shifts.hit_steps, "right") | dict.fromkeys(shifts.false_steps, "false alarm")
+    verdicts = dict.fromkeys(shifts.hit_steps, " (right)") | dict.fromkeys(shifts.false_steps, " (false alarm)")
+    if not run.trace.started.segments:
+        verdicts = {}
     rows = [
         [count(step), what]
         for place, (step, event) in enumerate(run.trace.events)
@@ -119,10 +125,10 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             return f"The stream turns to {event.task}, segment {event.segment + 1}."
         case ShiftDetected():
             how = _GIVEN_AWAY.get(event.by, "")
-            return f"Shift found ({verdict}){how}: it began at step {count(step - event.delay)}{_over(event)}."
+            return f"Shift found{verdict}{how}: it began at step {count(step - event.delay)}{_over(event)}."
         case DriftDetected():
             change = f"{score(event.gained, True)} of what there is to know is new, {score(event.lost, True)} was lost"
-            return f"Slow drift found ({verdict}): {change}."
+            return f"Slow drift found{verdict}: {change}."
         case DriftFollowed():
             return f"The drift goes on, and expert {event.expert} with it."
         case ExpertDissolved():
@@ -134,8 +140,16 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
         case RolledBack():
             number = count(event.experiences)
             return f"Expert {event.expert} is put back by {number} experiences that were not its own."
+        case Refused():
+            return f"A message was left out, {count(event.so_far)} so far: {event.why}."
         case Skipped():
             return f"Left out, nobody learns from it: {event.why}."
+        case LaneFailed() if told_of(event.restarts):
+            how = f"failed in {event.task!r}, in its step {count(event.at)}, for the {nth(event.restarts)} time"
+            return f"Lane {event.lane} {how}, and its environment was made anew: {event.why}."
+        case EpisodeFailed():
+            said = said_of_episode(event)
+            return f"{said[0].upper()}{said[1:]}."
         case Restored():
             return f"The loss is no number: the learner is put back by {count(event.experiences)} experiences."
         case ExpertSpawned():

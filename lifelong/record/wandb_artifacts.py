@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from lifelong.record.folder import RunFolder
+from lifelong.record.parts import parts_of
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -23,12 +24,12 @@ def log_artifacts(run: Run, folder: RunFolder, name: str, which: Artifacts, fini
     """
     import wandb
 
-    if which == "none" or not folder.events.is_file():
+    if which == "none" or not folder.has_record:
         return
     known = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII)[:120]
     aliases = [FINAL if finished else STOPPED, "latest"]
     record = wandb.Artifact(f"run-{known}", type="run", description="The record of one run, as lifelong wrote it.")
-    for path in (folder.config, folder.events, folder.scores, folder.summary, folder.report):
+    for path in (folder.config, *parts_of(folder.events), folder.scores, folder.summary, folder.report):
         if path.is_file():
             record.add_file(str(path))
     run.log_artifact(record, aliases=aliases)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
+from lifelong.record.wandb_kept import NOWHERE, Kept, kept_for
+
 if TYPE_CHECKING:
     from wandb import Run
 
@@ -30,20 +32,24 @@ def open_run(
     name: str | None,
     job_type: str | None,
     config: Mapping[str, object],
-) -> tuple[Run, bool]:
-    """A run to log to, and whether it is ours to finish: one that the user has already started is joined.
+) -> tuple[Run, Kept | None, int]:
+    """A run to log to; what is kept of it (None: the user has started it, and it is joined); rows that it has already.
 
     auto: online with a key, unless WANDB_MODE says otherwise, else offline. Where the server cannot be reached, or an
-    online run has no key, the run goes on offline and says so.
+    online run has no key, the run goes on offline and says so. A folder that was logged before goes on in the same run:
+    online behind the rows of its record that the server has; offline it is written anew.
     """
     import wandb
 
     joined: Any = _open_one()
     if joined is not None:
         joined.config.update(dict(config), allow_val_change=True)
-        return joined, False
+        return joined, None, 0
 
     folder.mkdir(parents=True, exist_ok=True)
+    # A run that is named from outside, as those of sweeps are, is no business of this folder.
+    named = os.environ.get("WANDB_RUN_ID") or os.environ.get("WANDB_SWEEP_ID")
+    kept, again = (NOWHERE, False) if named else kept_for(folder, project)
 
     def start(actual: Literal["online", "offline", "disabled"]) -> Run:
         with kept_in(folder):
@@ -53,6 +59,9 @@ def open_run(
                 group=group,
                 tags=list(tags),
                 name=name,
+                id=kept.id or None,
+                # Offline it is ignored, with a warning.
+                resume="allow" if actual == "online" and again else None,
                 job_type=job_type,
                 # A run that could not be finished would be given back here.
                 reinit="create_new" if wandb.run is not None else None,
@@ -66,13 +75,17 @@ def open_run(
     if mode == "online":
         if _has_key():
             try:
-                return start("online"), True
+                run = start("online")
+                kept.save(folder)
+                return run, kept, max(0, run.step - kept.closing) if again and run.resumed else 0
             except (wandb.errors.Error, OSError, TimeoutError) as error:
                 _say(f"cannot be reached ({str(error).splitlines()[0]}), so this run is logged offline")
         else:
             _say("has no API key (WANDB_API_KEY, or `wandb login`), so this run is logged offline")
-        return start("offline"), True
-    return start("disabled" if mode == "disabled" else "offline"), True
+    elif mode == "disabled":
+        return start("disabled"), NOWHERE, 0
+    kept = kept.anew(folder)
+    return start("offline"), kept, 0
 
 
 def is_open() -> bool:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from lifelong.evaluation.families import measured, values_of
 from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, learning_accuracy, matrix_of
-from lifelong.evaluation.summary import Summary, summarize
-from lifelong.evaluation.trace import Trace, is_world, trace_of
+from lifelong.evaluation.summary import Summary, summary_of
+from lifelong.evaluation.trace import Trace, Tracing, is_world
 from lifelong.events import (
     DriftDetected,
     DriftFollowed,
+    EpisodeFailed,
     Event,
     ExpertChosen,
     ExpertDissolved,
@@ -59,6 +60,9 @@ def name_of(run: RunStarted | Summary) -> str:
     return f"{run.agent}-s{run.seed}"
 
 
+_OF_JUDGING = TaskScored | ExpertFound | EpisodeFailed
+
+
 class WandbSink:
     """Logs a run to Weights & Biases; all files that it writes lie in `folder`/wandb.
 
@@ -82,13 +86,14 @@ class WandbSink:
         job_type: str | None = None,
         artifacts: Artifacts = "all",
     ) -> None:
-        self._run, self._ours = open_run(folder, mode, project, group, tags, name, job_type, config or {})
+        # Rows that the run has already, of an earlier attempt: they are told in the same order again.
+        self._run, self._kept, self._there = open_run(folder, mode, project, group, tags, name, job_type, config or {})
         define_metrics(self._run)
         self._folder = RunFolder(folder)
         self._name = name
         self._artifacts = artifacts
         self._lost = False
-        self._records: list[tuple[int, Event]] = []
+        self._record, self._finished = Tracing(), False
         self._marks: list[tuple[int, str, int, str]] = []
         self._judged: dict[str, float] = {}
         self._seen: list[float] = []
@@ -106,9 +111,11 @@ class WandbSink:
             self._take(step, event)
 
     def _take(self, step: int, event: Event) -> None:
-        if self._judged and not (isinstance(event, TaskScored | ExpertFound) and step == self._judged_at):
+        if self._judged and not (
+            isinstance(event, TaskScored | ExpertFound | EpisodeFailed) and step == self._judged_at
+        ):
             self._log_judging()
-        self._records.append((step, event))
+        self._record.on(step, event)
         found, again = self._findings.told(event), self._takeovers.again(event)
         match event:
             case RunStarted():
@@ -118,7 +125,7 @@ class WandbSink:
             case ExpertFound() if found is not None:
                 self._marks.append((step, "found", event.expert, found))
             case Logged():
-                self._run.log({"stream_step": step, **{f"sb3/{name}": value for name, value in event.values.items()}})
+                self._log({"stream_step": step, **{f"sb3/{name}": value for name, value in event.values.items()}})
             case Learned():
                 self._log_block(step, event)
             case TaskScored():
@@ -152,19 +159,20 @@ class WandbSink:
                 self._mark(step, "again", event.expert, f"{event.unexplained:.3g} unexplained")
             case ExpertChosen():
                 self._marks.append((step, "chosen", event.expert, f"{event.unexplained:.3g} unexplained"))
+            case RunFinished():
+                self._finished = True
             case _:
                 pass
 
     def close(self) -> None:
         """Log the matrix, the marks, the headline numbers and the files; finish the run if it was started here."""
-        finished = any(isinstance(event, RunFinished) for _, event in self._records)
-        with self._or_lost(), kept_in(self._folder.path) if self._ours else nullcontext():
+        with self._or_lost(), kept_in(self._folder.path) if self._kept else nullcontext():
             try:
                 if not self._lost:
-                    self._log_end(finished)
+                    self._log_end()
             finally:
-                if self._ours:
-                    finish(self._run, exit_code=0 if finished and not self._lost else 1)
+                if self._kept is not None:
+                    finish(self._run, exit_code=0 if self._finished and not self._lost else 1)
 
     @contextmanager
     def _or_lost(self) -> Iterator[None]:
@@ -177,6 +185,12 @@ class WandbSink:
                 f"`lifelong wandb {self._folder.path}`"
             ) from error
 
+    def _log(self, row: dict[str, Any]) -> None:
+        if self._there:
+            self._there -= 1
+        else:
+            self._run.log(row)
+
     def _log_block(self, step: int, block: Learned) -> None:
         row = {
             "stream_step": step,
@@ -188,7 +202,7 @@ class WandbSink:
         if known:
             # The return of episodes while learning is no score: it has another scale.
             row["train/return" if self._acting else "train/score"] = sum(known) / len(known)
-        self._run.log(row)
+        self._log(row)
 
     def _log_judging(self) -> None:
         """All tasks of one judging in one call, at a segment's end with the measures as far as the run has got."""
@@ -196,26 +210,27 @@ class WandbSink:
         if self._seen:
             row["cl/mean_seen"] = sum(self._seen) / len(self._seen)
         if self._segment_ended:
-            row |= _measures(self._trace())
-        self._run.log(row)
+            row |= _measures(self._record.trace())
+        self._log(row)
         self._judged, self._seen = {}, []
 
     def _mark(self, step: int, mark: str, expert: int, detail: str) -> None:
-        self._run.log({"stream_step": step, f"mark/{mark}": 1})
+        self._log({"stream_step": step, f"mark/{mark}": 1})
         self._marks.append((step, mark, expert, detail))
 
-    def _log_end(self, finished: bool) -> None:
+    def _log_end(self) -> None:
         import wandb
 
         if self._judged:
             self._log_judging()
-        if not any(isinstance(event, RunStarted) for _, event in self._records):
+        if not self._record.has_begun:
             return
-        matrix = matrix_of(self._trace())
+        trace = self._record.trace()
+        matrix = matrix_of(trace)
         # Of time the folder alone tells, so that a run that is logged afterwards says the same.
         timed = self._folder.summary.is_file()
         seconds = self._folder.read_summary().wall_seconds if timed else 0.0
-        summary = summarize(self._records, seconds, {})
+        summary = summary_of(trace, seconds, {})
         self._run.log(
             {
                 "stream_step": summary.steps,
@@ -224,14 +239,13 @@ class WandbSink:
                 "marks": wandb.Table(columns=MARKS, data=[list(mark) for mark in self._marks]),
             }
         )
+        if self._kept is not None:
+            self._kept.close(self._folder.path)
         known = {name: value for name, value in asdict(summary).items() if value is not None and name not in NESTED}
         if not timed:
             del known["wall_seconds"]
         self._run.summary.update(known | summary.families)
-        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, finished)
-
-    def _trace(self) -> Trace:
-        return trace_of(record for record in self._records if not isinstance(record[1], Learned))
+        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, self._finished)
 
 
 def _measures(trace: Trace) -> dict[str, float]:

@@ -26,13 +26,14 @@ def random_value(task: EnvTask, episodes: int = 100, seed: int = 0, at_once: int
     """
     if episodes < 1 or at_once < 1:
         raise ValueError(f"Give at least one episode, and one at once, got episodes={episodes}, at_once={at_once}.")
-    total, cut, tells = 0.0, 0, False
+    total, counted, cut, tells = 0.0, 0, 0, False
     for first in range(0, episodes, at_once):
         count = min(at_once, episodes - first)
         judged = replace(task, episodes=count, seed=task.seed + first)
         played = play(RandomPolicy(seed, first), judged)
-        total, cut, tells = total + count * played.value, cut + played.cut, tells or played.tells
-    whole = Judgement(total / episodes, episodes, (), (), cut, tells)
+        total, counted = total + played.episodes * played.value, counted + played.episodes
+        cut, tells = cut + played.cut, tells or played.tells
+    whole = Judgement(total / counted, counted, (), (), cut, tells)
     if cut:
         warnings.warn(said_of_cut(task, whole), stacklevel=2)
     if task.measure == "success" and not tells:

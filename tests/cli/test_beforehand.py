@@ -116,7 +116,8 @@ def test_what_fails_before_the_first_step_leaves_nothing_behind(
     order = f"stream.worlds={world}", "stream.timetable.order=broken"
     assert cli.main(["run", "study.yaml", "--out", "out", *order]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("lifelong: world 'broken', judging, step 7: ")
+    assert told.startswith("lifelong: 'broken' cannot be judged: ")
+    assert "world 'broken', judging, step 7: " in told
     assert BROKEN[how] in told
     assert files(folder) == before
 

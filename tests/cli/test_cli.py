@@ -169,6 +169,7 @@ def test_list_names_every_group_with_a_line_each(capsys: pytest.CaptureFixture[s
     known = [
         "data:",
         "streams:",
+        "sources:",
         "agents:",
         "detectors:",
         "signals:",

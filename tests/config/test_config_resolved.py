@@ -35,7 +35,7 @@ def test_every_default_is_written_out(load: Load) -> None:
         "seed": 0,
         "device": "auto",
         "threads": None,
-        "evaluation": {"within": 4, "within_samples": 500, "within_episodes": 5, "batch_size": 2048},
+        "evaluation": {"within": 4, "within_samples": 500, "within_episodes": 5, "batch_size": 2048, "every": 1000},
         "record": {
             "console": True,
             "wandb": "auto",

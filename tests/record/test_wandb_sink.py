@@ -135,6 +135,74 @@ def test_a_resumed_run_logs_its_record_first(tmp_path: Path, make_run: MakeRun) 
     assert rows[0][:-1] == rows[1][:-1]
 
 
+def test_attempts_at_a_run_are_one_run_offline(tmp_path: Path, make_run: MakeRun) -> None:
+    run = make_run()
+    (tmp_path / "whole").mkdir()
+    log(tmp_path / "whole", run)
+    (tmp_path / "torn").mkdir()
+    ids = []
+    for cut in (len(run) // 3, len(run) // 2, len(run)):
+        # What a resumed run is handed first is its record so far.
+        log(tmp_path / "torn", run[:cut])
+        (place,) = (tmp_path / "torn" / "wandb").glob("offline-run-*")
+        ids.append(place.name.rpartition("-")[2])
+    assert len(set(ids)) == 1
+    one, other = (history(logged(tmp_path / name)) for name in ("whole", "torn"))
+    assert one[:-1] == other[:-1]
+
+
+@pytest.mark.parametrize("reached", ["all", "some", "none"])
+def test_attempts_at_a_run_are_one_run_online(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, reached: str
+) -> None:
+    """With a server that keeps rows by the id of their run, as W&B's does, and loses the last ones of a killed run."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+
+    class Run:
+        def __init__(self, id: str, resume: str | None) -> None:
+            self.id, self.resumed = id, id in rows
+            assert resume == "allow" or not self.resumed
+            self._rows = rows.setdefault(id, [])
+            self.step, self.summary = len(self._rows), dict[str, Any]()
+
+        def log(self, row: dict[str, Any]) -> None:
+            self._rows.append({name: value for name, value in row.items() if isinstance(value, (int, float))})
+
+        def define_metric(self, *_: Any, **__: Any) -> None: ...
+
+        def finish(self, exit_code: int) -> None: ...
+
+    monkeypatch.setattr(wandb, "init", lambda **settings: Run(settings["id"], settings["resume"]))
+    monkeypatch.setattr(wandb_run, "_has_key", lambda: True)
+    records = make_run()
+
+    def attempt(folder: str, events: list[Any], ends: bool = True) -> str:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        sink = WandbSink(tmp_path / folder, "online", artifacts="none")
+        for step, event in events:
+            sink.on(step, event)
+        if ends:
+            sink.close()
+        return sink._run.id
+
+    whole = rows[attempt("whole", records)]
+    assert len(whole) > 20
+    # A run stops after an experience, and never in the middle of a judging.
+    steps = [step for step, _ in records]
+    pauses = [place for place in range(1, len(steps)) if steps[place] > steps[place - 1]]
+    attempt("torn", records[: pauses[2]])
+    killed = attempt("torn", records[: pauses[len(pauses) // 2]], ends=False)
+    if reached == "some":
+        del rows[killed][-3:]
+    elif reached == "none":
+        del rows[killed][:]
+        rows.pop(killed)
+    assert attempt("torn", records) == killed
+    # The first attempt said how it ended, as an interrupted run does; nothing else is there twice, or missing.
+    found = [row for row in rows[killed] if row.keys() != {"stream_step"}]
+    assert found == [row for row in whole if row.keys() != {"stream_step"}]
+
+
 def test_a_run_that_the_user_started_is_joined_and_left_open(tmp_path: Path, make_run: MakeRun) -> None:
     (tmp_path / "theirs").mkdir()
     theirs = wandb.init(mode="offline", dir=tmp_path / "theirs", project="theirs")

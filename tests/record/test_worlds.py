@@ -294,7 +294,7 @@ class FakeRun:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     run = FakeRun()
-    monkeypatch.setattr(wandb_sink, "open_run", lambda *_: (run, False))
+    monkeypatch.setattr(wandb_sink, "open_run", lambda *_: (run, None, 0))
     return run
 
 

@@ -57,8 +57,10 @@ class ActingStream:
         visited = list(dict.fromkeys(task for task, _ in visits))
         _all_or_none([known[task] for task in visited])
         self._places = look_at([known[task] for task in visited] if len(known) == len(worlds) else worlds, join)
+        self._judged: list[Lane] = []
         self._tasks = tuple(self._task(known[task], episodes, longest) for task in visited)
         self._segments = tuple(Segment(task, steps // timetable.experience) for task, steps in visits)
+        self._lanes: tuple[Lane, ...] = ()
         self._lanes = self._made()
 
     @property
@@ -136,7 +138,15 @@ class ActingStream:
                 "taken up in its middle needs load_state_dict first."
             )
 
+    def release(self) -> None:
+        """Make an end of all environments, and of the processes that they live in."""
+        for lane in (*self._lanes, *self._judged):
+            lane.close()
+        self._places.processes.end()
+
     def _made(self) -> tuple[Lane, ...]:
+        for lane in self._lanes:
+            lane.close()
         return tuple(Lane(self._places, self._changes, self._seed + i, number=i) for i in range(self._timetable.lanes))
 
     def _task(self, world: World, episodes: int, longest: int) -> EnvTask:
@@ -145,6 +155,7 @@ class ActingStream:
         def lanes(count: int) -> Sequence[Lane]:
             while len(judged) < count:
                 judged.append(Lane(self._places, (Change(0, world.task),)))
+                self._judged.append(judged[-1])
             return tuple(judged[:count])
 
         def watched() -> Lane:
@@ -164,6 +175,7 @@ class ActingStream:
             lived=Stage(self._places.observation_space, self._places.action_space, self._timetable.lanes, told),
             env_steps=self._timetable.experience,
             watched=watched if draws and "render_mode" not in world.make else None,
+            release=self.release,
         )
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import bisect
-import inspect
-import sys
 import time
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Sequence
@@ -17,16 +13,18 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 
-from lifelong.finite import foul, is_finite
-from lifelong_envs.rl.bodies import Bodies
-from lifelong_envs.rl.moment import Begun, digest, plain
-from lifelong_envs.rl.places import Place, Places
+from lifelong.finite import is_finite
+from lifelong.interaction import LaneFault, WorldLost
+from lifelong.mishaps import LaneFailed
+from lifelong_envs.rl.bodies import Bodies, BodyFault
+from lifelong_envs.rl.body import call_of
+from lifelong_envs.rl.itinerary import Itinerary, Stay
+from lifelong_envs.rl.moment import Begun, copied, digest, plain
+from lifelong_envs.rl.places import Places
+from lifelong_envs.rl.restarts import REMEDY, Restarts
 from lifelong_envs.rl.timetable import Change
-from lifelong_envs.rl.world import apart
 
-_NEVER = sys.maxsize
 _AT_ONCE = -1
-_INFINITE = float("inf")
 _KEPT = 64
 """Changes of world that are remembered, for messages."""
 
@@ -39,8 +37,13 @@ class Lane(gymnasium.Env[Any, Any]):
     gone on with. The first reset of each environment uses `seed`, later ones go on from there. `number`: which of the
     lanes that are learned in it is (None: it is judged in).
 
-    Raises ValueError where a way of changing is not possible between two worlds; from `step` and `reset` also where the
-    environment fails, or gives a reward or first observation that is not finite, with the world and the step.
+    An environment fails where it raises, gives what its spaces do not allow or what is no finite number, or, in a
+    process of its own, takes too long or dies. Its episode is cut then at the latest observation that it gave before,
+    with a reward of 0 and `failed` in the info, and it is made anew for the next one, from a seed that follows from the
+    lane's own and from how often that happened.
+
+    Raises ValueError where a way of changing is not possible between two worlds; from `step` and `reset` WorldLost
+    where a world fails more often than it may, and LaneFault at every failure of one that is judged in.
     """
 
     def __init__(
@@ -55,26 +58,23 @@ class Lane(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self.observation: Any = None
         self._bodies = Bodies(places, render_mode)
-        self._changes = tuple(changes)
-        self._places = tuple(places.by_task[change.task] for change in changes)
-        self.metadata = places.metadata[self._places[0].body]
-        self._starts = [change.at for change in changes]
+        self._itinerary = Itinerary(changes, [places.by_task[change.task] for change in changes])
+        self._place = self._itinerary.places[0]
+        self.metadata = dict(places.metadata[self._place.body])
         self._seed = seed
         self._np_random = self._draws = _draws(seed)
         # Actions are kept until the episode ends; an array may be one that its owner writes over.
         self._dtype = None if isinstance(self.action_space, Discrete) else self.action_space.dtype
         self._made = time.time()
         self._number = number
+        self._restarts = None if number is None else Restarts(number)
         self._been: deque[tuple[int, str]] = deque(maxlen=_KEPT)
         self._begun: Begun | None = None
         self._played: list[Any] = []
         self._return = 0.0
         self._steps = 0
+        self._failed, self._given = False, None
         self._wake = self._cut = _AT_ONCE
-        self._place = self._places[0]
-        for change, before, after in zip(self._changes[1:], self._places, self._places[1:], strict=False):
-            if change.way == "now" and before.body != after.body:
-                raise ValueError(apart(before.world, after.world))
 
     @property
     def steps(self) -> int:
@@ -84,7 +84,10 @@ class Lane(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """As gymnasium wants it. Raises ResetNeeded before the first reset, and after an episode's end."""
         if self._steps >= self._wake:
-            self._change()
+            fault = self._change()
+            if fault is not None:
+                self._steps += 1
+                return self._cut_short(fault)
         if self._dtype is not None:
             action = np.array(action, self._dtype)
         self._played.append(action)
@@ -92,22 +95,25 @@ class Lane(gymnasium.Env[Any, Any]):
             action = self._act(action)
         self._steps += 1
         try:
-            observation, reward, terminated, truncated, info = self._env.step(action)
-            if self._observe is not None:
+            observation, reward, terminated, truncated, info = self._take(action)
+            wrong = self._sound(observation, reward, terminated, truncated, info)
+            if wrong is None and self._observe is not None:
                 observation = self._observe(observation)
-            earned = self._return + reward  # type: ignore[operator]
-        except Exception as error:
-            raise ValueError(self._failed(f"step({action!r:.80})", error)) from error
-        if not -_INFINITE < earned < _INFINITE:
-            raise ValueError(f"{self.whereabouts()}: {foul('reward', reward)}")
-        self.observation = observation
-        self._return = earned
+        except (Exception, SystemExit) as error:
+            self._played.pop()
+            return self._cut_short(BodyFault(self._place.body, self._body.why(error, call_of("step", action)), error))
+        if wrong is not None:
+            self._played.pop()
+            return self._cut_short(BodyFault(self._place.body, wrong))
+        # What an environment writes into again and again is copied: it may spoil what was good.
+        self.observation = copied(observation) if observation is self._given else observation
+        self._given = observation
+        self._return += reward
         if terminated or truncated or self._steps == self._cut:
             truncated = truncated or not terminated
-            ended = {"r": round(float(self._return), 6), "l": len(self._played)}
-            info = {**info, "episode": {**ended, "t": round(time.time() - self._made, 6)}}
+            info = {**info, "episode": self._summed_up(len(self._played))}
             self._wake = _AT_ONCE
-        return observation, reward, terminated, truncated, info  # type: ignore[return-value]
+        return observation, reward, terminated, truncated, info
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in the world that is due. `seed` takes the place of the lane's own from then on."""
@@ -115,19 +121,69 @@ class Lane(gymnasium.Env[Any, Any]):
             self._seed = seed
             self._np_random = self._draws = _draws(seed)
             self._bodies.reseed()
-        self._begun = Begun(self._steps, seed, options, self._draws.bit_generator.state, self._bodies.generators)
-        self._enter()
-        try:
-            observation, info = self._bodies.reset(self._place.body, self._seed, options)
-            self.observation = observation if self._observe is None else self._observe(observation)
-        except Exception as error:
-            raise ValueError(self._failed("reset()", error)) from error
-        if not is_finite(self.observation):
-            where = self._where(self._place.world.task, self._steps)
-            raise ValueError(f"{where}, at an episode's begin: {foul('observation', self.observation)}")
+        return self._begin(options)
+
+    def _begin(self, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode, in environments made anew until one can. Only the attempt that succeeds is remembered."""
+        draws = self._draws.bit_generator.state
+        while True:
+            try:
+                self._begun = Begun(self._steps, options, draws, self._bodies.generators, dict(self._bodies.anew))
+                self._go_to(self._itinerary.entered(self._steps, self._draws))
+                begun = self._bodies.reset(self._place.body, self._seed, options)
+                observation, info = self._first(begun)
+                break
+            except BodyFault as fault:
+                self._wake = _AT_ONCE
+                self._give_up(fault)
+            # Another attempt is no other draw.
+            self._draws.bit_generator.state = draws
+        self.observation, self._given, self._failed = copied(observation), observation, False
         self._played.clear()
         self._return = 0.0
-        return self.observation, info
+        return observation, info
+
+    def _first(self, begun: Any) -> tuple[Any, dict[str, Any]]:
+        """What is shown of an episode's begin. Raises BodyFault where that is wrong."""
+        body = self._place.body
+        try:
+            observation, info = begun
+            wrong = self._place.first(observation)
+            if wrong is None and self._observe is not None:
+                observation = self._observe(observation)
+        except (Exception, SystemExit) as error:
+            raise BodyFault(body, self._body.why(error, call_of("reset")), error) from error
+        if wrong is not None:
+            raise BodyFault(body, f"at an episode's begin {wrong}")
+        return observation, info
+
+    def _cut_short(self, fault: BodyFault) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """An environment failed in a step: the episode is over, at the latest observation that can be trusted."""
+        self._wake, self._failed = _AT_ONCE, True
+        self._give_up(fault)
+        if not is_finite(self.observation):
+            self.observation = copied(self.observation, np.nan_to_num)
+        info = {"failed": fault.why, "episode": self._summed_up(len(self._played) + 1)}
+        return self.observation, 0.0, False, True, info
+
+    def _give_up(self, fault: BodyFault) -> None:
+        """Make an end of an environment that failed. Raises WorldLost, or LaneFault where nobody learns from it."""
+        self._bodies.drop(fault.body)
+        world = self._place.world
+        where = self._where(world.task, self._steps)
+        if self._restarts is None:
+            raise LaneFault(f"{where}: {fault.why}. {REMEDY}.", fault.why) from fault.error
+        try:
+            self._restarts.add(world, self._steps, fault.why, where)
+        except WorldLost as lost:
+            raise lost from fault.error
+
+    def _summed_up(self, length: int) -> dict[str, Any]:
+        return {"r": round(float(self._return), 6), "l": length, "t": round(time.time() - self._made, 6)}
+
+    def told(self) -> list[LaneFailed]:
+        """Failures since it was last asked: for the record."""
+        return [] if self._restarts is None else self._restarts.told()
 
     def whereabouts(self, ago: int = 0) -> str:
         """Where it was so many steps ago, for messages: the world, the lane, and the lane's step (1 is the first)."""
@@ -139,24 +195,15 @@ class Lane(gymnasium.Env[Any, Any]):
         return worlds[-1]
 
     def _where(self, task: str, step: int) -> str:
-        return f"world {task!r}, {'judging' if self._number is None else f'lane {self._number}'}, step {step:,}"
-
-    def _failed(self, call: str, error: Exception) -> str:
-        """What is said of an environment that raised."""
-        world, frames = self._place.world, traceback.extract_tb(error.__traceback__)
-        own = inspect.getsourcefile(type(self._env.unwrapped))
-        frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
-        return (
-            f"{self._where(world.task, self._steps)}: {world.env} raised {type(error).__name__} in {call}: {error} "
-            f"({frame.filename}:{frame.lineno}). Mend the environment, or give the world a `view` that keeps it from "
-            "that."
-        )
+        if self._number is None:
+            return f"world {task!r}, judging, step {step - (self._begun.steps if self._begun else 0):,}"
+        return f"world {task!r}, lane {self._number}, step {step:,}"
 
     def render(self) -> Any:
         """A frame of the world as it is now. Raises ResetNeeded before the first reset."""
         if self.observation is None:
             raise ResetNeeded("This lane has not begun: call reset() before render().")
-        return self._env.render()
+        return self._body.render()
 
     def close(self) -> None:
         self._bodies.close()
@@ -166,9 +213,11 @@ class Lane(gymnasium.Env[Any, Any]):
         begun = None if self._begun is None else self._begun.state()
         seen = None if self.observation is None else digest(self.observation)
         return {
-            "worlds": self._worlds(),
+            "worlds": self._itinerary.written(),
             "seed": self._seed,
             "steps": self._steps,
+            "failed": self._failed,
+            "restarts": None if self._restarts is None else self._restarts.state_dict(),
             "begun": begun,
             "played": [plain(action) for action in self._played],
             "observation": seen,
@@ -180,23 +229,31 @@ class Lane(gymnasium.Env[Any, Any]):
         Warns where the environment does not do the same again, and goes on with a new episode there. Raises ValueError
         for the state of a lane that lives through other worlds.
         """
-        if state["worlds"] != self._worlds():
+        own = self._itinerary.written()
+        if state["worlds"] != own:
             raise ValueError(
-                f"The state is of a lane that lives through {state['worlds']}, this one through {self._worlds()}. Take "
-                "up a stream with the settings with which it was begun."
+                f"The state is of a lane that lives through {state['worlds']}, this one through {own}. Take up a "
+                "stream with the settings with which it was begun."
             )
         self._seed = state["seed"]
+        if self._restarts is not None and state["restarts"] is not None:
+            self._restarts.load_state_dict(state["restarts"])
         if state["begun"] is None:
             return
         begun = Begun(**state["begun"])
-        self._bodies.generators = begun.generators
+        self._bodies.take_up(begun.generators, begun.anew)
         self._draws.bit_generator.state = begun.draws
         self._steps = begun.steps
-        self.reset(seed=begun.seed, options=begun.options)
+        self._begin(begun.options)
         for action in state["played"]:
             if self._wake == _AT_ONCE:
                 break
             self.step(action)
+        if state["failed"] and not self._failed and self._wake != _AT_ONCE:
+            # The step that failed is not tried again.
+            self._bodies.drop(self._place.body)
+            self._wake, self._failed = _AT_ONCE, True
+            self._steps += 1
         if self._steps != state["steps"] or digest(self.observation) != state["observation"]:
             warnings.warn(
                 f"{self._place.world.env} does not do the same again when its last episode is repeated (it has "
@@ -206,69 +263,33 @@ class Lane(gymnasium.Env[Any, Any]):
             self._steps = state["steps"]
             self.reset()
 
-    def _worlds(self) -> list[list[Any]]:
-        return [[change.at, change.task, change.way, change.over] for change in self._changes]
-
-    def _enter(self) -> None:
-        """Go to the world in which an episode that begins now takes place."""
-        at = self._due()
-        change, place = self._changes[at], self._places[at]
-        if self._steps < change.at + change.over and self._draws.random() >= self._share(change):
-            place = self._places[at - 1]
-        self._go_to(at, place)
-
-    def _change(self) -> None:
-        """What cannot wait for the end of an episode."""
+    def _change(self) -> BodyFault | None:
+        """What cannot wait for the end of an episode. Returns how an environment failed at that."""
         if self.observation is None:
             raise ResetNeeded("This lane has not begun: call reset() before step().")
         if self._wake == _AT_ONCE:
             raise ResetNeeded("The episode is over: call reset() before the next step().")
-        at = self._due()
-        place = self._places[at]
-        stays = self._changes[at].way != "now" or place.body != self._place.body
-        self._go_to(at, self._place if stays else place)
+        try:
+            self._go_to(self._itinerary.gone_on(self._steps, self._place))
+        except BodyFault as fault:
+            return fault
+        return None
 
-    def _go_to(self, at: int, place: Place) -> None:
-        """Be in a place under change number `at`, and know when to look again."""
-        change, target = self._changes[at], self._places[at]
-        before = self._places[at - 1] if at else target
-        on_the_way = self._steps < change.at + change.over
-        moves = before.body == target.body == place.body
+    def _go_to(self, stay: Stay) -> None:
+        place = stay.place
         if not self._been or self._been[-1][1] != place.world.task:
             self._been.append((self._steps, place.world.task))
-        self._place, self._env = place, self._bodies.env(place.body)
-        self._act, self._observe = place.act, place.observe
-        values = place.values
-        if change.way == "gradual" and moves:
-            # Also where an episode goes on with the actions and observations of the world before.
-            values = target.values if not on_the_way else _between(before.values, target.values, self._share(change))
-        self._bodies.set(place.body, values)
-        self._bodies.keep({place.body, before.body, target.body} if on_the_way else {place.body})
-        self._wake = self._cut = _NEVER
-        if on_the_way and moves:
-            self._wake = self._steps + 1
-        elif at + 1 < len(self._changes):
-            following, then = self._changes[at + 1], self._places[at + 1]
-            if following.way == "reset":
-                self._cut = following.at
-            elif following.way in ("now", "gradual") and then.body == target.body == place.body:
-                self._wake = following.at
-
-    def _due(self) -> int:
-        return bisect.bisect_right(self._starts, self._steps) - 1
-
-    def _share(self, change: Change) -> float:
-        """How far a change has come: it rises evenly from the first of its steps to the last."""
-        return (self._steps - change.at + 1) / (change.over + 1)
+        self._place, self._act, self._observe, self._sound = place, place.act, place.observe, place.sound
+        self._body = self._bodies.body(place.body)
+        self._take = self._body.step
+        self._bodies.set(place.body, stay.values)
+        self._bodies.keep(stay.bodies)
+        self._wake, self._cut = stay.wake, stay.cut
 
 
 def latest_world(lane: Lane) -> str:
     """In which world a lane took its latest step: for who serves it, and no attribute that a learner could read."""
     return lane._world_at(lane.steps)
-
-
-def _between(before: tuple[float, ...], after: tuple[float, ...], share: float) -> tuple[float, ...]:
-    return tuple(a + (b - a) * share for a, b in zip(before, after, strict=True))
 
 
 def _draws(seed: int) -> np.random.Generator:

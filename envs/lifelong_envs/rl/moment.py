@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,25 +12,26 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How an episode began: after so many steps of the lane, with which arguments of reset, from which generators.
+    """How an episode began: after so many steps of the lane, with which options of reset, from which generators.
 
     draws: of the lane itself. generators: of those environments, by the number of their body, that had been reset.
+    anew: how often environments had been made anew by then, by the number of their body.
     """
 
     steps: int
-    seed: int | None
     options: dict[str, Any] | None
     draws: Mapping[str, Any]
     generators: Mapping[int, Mapping[str, Any]]
+    anew: Mapping[int, int]
 
     def state(self) -> dict[str, Any]:
         """Numbers, text and lists."""
         return {
             "steps": self.steps,
-            "seed": self.seed,
             "options": self.options,
             "draws": plain(self.draws),
             "generators": plain(self.generators),
+            "anew": dict(self.anew),
         }
 
 
@@ -46,6 +47,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def copied(observation: Any, how: Callable[[Any], Any] = np.copy) -> Any:
+    """An observation in arrays of its own; `how` makes them."""
+    if isinstance(observation, dict):
+        return {key: copied(part, how) for key, part in observation.items()}
+    return how(observation) if isinstance(observation, np.ndarray) else observation
 
 
 def _feed(found: Any, value: Any) -> None:

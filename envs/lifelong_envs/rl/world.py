@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
 from lifelong.places import import_named
-from lifelong.stream import References
+from lifelong.scale import References
 from lifelong_envs.rl.attributes import Attribute
 from lifelong_envs.rl.packages import installing, place_of, registering
 
@@ -40,7 +40,10 @@ class World:
     observations: a permutation of a vector; entry i shows what is entry `observations[i]`. flip_observations: entries
     shown with the other sign, numbered as they are shown.
 
-    measure, references: how it is judged, see `EnvTask`. Raises ValueError for what no environment could be given.
+    measure, references: how it is judged, see `EnvTask`. restarts, within: an environment that fails is made anew, so
+    often within so many steps of a lane; what fails more often ends the run. timeout: seconds that a step or a reset
+    may take; each environment lives in a process of its own then, which is killed where it takes longer (None: it lives
+    in this one, and what hangs, hangs). Raises ValueError for what no environment could be given.
     """
 
     task: str
@@ -55,10 +58,23 @@ class World:
     view: tuple[str, ...] = ()
     measure: Literal["return", "success"] = "return"
     references: References | None = None
+    restarts: int = 10
+    within: int = 10_000
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         if not self.task:
             raise ValueError("A world needs a name: set task.")
+        if self.restarts < 0 or self.within < 1:
+            raise ValueError(
+                f"world {self.task!r}: restarts must be 0 or more, within 1 step or more, got {self.restarts} and "
+                f"{self.within}."
+            )
+        if self.timeout is not None and not 0.0 < self.timeout < float("inf"):
+            raise ValueError(
+                f"world {self.task!r}: timeout counts seconds: give a number above 0, or null for none, got "
+                f"{self.timeout}."
+            )
         for path, value in self.set.items():
             Attribute(path)
             changed(value, 1.0, self.task, path)
@@ -71,15 +87,12 @@ class World:
     @property
     def body(self) -> tuple[object, ...]:
         """What it is made from: worlds of equal bodies can change into each other in the middle of an episode."""
-        return self.env, repr(sorted(self.make.items())), self.needs, self.view
+        return self.env, repr(sorted(self.make.items())), self.needs, self.view, self.timeout
 
     def unlike(self, other: World) -> tuple[str, ...]:
-        """In which parts of their bodies two worlds differ: none of env, make, needs and view where they are equal."""
-        return tuple(
-            name
-            for name, mine, theirs in zip(("env", "make", "needs", "view"), self.body, other.body, strict=True)
-            if mine != theirs
-        )
+        """In which of these two worlds differ: env, make, needs, view and timeout; none where their body is one."""
+        names = "env", "make", "needs", "view", "timeout"
+        return tuple(name for name, mine, theirs in zip(names, self.body, other.body, strict=True) if mine != theirs)
 
     def built(self, render_mode: str | None = None) -> Env:
         """The environment, as it is before anything in it is set.

@@ -60,35 +60,42 @@ def lessons_of(trace: Trace, share: float = SHARE, window: int = WINDOW) -> list
     for task in course.taught():
         visit = course.of(task)[0]
         inside = (trace.steps > visit.start) & (trace.steps <= visit.stop)
-        curve = scores[inside]
-        known = curve[np.isfinite(curve)]
+        curve, updates = scores[inside], trace.updates[inside]
+        known = np.isfinite(curve)
         lessons.append(
             Lesson(
                 task,
                 visit.stop - visit.start,
                 _at(course, task, visit.stop),
-                float(known.mean()) if len(known) else None,
-                fit_speed(curve, share, window),
+                float(np.average(curve[known], weights=trace.scored[inside][known])) if known.any() else None,
+                fit_speed(curve, share, window, updates),
             )
         )
     return lessons
 
 
-def fit_speed(curve: NDArray[np.float64], share: float = SHARE, window: int = WINDOW) -> int | None:
+def fit_speed(
+    curve: NDArray[np.float64],
+    share: float = SHARE,
+    window: int = WINDOW,
+    updates: NDArray[np.int64] | None = None,
+) -> int | None:
     """Experiences (1 is the first) until the moving average over `window` reached `share` of its last value.
 
-    None where that last value is not above zero, or the curve (U,) holds no finite value. Steps without a score, as
-    when no episode ended, count as time and not as scores.
+    None where that last value is not above zero, or the curve (R,) holds no finite value. Steps without a score, as
+    when no episode ended, count as time and not as scores. updates: how many experiences each point is the mean of
+    (None: one); the window is then as many points as come nearest, and the answer as fine as they are.
     """
+    updates = np.ones(len(curve), dtype=np.int64) if updates is None else updates
     known = np.isfinite(curve)
     if not known.any():
         return None
-    width = min(window, int(known.sum()))
+    width = min(max(1, round(window / float(np.median(updates)))), int(known.sum()))
     smooth = np.convolve(curve[known], np.full(width, 1 / width), mode="valid")
     if smooth[-1] <= 0:
         return None
     first = int(np.argmax(smooth >= share * smooth[-1] - 1e-12))
-    return int(np.flatnonzero(known)[first + width - 1]) + 1
+    return int(np.cumsum(updates)[np.flatnonzero(known)[first + width - 1]])
 
 
 def trend_of(lessons: Sequence[Lesson], reference: Sequence[Lesson] | None = None) -> Trend:

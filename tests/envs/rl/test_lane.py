@@ -12,6 +12,7 @@ from acting import act, lane, live, rewards, telltale
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
+from lifelong.interaction import LaneFault, WorldLost
 from lifelong_envs.rl.lane import Lane
 from lifelong_envs.rl.places import look_at
 from lifelong_envs.rl.timetable import Change
@@ -105,7 +106,7 @@ def test_what_only_another_world_sets_is_as_it_was() -> None:
     odd = World("C", "toy_worlds:Telltale", set={"weights[1]": "x3"})
     one = lane([A, odd], Change(0, "A"), Change(5, "C", "now"), Change(10, "A", "now"))
     one.reset()
-    env: Any = one._env.unwrapped
+    env: Any = one._body.env.unwrapped
     seen = []
     for k in range(12):
         one.step(0)
@@ -249,7 +250,7 @@ def test_stable_baselines3_learns_the_same_in_lanes_as_in_its_own_environments()
 
 
 def failing(how: str, **make: Any) -> World:
-    return World("broken", "broken_worlds:Failing", make={"how": how, **make}, set={"sound": 0})
+    return World("broken", "broken_worlds:Failing", make={"how": how, **make}, set={"sound": 0}, restarts=0)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def failing(how: str, **make: Any) -> World:
             r"raised ZeroDivisionError in step\(1\): nothing left \(.*broken_worlds.py:\d+\)\. Mend",
             ZeroDivisionError,
         ),
-        ("reward", r"the reward is nan\. Nothing can be learned", None),
+        ("reward", r"the reward is nan\. Mend the environment, .* a `view` .*; `lifelong resume` goes on", None),
     ],
 )
 def test_an_environment_that_fails_is_named_with_its_world_lane_and_step(how: str, said: str, cause: Any) -> None:
@@ -268,7 +269,7 @@ def test_an_environment_that_fails_is_named_with_its_world_lane_and_step(how: st
     places = look_at([sound, failing(how)])
     one = Lane(places, (Change(0, "sound"), Change(50, "broken", "now")), number=3)
     live(one, 56)
-    with pytest.raises(ValueError, match=rf"^world 'broken', lane 3, step 57: .*{said}") as caught:
+    with pytest.raises(WorldLost, match=rf"^world 'broken', lane 3, step 57: .*{said}") as caught:
         one.step(1)
     assert isinstance(caught.value.__cause__, cause or type(None))
 
@@ -277,14 +278,14 @@ def test_an_environment_that_fails_is_named_with_its_world_lane_and_step(how: st
 def test_rewards_without_bounds_are_refused_too(what: float) -> None:
     one = lane([failing("reward", at=1, what=what)], Change(0, "broken"))
     one.reset()
-    with pytest.raises(ValueError, match=rf"world 'broken', judging, step 1: the reward is {what}"):
+    with pytest.raises(LaneFault, match=rf"world 'broken', judging, step 1: the reward is {what}"):
         one.step(0)
 
 
 def test_an_environment_that_cannot_be_begun_is_named() -> None:
     one = Lane(look_at([failing("reset", at=50)]), (Change(0, "broken"),), number=0)
     with pytest.raises(
-        ValueError, match=r"^world 'broken', lane 0, step 50: .* raised KeyError in reset\(\): 'no start'"
+        WorldLost, match=r"^world 'broken', lane 0, step 50: .* raised KeyError in reset\(\): 'no start'"
     ):
         live(one, 50)
 

@@ -46,7 +46,7 @@ def test_cartpole_physics_falls_as_it_should() -> None:
     for task in cartpole_physics().tasks:
         one = task.lanes(1)[0]
         one.reset(seed=1)
-        env: Any = one._env.unwrapped
+        env: Any = one._body.env.unwrapped
         env.state = np.array([0.0, 0.0, 0.05, 0.0])
         env.force_mag = 0.0
         for _ in range(10):
@@ -115,7 +115,7 @@ def test_what_is_set_in_a_robot_is_what_mujoco_has_then(robot: Any) -> None:
     for task in stream.tasks:
         one = task.lanes(1)[0]
         one.reset()
-        model, changed = one._env.unwrapped.model, ROBOTS[robot][1][task.name]
+        model, changed = one._body.env.unwrapped.model, ROBOTS[robot][1][task.name]
         for path, times in changed.items():
             assert str(times).startswith("x")
             name, *index = path.removeprefix("model.").replace("]", "").split("[")
@@ -192,10 +192,10 @@ def test_a_world_of_ns_gym_drifts_within_its_episodes() -> None:
     masses = []
     for _ in range(7):
         assert one.step(0)[0].shape == (4,)
-        masses.append(one._env.unwrapped.masspole)
+        masses.append(one._body.env.unwrapped.masspole)
     assert masses == pytest.approx([0.6] * 5 + [1.1] * 2)
     one.reset()
-    assert one._env.unwrapped.masspole == pytest.approx(0.1)
+    assert one._body.env.unwrapped.masspole == pytest.approx(0.1)
     with pytest.raises(ValueError, match=r"world 'odd'.*NS-Gym's .* has no 'Grow'\. It has: .*IncrementUpdate"):
         worlds((World("odd", env, make=drift({"name": "Grow"})),), short("reset"))
 

@@ -1,0 +1,1 @@
+"""Streams that never end: messages from elsewhere, as they come."""
