@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from lifelong.experience import Batch, Prospect
 from lifelong.interaction import Stage
+from lifelong.labels import must_be_answerable
 from lifelong.learner import Agent, Foresighted, Particular
 from lifelong.loop import acting, learning
 from lifelong.stream import EnvTask, Live, Stream, Task
@@ -27,6 +28,9 @@ def look_ahead(stream: Stream, learner: Agent, who: str) -> None:
 
 def _foreseen(stream: Stream, learner: Agent) -> list[str]:
     worlds = [task for task in stream.tasks if isinstance(task, EnvTask)]
+    for task in stream.tasks:
+        if isinstance(task, Task):
+            must_be_answerable(task.test_targets, task.contract, task.name)
     if len(worlds) < len(stream.tasks):
         learning(learner)
         if isinstance(learner, Particular) and learner.is_particular:

@@ -25,10 +25,15 @@ from lifelong.interaction import WorldLost
 from lifelong.learner import Agent
 from lifelong.record.disk import settle_names
 from lifelong.record.jsonl import Cursor
+from lifelong.saying import printable
 from lifelong.stream import Lived, Stream, Task
 
 FORMAT = 7
 NAME = re.compile(r"step-(?P<step>\d{12,})-(?P<digest>[0-9a-f]{16})\.pt")
+
+
+SHOWN = 300
+"""Characters of somebody else's message that are passed on."""
 
 
 class CheckpointError(ValueError):
@@ -64,22 +69,23 @@ class Checkpoint:
     def restore(self, learner: Agent, stream: Stream | None = None) -> None:
         """Put the learner, all random states and the worlds of a stream that is lived in back to what they were.
 
-        Raises CheckpointError where this is of another agent, or of one with other settings, and WorldLost where a
-        world cannot be lived in any more.
+        Raises CheckpointError where this is of another agent, of one with other settings, or of nobody, and WorldLost
+        where a world cannot be lived in any more.
         """
         try:
             learner.load_state_dict(self.kept["learner"])
             if isinstance(stream, Lived):
                 stream.load_state_dict(self.kept["stream"])
+            _set_random(self.kept["random"])
         except WorldLost:
             # The checkpoint is as it should be.
             raise
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except Exception as error:
+            # What has another shape or type than was saved makes a learner fail in any way that there is.
             raise CheckpointError(
                 f"{self.path} does not fit {type(learner).__name__} as it is set up now: it was saved by another "
-                f"agent, or with other settings ({type(error).__name__}: {error})."
+                f"agent, or with other settings ({type(error).__name__}: {printable(str(error), SHOWN)})."
             ) from error
-        _set_random(self.kept["random"])
 
 
 def save_checkpoint(
@@ -143,14 +149,33 @@ def read_checkpoint(path: Path, stream: Stream | None = None, device: str = "cpu
             kept: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             raise CheckpointError(f"{path} is not a checkpoint of this version of lifelong (format {FORMAT}).")
-        noted = kept["noted"]
-        place = None if noted is None else Noted(Cursor(noted[0], noted[1]), noted[2])
-        return Checkpoint(path, Mark(*kept["mark"]), place, kept)
+        step, seconds, cpu_seconds = kept["mark"]
+        return Checkpoint(path, Mark(int(step), float(seconds), float(cpu_seconds)), _noted(kept["noted"]), kept)
     except CheckpointError:
         raise
     except Exception as error:
         # What was made to look like a checkpoint makes torch fail in any way that there is.
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {error}") from error
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {_why(error)}") from error
+
+
+def _noted(noted: Any) -> Noted | None:
+    if noted is None:
+        return None
+    length, digest, pending = noted
+    if not isinstance(length, int) or not isinstance(digest, str) or not isinstance(pending, dict):
+        raise TypeError("what it says of the record is no length, digest and what was pending")
+    return Noted(Cursor(length, digest), pending)
+
+
+def _why(error: Exception) -> str:
+    """In our words: torch's own advise to read the file in the way that runs what is in it."""
+    said = str(error)
+    refused = re.search(r"GLOBAL (\S+)|[Tt]rying to (?:call|instantiate) \S+ (\S+)", said)
+    if refused is not None:
+        return f"it names {refused[1] or refused[2]}, which has no place in one. Nothing of it was run."
+    if "weights_only" in said or "Weights only load failed" in said:
+        return "it holds something else than tensors and plain data. Nothing of it was run."
+    return f"{type(error).__name__}: {printable(said.strip(), SHOWN)}"
 
 
 def plain_state(state: dict[str, Any]) -> dict[str, Any]:

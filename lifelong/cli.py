@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lifelong import cli_recorded, cli_studies
 from lifelong.exits import INTERRUPTED, OK, RECORD_LOST, STOPPED, USER_ERROR
 from lifelong.record.jsonl import RecordLost
+from lifelong.saying import printable
 from lifelong.shortage import is_shortage, said_of
 from lifelong.stopping import GridStopped, RunStopped
 
@@ -45,20 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except (RunStopped, GridStopped) as stopped:
-        print(f"lifelong: {stopped}", file=sys.stderr)
+        _say(stopped)
         return STOPPED
     except RecordLost as lost:
-        print(f"lifelong: {lost}", file=sys.stderr)
+        _say(lost)
         return RECORD_LOST
     except (MemoryError, RuntimeError) as error:
         if not is_shortage(error):
             raise
-        print(f"lifelong: {said_of(error)}", file=sys.stderr)
+        _say(said_of(error))
         return USER_ERROR
     except (ValueError, OSError) as error:
         if not _is_for_people(error):
             raise
-        print(f"lifelong: {error}", file=sys.stderr)
+        _say(error)
         return USER_ERROR
     finally:
         warnings.formatwarning = said
@@ -241,6 +242,11 @@ def _free_folder(resolved: Resolved, end: str = "") -> Path:
     first = _folder(resolved, end)
     candidates = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in count(1))
     return next(folder for folder in candidates if not folder.exists())
+
+
+def _say(what: object) -> None:
+    # A whole configuration's problems, each of which is cut by itself.
+    print(f"lifelong: {printable(str(what), 50_000)}", file=sys.stderr)
 
 
 def _warning(

@@ -54,7 +54,7 @@ class Health:
         return {"bad": self._bad, "restores": self._restores}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._bad, self._restores = state["bad"], state["restores"]
+        self._bad, self._restores = int(state["bad"]), int(state["restores"])
 
 
 def is_lost(loss: Tensor) -> bool:

@@ -23,6 +23,7 @@ from lifelong.events import (
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.health import Health
 from lifelong.interaction import Interaction, WorldLost
+from lifelong.labels import explain, must_fit
 from lifelong.learner import Accountable, ActingLearner, Agent, Learner
 from lifelong.patience import StreamFailed, patiently
 from lifelong.record.journal import Journal
@@ -76,6 +77,7 @@ def live(
             experience, truth = moment
             if truth.segment != segment:
                 segment = truth.segment
+                must_fit(experience, truth.task)
                 if step == _start_of(stream, segment):
                     journal.note(step, TaskEntered(truth.task, segment))
             if type(experience) not in known:
@@ -86,6 +88,9 @@ def live(
             except WorldLost:
                 for mishap in _told(experience):
                     journal.note(step, mishap)
+                raise
+            except (IndexError, RuntimeError) as error:
+                explain(error, experience, truth.task)
                 raise
             step += 1
             if step == start + 1:

@@ -11,6 +11,9 @@ from torch import nn
 
 Name = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "radam"]
 
+LARGEST = 1e30
+"""Of a rate, so that a step that is made with it has room in float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
@@ -26,6 +29,10 @@ class Optimizer:
             raise ValueError(f"name must be one of {', '.join(get_args(Name))}, got {self.name!r}.")
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, got {self.lr}.")
+        if max(self.lr, self.weight_decay) > LARGEST:
+            raise ValueError(
+                f"lr and weight_decay must be {LARGEST:g} at most, got lr={self.lr}, weight_decay={self.weight_decay}."
+            )
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise ValueError(
                 f"weight_decay must not be negative and momentum must be in [0, 1), "

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lifelong.config import RecordSettings
 from lifelong.config.errors import Report
+from lifelong.config.plain import Unfit, check
 from lifelong.config.source import read_file
 from lifelong.events import RunStarted
 from lifelong.record.folder import REFERENCE, RunFolder
 from lifelong.record.jsonl import events_in
+from lifelong.record.sound import sound
 from lifelong.record.wandb_run import Mode, is_open
-from lifelong.record.wandb_sink import WandbSink, name_of
+from lifelong.record.wandb_sink import WandbLost, WandbSink, name_of
 
 
 def replay(
@@ -21,7 +24,8 @@ def replay(
 
     Project, group, tags and which files go there are what the run's config.yaml says, where nothing else is given; that
     it was recorded with wandb disabled does not matter. Where a W&B run is open already, the run is logged into it, and
-    its reference is not. Raises FileNotFoundError where no run was recorded, ValueError where its record is damaged.
+    its reference is not. Raises FileNotFoundError where no run was recorded, ValueError where its record is damaged,
+    ConnectionError where W&B cannot be written to any more.
     """
     folder = RunFolder(run).require()
     inside = RunFolder(run / REFERENCE)
@@ -33,23 +37,40 @@ def replay(
 
 
 def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, group: str | None, name: str | None) -> str:
-    started = next((event for _, event in events_in(folder.events) if isinstance(event, RunStarted)), None)
+    # To its end: what is damaged is said before anything is sent.
+    events = [event for _, event in sound(folder.events, events_in(folder.events)) if isinstance(event, RunStarted)]
+    started = next(iter(events), None)
     if started is None:
         raise ValueError(f"{folder.events} has no RunStarted: nothing was lived through yet, or its head is cut off.")
+    if folder.summary.exists():
+        folder.read_summary()
     config: dict[str, Any] = read_file(folder.config, Report(str(folder.config))) if folder.config.is_file() else {}
-    kept: dict[str, Any] = config.get("record") or {}
+    kept = _kept(config.get("record"))
     name = name or name_of(started)
-    sink = WandbSink(
-        folder.path,
-        mode,
-        project or kept.get("project", "lifelong"),
-        group or kept.get("group"),
-        tuple(kept.get("tags", ())),
-        name,
-        config,
-        events_in(folder.events),
-        job_type,
-        kept.get("artifacts", "all"),
-    )
-    sink.close()
+    try:
+        sink = WandbSink(
+            folder.path,
+            mode,
+            project or kept.project,
+            group or kept.group,
+            kept.tags,
+            name,
+            config,
+            events_in(folder.events),
+            job_type,
+            kept.artifacts,
+        )
+        sink.close()
+    except WandbLost as error:
+        raise ConnectionError(str(error)) from error
     return name
+
+
+def _kept(section: Any) -> RecordSettings:
+    """What a configuration says of the record, and the defaults where it is damaged: it is told of a run that is over."""
+    try:
+        known = {key: value for key, value in (section or {}).items() if key in RecordSettings.__dataclass_fields__}
+        checked: RecordSettings = check(RecordSettings, known)
+    except (Unfit, AttributeError):
+        return RecordSettings()
+    return checked

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 
 from lifelong.checkpoint import Checkpoint, CheckpointError, checkpoints_in, read_checkpoint
+from lifelong.health import Health
 from lifelong.learner import Agent
 from lifelong.record.folder import RunFolder
+from lifelong.record.journal import Journal
 from lifelong.record.jsonl import begins_with, truncate_to
 from lifelong.record.operations import Operations
 from lifelong.record.parts import cut
@@ -58,6 +60,13 @@ def go_back(folder: RunFolder, stream: Stream, learner: Agent, device: str) -> C
 def _must_agree(folder: RunFolder, checkpoint: Checkpoint) -> None:
     if checkpoint.noted is None:
         raise CheckpointError(f"{checkpoint.path} was saved without a record, and is not of this run.")
+    try:
+        Journal([]).load_state_dict(checkpoint.noted.pending["journal"])
+        Health().load_state_dict(checkpoint.noted.pending["health"])
+    except Exception as error:
+        raise CheckpointError(
+            f"{checkpoint.path} does not hold what was pending of the record ({type(error).__name__}: {error})."
+        ) from error
     if not begins_with(folder.events, checkpoint.noted.cursor):
         raise CheckpointError(
             f"{folder.events} is not what it was when {checkpoint.path.name} was saved: its first "

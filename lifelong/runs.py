@@ -26,6 +26,7 @@ from lifelong.record.wandb_sink import WandbSink
 from lifelong.references.cache import Cache
 from lifelong.references.table import show_references
 from lifelong.references.worlds import Reference, read_references, references_of, write_references
+from lifelong.saying import printable
 from lifelong.stopping import RunStopped, Stop, stop_on_signals
 from lifelong.stream import Live, Task
 
@@ -168,7 +169,7 @@ def _grouped(resolved: Resolved) -> dict[str, Any]:
     """The settings as they are recorded: in W&B, runs of one configuration are a group where nobody says otherwise."""
     settings = resolved.as_dict()
     record = settings["record"]
-    return {**settings, "record": {**record, "group": record["group"] or resolved.path.stem}}
+    return {**settings, "record": {**record, "group": record["group"] or printable(resolved.path.stem)}}
 
 
 @contextmanager
@@ -273,7 +274,7 @@ def _wandb_sink(
 
 
 def _config_text(folder: RunFolder, settings: dict[str, Any]) -> str:
-    return f"# lifelong run {folder.config}\n{dump(settings)}"
+    return f"# lifelong run {printable(str(folder.config), lines=False)}\n{dump(settings)}"
 
 
 def _finish(summaries: list[Summary], out: Path) -> list[Summary]:

@@ -8,11 +8,13 @@ ADVICE = (
     "from its last checkpoint (lifelong resume)."
 )
 
+_SAID = "can't allocate memory", "Storage size calculation overflowed", "std::bad_alloc"
+
 
 def is_shortage(error: BaseException) -> bool:
     """Whether memory could not be had: Python's own error, torch's of a GPU, torch's of the CPU, which has no name."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    return named or (isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID))
 
 
 def said_of(error: BaseException) -> str:

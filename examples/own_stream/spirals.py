@@ -30,8 +30,10 @@ class Spirals:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        if tasks < 1 or steps < 1:
-            raise ValueError(f"tasks and steps must be at least 1, got tasks={tasks}, steps={steps}.")
+        if not 1 <= tasks <= 1000 or steps < 1 or not 0 <= seed < 2**31:
+            raise ValueError(
+                f"tasks must be 1 to 1000, steps at least 1, and seed less than 2^31, got {tasks, steps, seed}."
+            )
         self._turn, self._apart = turn, apart
         self._steps, self._batch_size, self._seed, self._device = steps, batch_size, seed, device
         self._contract = Contract(input_shape=(2,), outputs=2, objective=Classification())

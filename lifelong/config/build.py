@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
+from lifelong.config.device import real_device
 from lifelong.config.errors import Report, an
 from lifelong.config.resolve import Call, Items, Node, Plain, Sections
 
@@ -48,6 +49,12 @@ def _make(node: Node, run: RunWide, report: Report) -> Any:
 
 def _call(call: Call, run: RunWide, report: Report) -> Any:
     arguments = _all(call.arguments, run, report)
+    if call.name is not None and isinstance(arguments.get("device"), str):
+        try:
+            arguments["device"] = real_device(arguments["device"])
+        except ValueError as error:
+            report.add((*call.key, "device"), str(error))
+            raise _Failed from error
     arguments |= {name: getattr(run, name) for name in call.run_wide}
     try:
         made = call.target(**arguments)

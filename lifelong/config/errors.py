@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lifelong.saying import printable
+
 Key = tuple[str | int, ...]
 """Where a value sits in the configuration: mapping keys and list positions from the top."""
 
@@ -43,7 +45,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {dotted(self.key)}: {self.message}" if self.key else f"{self.where}: {self.message}"
+        said = f"{self.where}: {dotted(self.key)}: {self.message}" if self.key else f"{self.where}: {self.message}"
+        return printable(said)
 
 
 class ConfigError(ValueError):

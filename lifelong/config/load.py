@@ -12,7 +12,6 @@ from typing import Any, cast
 from lifelong.config.build import RunWide, build
 from lifelong.config.device import real_device
 from lifelong.config.errors import SWEEP, Key, Report
-from lifelong.config.locate import look_in
 from lifelong.config.overrides import apply
 from lifelong.config.resolve import Call, Items, Node, Plain, Sections, resolve_call, written
 from lifelong.config.settings import AgentPlan, Layout, Study
@@ -20,7 +19,12 @@ from lifelong.config.shared import with_shared
 from lifelong.config.source import read_file
 from lifelong.config.yaml12 import dump
 from lifelong.learner import ActingLearner, Agent, Learner
+from lifelong.places import look_in
+from lifelong.saying import printable
 from lifelong.stream import Stream
+
+MOST_THREADS = 1024
+"""More than that no machine has cores, and where they cannot be begun the process is ended from within."""
 
 _LOOKED_UP = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.-]*")
 """module:Class, and gymnasium's module:Name-v0, in a value that a component looks up by itself."""
@@ -111,9 +115,9 @@ class Resolved:
 def load_config(path: Path | str, overrides: Sequence[str] = (), swept: Sequence[str] = ()) -> Resolved:
     """Read a configuration, put the overrides (`a.b.c=value`) over it and check every setting.
 
-    `swept` are overrides too, put over these by a sweep. The file's folder, or those that its `modules_from` lists,
-    and the current folder are put on `sys.path`, for components that are named as module:Class. Raises: ConfigError
-    with all problems at once.
+    `swept` are overrides too, put over these by a sweep. Components that are named as module:Class are looked for in the
+    file's folder, or those that its `modules_from` lists, and in the current folder before all others (see
+    `lifelong.places`). Raises: ConfigError with all problems at once.
     """
     path = Path(path)
     report = Report(str(path))
@@ -148,6 +152,9 @@ def _resolved(path: Path, data: dict[str, Any], folders: Sequence[Path], report:
     if data.get("modules_from") is not None or _names_a_module(tree):
         # The record of a run lies elsewhere, and must find the same modules.
         here = tuple(str(folder) for folder in folders)
+        for folder in here:
+            if not folder.isascii() and printable(folder) != folder:
+                report.add(("modules_from",), f"{folder!r} cannot be written down: give that folder another name.")
         tree.arguments["modules_from"] = Plain(here, list(here))
     _check_numbers(tree, report)
     report.stop_if_any()
@@ -179,8 +186,9 @@ def _check_numbers(tree: Call, report: Report) -> None:
     if not 0 <= _value(tree, "seed") < 2**63:
         report.refuse(("seed",), _value(tree, "seed"), "a whole number from 0 on")
     threads = _value(tree, "threads")
-    if threads is not None and threads < 1:
-        report.refuse(("threads",), threads, "at least 1, or null to leave it to torch")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        wanted = "at least 1" if threads < 1 else f"{MOST_THREADS:,} at most"
+        report.refuse(("threads",), threads, f"{wanted}, or null to leave it to torch")
 
 
 def _names_a_module(node: Node) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from lifelong.config.errors import nearest
+from lifelong.places import import_named
 
 GROUPS = {
     "DataSource": "lifelong.data",
@@ -55,7 +56,7 @@ def points(group: str, package: str | None = None) -> dict[str, EntryPoint]:
     Raises: NotFound when two packages claim one name for different things.
     """
     found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=lambda p: (p.name, p.value)):
+    for point in sorted(_declared(group), key=lambda p: (p.name, p.value)):
         if package is not None and package_of(point) != package:
             continue
         other = found.setdefault(point.name, point)
@@ -93,7 +94,13 @@ def locate(name: str, group: str | None) -> Factory:
             "Your own: module:Class.",
         )
         raise NotFound(" ".join(s for s in said if s))
-    return _load(known[name].value, f"{name!r} ({known[name].value} of {package_of(known[name])})")
+    point = known[name]
+    try:
+        return _load(point.value, f"{name!r}")
+    except NotFound as error:
+        # Whose fault it is is read from a file: only where somebody wants to know.
+        ours = f"{name!r} ({point.value} of {package_of(point)})"
+        raise NotFound(str(error).replace(f"{name!r}", ours, 1)) from error.__cause__
 
 
 def name_of(target: Factory, group: str | None) -> str | None:
@@ -104,7 +111,7 @@ def name_of(target: Factory, group: str | None) -> str | None:
     own = f"{target.__module__}:{target.__qualname__}"
     if "<" in own:
         return None
-    named = () if group is None else entry_points(group=group)
+    named = [] if group is None else _declared(group)
     return next((point.name for point in named if point.value.replace(" ", "") == own), own)
 
 
@@ -126,18 +133,28 @@ def summary_of(target: Factory) -> str:
     return "" if made_up or not doc else doc.splitlines()[0]
 
 
-def look_in(folders: Sequence[Path]) -> None:
-    """Put folders first on `sys.path`, the way Python does with a script's own folder."""
-    for folder in reversed([str(f.resolve()) for f in folders]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    importlib.invalidate_caches()
+def _declared(group: str) -> list[EntryPoint]:
+    """What installed packages declare for a group; they are looked through again only where one came or went."""
+    return _scanned(tuple((place, _changed(place)) for place in sys.path)).get(group, [])
+
+
+@lru_cache(maxsize=1)
+def _scanned(places: tuple[tuple[str, int], ...]) -> dict[str, list[EntryPoint]]:
+    declared = entry_points()
+    return {group: list(declared.select(group=group)) for group in declared.groups}
+
+
+def _changed(place: str) -> int:
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _load(value: str, what: str) -> Factory:
     path, _, names = value.replace(" ", "").partition(":")
     try:
-        module = importlib.import_module(path)
+        module = import_named(path)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and path.startswith(str(error.name))
         hint = " It was looked for beside the configuration, in the current folder and in what is installed."

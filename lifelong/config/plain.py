@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import collections.abc
+import math
 import types
 import typing
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticCustomError, PydanticSerializationError
 
 from lifelong.config.errors import Key
+
+LARGEST = 2**63 - 1
 
 _WORDS: dict[Any, str] = {
     int: "a whole number",
@@ -101,6 +105,21 @@ _SPELLED_OUT = {
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """What checks values of this annotation: making it takes a hundred times as long as using it."""
+    try:
+        # Unions that differ in their order alone are equal, and mean different things to pydantic.
+        return _kept(annotation, repr(annotation))
+    except TypeError:
+        # Annotated with something that cannot be hashed.
+        return _made(annotation)
+
+
+@lru_cache(maxsize=1024)
+def _kept(annotation: Any, spelled: str) -> TypeAdapter[Any]:
+    return _made(annotation)
+
+
+def _made(annotation: Any) -> TypeAdapter[Any]:
     strict = _without_bools(annotation)
     try:
         return TypeAdapter(strict, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid"))
@@ -115,10 +134,24 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _real(value: Any) -> Any:
+    """A number that has a place among the others."""
+    if isinstance(value, float) and math.isnan(value):
+        raise PydanticCustomError("nan", "which .nan is not")
+    return _no_bool(value)
+
+
+def _countable(value: Any) -> Any:
+    """A whole number that fits into what torch, numpy and files count with."""
+    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+        raise PydanticCustomError("too_large", "of at most 63 bits")
+    return _no_bool(value)
+
+
 def _without_bools(annotation: Any) -> Any:
     """The same annotation, except that no `true` passes for 1: pydantic would let it."""
     if annotation is int or annotation is float:
-        return Annotated[annotation, BeforeValidator(_no_bool)]
+        return Annotated[annotation, BeforeValidator(_countable if annotation is int else _real)]
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is None or origin is Literal or origin is collections.abc.Callable:
         return annotation

@@ -7,12 +7,14 @@ from typing import Any
 
 import yaml
 
-from lifelong.config.errors import Key, Report, nearest
-from lifelong.config.yaml12 import Loader, scalar
+from lifelong.config.errors import Key, Report, nearest, shown
+from lifelong.config.yaml12 import PREFIX, Loader, scalar
 
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 DEEPEST = 50
+TEXT = PREFIX + "str"
+PLAIN = (PREFIX + "map", PREFIX + "seq")
 EXPECTED = "could not find expected ':'"
 SPACE = "Is a space missing behind a colon?"
 
@@ -57,6 +59,9 @@ def read_text(text: str, report: Report, lines: dict[Key, int], at: Key = ()) ->
     except yaml.YAMLError as error:
         report.add(at, f"this is not YAML: {str(error).splitlines()[0]}.")
         return None
+    except (ValueError, OverflowError):
+        report.add(at, "this is not YAML: it names a character, behind a backslash, that there is not.")
+        return None
     walker = _Walker(report, lines)
     return None if node is None else walker.value(node, at, depth=0)
 
@@ -78,6 +83,10 @@ class _Walker:
                     f"more than {MOST_VALUES:,} values or {DEEPEST} levels: do aliases refer to themselves?",
                 )
             return None
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+            # Whatever other loaders make of it, here it would mean nothing.
+            self._report.add(key, f"the tag {shown(node.tag)} does not belong in a configuration: leave it out.")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -97,7 +106,11 @@ class _Walker:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._report.add(key, f"a key on line {line} is a list or a mapping; keys must be plain names.")
                 continue
-            name = key_node.value
+            try:
+                name = str(scalar(key_node)) if key_node.tag == TEXT else key_node.value
+            except ValueError as error:
+                self._report.add(key, f"a key on line {line}: {error}")
+                continue
             if name in first:
                 self._report.add(key, f"the key {name!r} is given twice, on lines {first[name]} and {line}: keep one.")
                 continue

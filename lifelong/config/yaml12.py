@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from lifelong.config.errors import shown
+
 PREFIX = "tag:yaml.org,2002:"
 TRUE, FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 
@@ -50,19 +52,24 @@ def scalar(node: yaml.ScalarNode) -> Any:
     Raises: ValueError when the leaf carries a tag that is not plain data, or text that its tag cannot hold.
     """
     text: str = node.value
-    match node.tag.removeprefix(PREFIX):
-        case "null":
-            return None
-        case "bool" if text in TRUE | FALSE:
-            return text in TRUE
-        case "int":
-            return int(text.replace("_", ""))
-        case "float":
-            return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-        case "str":
-            return text
-        case _:
-            raise ValueError(f"the tag {node.tag!r} does not belong in a configuration: give plain text or a number.")
+    try:
+        match node.tag.removeprefix(PREFIX):
+            case "null":
+                return None
+            case "bool" if text in TRUE | FALSE:
+                return text in TRUE
+            case "int":
+                return int(text.replace("_", ""))
+            case "float":
+                return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+            case "str":
+                text.encode()
+                return text
+    except UnicodeEncodeError:
+        raise ValueError(f"{shown(text)} holds half a character, which cannot be written: give plain text.") from None
+    except ValueError:
+        raise ValueError(f"{shown(text)} is no number, or has more digits than any that is counted with.") from None
+    raise ValueError(f"the tag {shown(node.tag)} does not belong in a configuration: give plain text or a number.")
 
 
 def dump(data: Any) -> str:

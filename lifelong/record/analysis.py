@@ -78,8 +78,26 @@ def write_analysis(
 
 
 def _settings_of(runs: Sequence[RecordedRun]) -> tuple[list[dict[str, Any]], list[str]]:
-    configs = [yaml.safe_load(run.config) or {} for run in runs]
+    configs = [_settings_in(run.config) for run in runs]
     return configs, differing(configs) if len(configs) > 1 and all(configs) else []
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases, as runs write it: a few of them can mean more values than there is memory for."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+def _settings_in(text: str) -> dict[str, Any]:
+    """What a config.yaml says; nothing where it is damaged."""
+    try:
+        found = yaml.load(text, Loader=_Plain)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 LONGEST_NAME = 24

@@ -14,7 +14,7 @@ from lifelong.evaluation.summary import Summary
 from lifelong.record.jsonl import events_in
 from lifelong.record.lock import LOCK, alone_in
 from lifelong.record.parts import parts_of
-from lifelong.record.plain import decode, encode
+from lifelong.record.plain import decode, encode, parsed
 
 REFERENCE = "reference"
 """The folder, inside a run's own, of the agent that it is compared with."""
@@ -91,7 +91,7 @@ class RunFolder:
     def _by_whom(self) -> str:
         """Who wrote down last what it did here, as far as that is known."""
         with suppress(OSError, ValueError, IndexError, KeyError, TypeError):
-            last = json.loads(self.operations.read_text(encoding="utf-8").splitlines()[-1])
+            last = parsed(self.operations.read_text(encoding="utf-8").splitlines()[-1])
             if last["pid"] != os.getpid():
                 return f" ({last['pid']} on {last['host']})"
         return ""
@@ -144,9 +144,9 @@ class RunFolder:
         Raises ValueError where the file is something else.
         """
         try:
-            plain = json.loads(self.summary.read_text(encoding="utf-8"))
+            plain = parsed(self.summary.read_text(encoding="utf-8"))
             summary = decode(Summary, plain)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{self.summary} is no summary of this version of lifelong: {error}.") from error
         assert isinstance(summary, Summary)
         return summary

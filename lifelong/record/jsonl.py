@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from lifelong.events import Event
 from lifelong.record.parts import PART, close_part, cut, digest_of, parts_of
-from lifelong.record.plain import decode, encode
+from lifelong.record.plain import decode, encode, parsed
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Event)}
 
@@ -120,10 +120,10 @@ def _lines(path: Path) -> Iterator[tuple[int, Event]]:
             if not line.endswith(b"\n"):
                 return
             try:
-                row = json.loads(line)
-                yield int(row["step"]), decode(KINDS[row["event"]], row)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                row = parsed(line)
+                yield decode(int, row["step"]), decode(KINDS[row["event"]], row)
+            except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"{path}, line {number} is not an event of this version of lifelong ({error!r}): "
+                    f"{path}, line {number} is not an event of this version of lifelong ({error!r:.200}): "
                     f"{line[:80]!r}. Restore the file, or delete that line."
                 ) from error

@@ -9,6 +9,15 @@ from pathlib import Path
 LOCK = ".lock"
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name can be written into another file: on some systems, any bytes are a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
 def alone_in(folder: Path, others: str, again: bool = False) -> Iterator[None]:
     """Inside, no other process is at work here; the folder is made, and removed where that fails and nothing is in it.
@@ -18,6 +27,10 @@ def alone_in(folder: Path, others: str, again: bool = False) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    if not is_text(str(folder)):
+        raise ValueError(
+            f"{folder} is no text (UTF-8), so that its name cannot be written down: choose another folder."
+        )
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, not a folder: choose another one.")
     is_new = not folder.exists()

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from lifelong.record.plain import parsed
+
 Did = Literal["began", "resumed", "saved", "not saved", "refused", "stopped", "finished", "failed"]
 
 
@@ -28,7 +30,8 @@ class Operations:
     def note(self, did: Did, step: int, detail: str = "") -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = {"at": now, "host": socket.gethostname(), "pid": os.getpid(), "did": did, "step": step, "detail": detail}
-        with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+        # Names of files may hold what is no text.
+        with suppress(OSError), self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def last(self, did: Did) -> str | None:
@@ -36,6 +39,6 @@ class Operations:
         found = None
         with suppress(OSError, ValueError, KeyError, TypeError):
             for line in self._path.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
+                row = parsed(line)
                 found = str(row["detail"]) if row["did"] == did else found
         return found

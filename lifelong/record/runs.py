@@ -10,6 +10,7 @@ from lifelong.evaluation.summary import Summary, summary_of
 from lifelong.evaluation.trace import Trace, trace_of
 from lifelong.record.folder import RunFolder
 from lifelong.record.jsonl import events_in
+from lifelong.record.sound import sound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +31,15 @@ def read_run(path: Path) -> RecordedRun:
     recorded, ValueError where a file in it is damaged.
     """
     folder = RunFolder(path).require()
-    trace = trace_of(events_in(folder.events))
+    try:
+        trace = trace_of(sound(folder.events, events_in(folder.events)))
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(f"{folder.events}: {error}") from error
     try:
         written = folder.read_summary()
         seconds, cpu, versions = written.wall_seconds, written.cpu_seconds, written.versions
     except FileNotFoundError:
         seconds, cpu, versions = 0.0, None, {}
-    config = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
+    # Nothing but the page shows it, and a damaged one as it is.
+    config = folder.config.read_text(encoding="utf-8", errors="replace") if folder.config.is_file() else ""
     return RecordedRun(trace, matrix_of(trace), summary_of(trace, seconds, versions, cpu), config, path)

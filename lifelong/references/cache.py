@@ -36,7 +36,7 @@ class Cache:
         try:
             entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
             whole = entry["described"] == _checked(described, "") and entry["digest"] == key_of(entry["value"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return entry["value"] if whole else None
 

@@ -13,7 +13,7 @@ from lifelong.evaluation.schedule import Schedule
 from lifelong.interaction import Interaction
 from lifelong.learner import Agent
 from lifelong.lifetime import EVALUATION
-from lifelong.record.plain import decode, encode
+from lifelong.record.plain import decode, encode, parsed
 from lifelong.record.subscriber import Subscriber
 from lifelong.references.cache import Cache, Plain
 from lifelong.references.one_world import OneWorld
@@ -75,7 +75,7 @@ def write_references(references: Sequence[Reference], path: Path) -> None:
 def read_references(path: Path) -> list[Reference]:
     """What was written. Raises ValueError where the file is something else."""
     try:
-        found = decode(tuple[Reference, ...], json.loads(path.read_text(encoding="utf-8")))
+        found = decode(tuple[Reference, ...], parsed(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} holds no references as `lifelong references` writes them: {error}.") from error
     return list(found)

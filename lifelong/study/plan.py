@@ -15,6 +15,9 @@ from lifelong.study.references import REFERENCES, reference_of
 
 NAIVE = "naive"
 
+MOST_SEEDS = 10_000
+"""In a range: each is a run of every agent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:
@@ -136,8 +139,10 @@ def seeds_of(text: str) -> tuple[int, ...]:
     """`0-4` or `0,3,7-9` as numbers. Raises ValueError for anything else, and for a seed that is there twice."""
     found: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last - first >= MOST_SEEDS:
+            raise ValueError(f"got --seeds {text}, which are {last - first + 1:,}; {MOST_SEEDS:,} are plenty.")
         if last < first:
             raise ValueError(f"got --seeds {text}, expected whole numbers and ranges of them, such as 0-4 or 0,3,7-9.")
         found += range(first, last + 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from lifelong.config.errors import ConfigError
 from lifelong.config.load import load_config
-from lifelong.config.locate import NotFound, listing, locate, look_in, name_of, points
+from lifelong.config.locate import NotFound, listing, locate, name_of, points
+from lifelong.places import import_named, look_in
 from lifelong.shift.cusum import Cusum
 
 
@@ -93,9 +96,22 @@ def test_modules_lie_beside_the_configuration_or_where_it_says(tmp_path: Path, m
     assert [problem.key for problem in caught.value.problems] == [("stream",)]
 
 
-def test_a_folder_is_put_on_the_path_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_put_on_the_path_once_and_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = ["elsewhere"]
     monkeypatch.setattr("sys.path", path)
     look_in([tmp_path, tmp_path / "b"])
     look_in([tmp_path])
-    assert path == [str(tmp_path), str(tmp_path / "b"), "elsewhere"]
+    assert path == ["elsewhere", str(tmp_path), str(tmp_path / "b")]
+
+
+def test_only_what_is_named_is_looked_for_there_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+        for name in ("stands_twice", "stands_twice_too"):
+            (folder / f"{name}.py").write_text(f"WHERE = {folder.name!r}\n")
+    monkeypatch.setattr("sys.path", [str(theirs), *sys.path])
+    look_in([ours])
+    assert import_named("stands_twice").WHERE == "ours"
+    assert importlib.import_module("stands_twice_too").WHERE == "theirs"
+    assert sys.path[0] == str(theirs)

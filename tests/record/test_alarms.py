@@ -73,8 +73,9 @@ def test_only_another_expert_takes_over_again(tmp_path: Path, make_run: MakeRun)
 def test_labels_of_experts_that_follow_each_other_at_once_do_not_cover_each_other(tmp_path: Path) -> None:
     records = [record for record in world_run() if not isinstance(record[1], ExpertSpawned)]
     experts = [(1, 1), (400, 2), (410, 3), (420, 4), (600, 5)]
-    records[1:1] = [(0, Learned(0, 1, (0.1,), (0.0,), (0.0,))), *((step, ExpertSpawned(n, 10)) for step, n in experts)]
+    records += [(1, Learned(0, 1, (0.1,), (0.0,), (0.0,))), *((step, ExpertSpawned(n, 10)) for step, n in experts)]
     records.append((1000, ExpertSpawned(6, 10)))
+    records.sort(key=lambda record: record[0])
     with drawing():
         lane = score_figure(read_run(recorded(tmp_path / "run", records, whole=False)), None).axes[1]
     upper, lower = ROWS

@@ -13,6 +13,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from lifelong.places import import_named
+
 LIBRARIES = ("stable_baselines3", "sb3_contrib")
 OURS = ("policy", "env", "seed", "device", "tensorboard_log", "verbose", "_init_setup_model", "monitor_wrapper")
 """Arguments of algorithms that are not settings: they follow from the run."""
@@ -93,11 +95,13 @@ def _named(name: str, wanted: Callable[[Any], bool] = callable) -> Any:
     """What `module:name` names. Raises ValueError, with the nearest that is `wanted` of what there is."""
     path, _, attribute = name.partition(":")
     try:
-        module = importlib.import_module(path)
+        module = import_named(path)
     except ImportError as error:
         raise ValueError(
             f"{name} cannot be found: {error}. Is the module beside the configuration, or installed?"
         ) from error
+    except Exception as error:
+        raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}.") from error
     if hasattr(module, attribute):
         return getattr(module, attribute)
     there = [each for each, value in vars(module).items() if wanted(value) and not each.startswith("_")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
+from lifelong.places import import_named
 from lifelong.scale import References
 from lifelong_envs.rl.attributes import Attribute
 from lifelong_envs.rl.packages import installing, place_of, registering
@@ -159,7 +159,7 @@ class World:
 
     def _imported(self, module: str) -> Any:
         try:
-            return importlib.import_module(module)
+            return import_named(module)
         except ImportError as error:
             lacking = (error.name or module).partition(".")[0]
             raise ValueError(

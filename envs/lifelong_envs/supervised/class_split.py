@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lifelong_envs.supervised.data import DataSet, DataSource
+from lifelong_envs.supervised.data.few import few
 from lifelong_envs.supervised.letters import letter
 from lifelong_envs.supervised.scenario import HIDDEN, Scenario
 from lifelong_envs.supervised.task_stream import Lesson, TaskStream
@@ -77,10 +78,10 @@ def _check(source: DataSet, groups: list[list[int]]) -> None:
     train, test = set(source.train_targets.tolist()), set(source.test_targets.tolist())
     for group in groups:
         if not group or len(set(group)) < len(group):
-            raise ValueError(f"class_split: the group {group} is empty or names a class twice.")
+            raise ValueError(f"class_split: the group [{few(group)}] is empty or names a class twice.")
         missing = [label for label in group if label not in train or label not in test]
         if missing:
             raise ValueError(
-                f"class_split: the group {group} names {missing}, but {source.name!r} has no training or no "
-                f"test samples of it. Its classes are {sorted(train & test)}."
+                f"class_split: the group [{few(group)}] names [{few(missing)}], but {source.name!r} has no training or "
+                f"no test samples of it. Its classes are [{few(sorted(train & test))}]."
             )

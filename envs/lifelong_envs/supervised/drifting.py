@@ -79,6 +79,10 @@ def drifting(
         raise ValueError(
             f"drifting: {source.name!r} holds samples of shape {source.input_shape}, expected rows of shape (columns,)."
         )
+    if lags >= len(source.train_inputs):
+        raise ValueError(
+            f"drifting: lags={lags}, but {source.name!r} has {len(source.train_inputs)} rows to learn from."
+        )
     inputs = standardised(torch.cat([source.train_inputs, source.test_inputs]))
     targets = torch.cat([source.train_targets, source.test_targets])
     if lags:

@@ -8,6 +8,9 @@ from lifelong_envs.supervised.timetable import Timetable
 
 _UNSAID = 5
 
+MOST = 10_000
+"""Tasks of a stream: each of them is judged again and again."""
+
 
 def letter(index: int) -> str:
     """The name of a task by its place: 0 -> A, 25 -> Z, 26 -> T27."""
@@ -18,7 +21,7 @@ def place(name: str) -> int:
     """The place of a task by its name: A -> 0, T27 -> 26. Raises ValueError for any other name."""
     if re.fullmatch("[A-Z]", name):
         return ord(name) - ord("A")
-    if re.fullmatch(r"T[1-9]\d*", name) and int(name[1:]) > 26:
+    if re.fullmatch(r"T[1-9][0-9]{1,8}", name) and int(name[1:]) > 26:
         return int(name[1:]) - 1
     raise ValueError(f"timetable: order names the task {name!r}, but tasks are named A, B, ..., Z, T27, T28, ...")
 
@@ -29,6 +32,6 @@ def lettered(tasks: int | None, timetable: Timetable) -> tuple[str, ...]:
     """
     if tasks is None:
         tasks = 1 + max((place(name) for name in timetable.named), default=_UNSAID - 1)
-    if tasks < 1:
-        raise ValueError(f"A stream needs at least one task, got tasks={tasks}.")
+    if not 1 <= tasks <= MOST:
+        raise ValueError(f"A stream needs at least one task and at most {MOST:,}, got tasks={tasks}.")
     return tuple(letter(index) for index in range(tasks))

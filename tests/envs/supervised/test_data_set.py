@@ -115,7 +115,7 @@ def test_a_given_objective_wins() -> None:
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (torch.arange(12).view(6, 2), "Integer targets of shape .* can mean several things"),
+        (torch.arange(12).view(6, 2), "integer targets of shape .* can mean several things"),
         (torch.zeros(6, 2, 2), r"must have shape \(samples,\) or \(samples, outputs\), got \(6, 2, 2\)"),
         (torch.full((6, 2), 0.5), "training targets are all the same"),
         (Y - 1, "hold labels -1..1"),

@@ -55,8 +55,10 @@ class Csv:
             raise ValueError(f"split={self.split!r}: expected one of {', '.join(get_args(Split))}.")
         if self.standardise not in get_args(Standardise):
             raise ValueError(f"standardise={self.standardise!r}: expected one of {', '.join(get_args(Standardise))}.")
-        if len(self.delimiter) != 1 and self.delimiter != "whitespace":
-            raise ValueError(f"delimiter={self.delimiter!r}: expected one character or 'whitespace'.")
+        if self.delimiter != "whitespace" and (len(self.delimiter) != 1 or self.delimiter in '\r\n"\0'):
+            raise ValueError(
+                f"delimiter={self.delimiter!r}: expected one character or 'whitespace', and no quotation mark."
+            )
         if self.labels_file is not None and self.target != -1:
             raise ValueError(f"Give either target={self.target!r} or labels_file={self.labels_file}, not both.")
 

@@ -12,6 +12,14 @@ import torch
 from torch import Tensor
 
 from lifelong.objective import Classification, MultiLabel, Objective, Regression
+from lifelong_envs.supervised.data.few import few
+
+
+_SPARSE = 100
+"""Times as many outputs as there are classes, which nobody means."""
+
+_LARGEST = 1e18
+"""Of a number to be met, so that the square of what is missing has room in float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +66,13 @@ class DataSet:
         unknown = sorted(set(self.test_targets.tolist()) - taught)
         if unknown:
             raise ValueError(
-                f"Data set {self.name!r}: the test samples have labels {unknown} that no training sample has, so "
+                f"Data set {self.name!r}: the test samples have labels [{few(unknown)}] that no training sample has, so "
                 "nobody can learn them. Check the label files, or leave those samples out."
+            )
+        if self.outputs > _SPARSE * (len(taught) + 10):
+            raise ValueError(
+                f"Data set {self.name!r} has labels up to {self.outputs - 1:,} and {len(taught):,} different ones: each "
+                "number up to the largest would have an output of its own. Number the classes from 0."
             )
 
     @property
@@ -102,6 +115,11 @@ class DataSet:
             if isinstance(self.objective, Classification):
                 raise ValueError(f"{where} are floats, but classification needs int64 class indices, one a sample.")
             _check_finite(where, targets)
+            if targets.abs().max() > _LARGEST:
+                raise ValueError(
+                    f"{where} are as large as {float(targets.abs().max()):.3g}, whose squares are none in float32. "
+                    "Standardise them."
+                )
             if isinstance(self.objective, MultiLabel) and not _all_binary(targets):
                 raise ValueError(f"{where} must be 0 or 1 for the objective 'multi_label', but hold other values.")
         else:

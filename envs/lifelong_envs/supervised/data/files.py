@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from pathlib import Path
@@ -33,17 +34,40 @@ def listing(folder: Path) -> str:
     return f"The folder {folder} has: {', '.join(names[:20]) + more if names else 'nothing'}."
 
 
+LIKELY = 150
+"""Times its size on the disk that data may unpack to; what is made to fill a memory unpacks to two hundred and more."""
+
+SMALL = 1 << 28
+"""Bytes that may be unpacked in any case."""
+
+
+def is_bomb(packed: int, unpacked: int) -> bool:
+    """Whether nothing that is data unpacks to so many bytes."""
+    return unpacked > SMALL and unpacked > LIKELY * packed
+
+
 def read_bytes(path: Path) -> bytes:
-    """The content of `path`, unpacked where its name ends in .gz. Raises ValueError where it is damaged."""
+    """The content of `path`, unpacked where its name ends in .gz. Raises ValueError where it is damaged or a bomb."""
     raw = path.read_bytes()
     if path.suffix != ".gz":
         return raw
+    whole = io.BytesIO()
     try:
-        return gzip.decompress(raw)
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+            while part := packed.read(1 << 22):
+                whole.write(part)
+                if is_bomb(len(raw), whole.tell()):
+                    break
+            else:
+                return whole.getvalue()
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(
             f"{path} is cut short or damaged ({error}; {len(raw)} bytes on disk). Fetch the file again."
         ) from error
+    raise ValueError(
+        f"{path} has {len(raw):,} bytes and unpacks to more than {LIKELY} times as many, as no data do. Fetch the file "
+        "again, or unpack it yourself if this is meant."
+    )
 
 
 def stem(path: Path) -> str:

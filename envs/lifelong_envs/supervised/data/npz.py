@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lifelong_envs.supervised.data.dataset import DataSet
-from lifelong_envs.supervised.data.files import existing_file, stem
+from lifelong_envs.supervised.data.few import few
+from lifelong_envs.supervised.data.files import existing_file, is_bomb, stem
 from lifelong_envs.supervised.data.targets import with_objective
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -47,23 +47,68 @@ class Npz:
 def _read(file: Path) -> list[Tensor]:
     if not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is not an .npz archive, or it is cut short. Fetch or write it again.")
-    with np.load(file, allow_pickle=False) as arrays:
-        missing = [key for key in _KEYS if key not in arrays]
-        if missing:
-            raise ValueError(
-                f"{file} lacks {', '.join(missing)}. Expected {', '.join(_KEYS)}, "
-                f"it has {', '.join(arrays.files) or 'nothing'}."
-            )
-        return [_numbers(file, key, arrays) for key in _KEYS]
-
-
-def _numbers(file: Path, key: str, arrays: Mapping[str, np.ndarray]) -> Tensor:
     try:
-        return torch.from_numpy(arrays[key])
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError) as error:
-        raise ValueError(
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            there = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
+            missing = [key for key in _KEYS if f"{key}.npy" not in names]
+            if missing:
+                raise _Refused(
+                    f"{file} lacks {', '.join(missing)}. Expected {', '.join(_KEYS)}, it has {few(there) or 'nothing'}."
+                )
+            return [_numbers(file, key, archive) for key in _KEYS]
+    except _Refused:
+        raise
+    except Exception as error:
+        # The ways in which an archive can be damaged have errors of all kinds.
+        raise ValueError(f"{file} is damaged ({type(error).__name__}: {error}). Fetch or write it again.") from error
+
+
+class _Refused(ValueError):
+    """In our own words already."""
+
+
+def _numbers(file: Path, key: str, archive: zipfile.ZipFile) -> Tensor:
+    try:
+        _check_size(archive.getinfo(f"{key}.npy"), archive)
+        with archive.open(f"{key}.npy") as member:
+            return torch.from_numpy(_plain(np.lib.format.read_array(member, allow_pickle=False)))
+    except MemoryError as error:
+        raise _Refused(
+            f"{file}: there is not enough memory for {key}. Save fewer samples, or smaller types."
+        ) from error
+    except Exception as error:
+        raise _Refused(
             f"{file}: {key} cannot be read as an array of numbers ({error}). Write the file again."
         ) from error
+
+
+def _check_size(said: zipfile.ZipInfo, archive: zipfile.ZipFile) -> None:
+    """Raises ValueError where an array is promised that is not in there, before room is made for it."""
+    with archive.open(said) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(member)
+        promised = member.tell() + prod(shape) * kind.itemsize
+    if kind.hasobject:
+        raise ValueError("it holds Python objects, which can run code")
+    if promised != said.file_size:
+        raise ValueError(f"it promises {promised:,} bytes, and {said.file_size:,} are there")
+    if is_bomb(said.compress_size, said.file_size):
+        raise ValueError(
+            f"{said.compress_size:,} bytes unpack to {said.file_size:,}: save it with np.savez if this is meant"
+        )
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The same numbers in a type that torch can count with."""
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        raise TypeError(f"its type is {array.dtype}")
+    if kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError("its numbers are larger than any that torch knows")
+    wanted = {"u": array.dtype if array.dtype == np.uint8 else np.int64, "f": min(array.dtype, np.dtype("f8"))}
+    return array.astype(np.dtype(wanted.get(kind, array.dtype)).newbyteorder("="), copy=False)
 
 
 def _inputs(inputs: Tensor) -> Tensor:

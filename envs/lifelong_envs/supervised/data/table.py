@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lifelong_envs.supervised.data.few import few, shortened
 from lifelong_envs.supervised.data.files import existing_file, read_bytes
 
 
@@ -30,7 +31,7 @@ class Table:
         if isinstance(which, str):
             if which in self.header:
                 return self.header.index(which)
-            known = ", ".join(self.header) or "without names: give a number, or header: true"
+            known = few(self.header) or "without names: give a number, or header: true"
             raise ValueError(f"{self.file} has no column {which!r}. Its columns are {known}.")
         if not -self.width <= which < self.width:
             raise ValueError(f"{self.file} has {self.width} columns, there is no column {which}.")
@@ -38,7 +39,7 @@ class Table:
 
     def title(self, column: int) -> str:
         """How to call a column in an error: its number from 0, and its name where it has one."""
-        return f"{column} ({self.header[column]})" if self.header else str(column)
+        return f"{column} ({shortened(self.header[column], quoted=False)})" if self.header else str(column)
 
     def texts(self, column: int) -> list[str]:
         """The cells of one column. Raises ValueError naming the line of an empty one."""
@@ -62,7 +63,7 @@ class Table:
             for c in columns:
                 if not _is_finite_number(row[c]):
                     return (
-                        f"{self.file}, line {line}, column {self.title(c)}: {row[c]!r} is not a finite "
+                        f"{self.file}, line {line}, column {self.title(c)}: {shortened(row[c])} is not a finite "
                         "number. Fill it, encode it as a number, or drop the column."
                     )
         raise AssertionError("numbers() found a fault that is not there")
@@ -79,7 +80,13 @@ def read_table(path: Path, delimiter: str, header: bool) -> Table:
         text = read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 text ({error}). Convert it, or check that it is a table.") from error
-    cells = list(_split(text.splitlines(keepends=True), delimiter))
+    try:
+        cells = list(_split(file, text.splitlines(keepends=True), delimiter))
+    except MemoryError as error:
+        raise ValueError(
+            f"{file} holds {len(text):,} characters, too many for the memory that there is. Leave out rows, or save it as "
+            ".npz."
+        ) from error
     names = tuple(cells.pop(0)[1]) if header and cells else ()
     if not cells:
         raise ValueError(f"{file} holds no rows of data.")
@@ -95,17 +102,22 @@ def read_table(path: Path, delimiter: str, header: bool) -> Table:
     return Table(file, names, tuple(line for line, _ in cells), tuple(row for _, row in cells))
 
 
-def _split(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _split(file: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     if delimiter == "whitespace":
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield number, line.split()
         return
     reader = csv.reader(lines, delimiter=delimiter)
-    for row in reader:
-        cells = [cell.strip() for cell in row]
-        if any(cells):
-            yield reader.line_num, cells
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(
+            f"{file}, line {reader.line_num}: this is no table ({error}). Is a quotation mark left open there?"
+        ) from error
 
 
 def _is_finite_number(text: str) -> bool:

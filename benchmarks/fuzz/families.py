@@ -1,0 +1,18 @@
+"""All kinds of bad input, and how many cases of each are tried."""
+
+from __future__ import annotations
+
+from benchmarks.fuzz import checkpoints, configs, datafiles, records
+from benchmarks.fuzz.trial import Family
+
+FAMILIES = (
+    Family("settings", 4500, 150, configs.trees),
+    Family("yaml", 3500, 150, configs.texts),
+    Family("overrides", 2000, 100, configs.overrides),
+    Family("runs", 1000, 20, configs.commands),
+    Family("idx", 3000, 300, datafiles.idx),
+    Family("csv", 4000, 300, datafiles.table),
+    Family("npz", 4000, 300, datafiles.npz),
+    Family("checkpoints", 1500, 100, checkpoints.files),
+    Family("records", 1500, 60, records.folders),
+)
