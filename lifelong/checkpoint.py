@@ -116,7 +116,9 @@ def save_checkpoint(
         pending.unlink(missing_ok=True)
         if isinstance(error, RuntimeError):
             # What torch makes of a file that cannot be written.
-            raise OSError(str(error).splitlines()[0]) from error
+            raise OSError(
+                f"{pending} cannot be written whole: is the disk full? ({str(error).splitlines()[0]})"
+            ) from error
         raise
     settle_names(folder)
     return path

@@ -254,7 +254,7 @@ def _warning(
 ) -> str:
     """Warnings to users as they read; all others with where they come from."""
     if category is UserWarning:
-        return f"lifelong: warning: {message}\n"
+        return f"lifelong: warning: {printable(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 

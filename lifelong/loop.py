@@ -131,7 +131,10 @@ def _end(stream: Live, learner: Agent, schedule: Schedule, journal: Journal, kee
     for fact in stream.facts():
         journal.note(step, fact)
     if step == 0:
-        raise ValueError(f"The stream {stream.name!r} ended before it gave anything to learn: no sample had a label.")
+        raise ValueError(
+            f"The stream {stream.name!r} ended before it gave anything to learn: no message had a sample with its label"
+            f"{stream.excuse()}."
+        )
     judge(stream, learner, schedule, journal, step, 1, at_end=True)
     if keeper is not None:
         keeper.after(step, True)

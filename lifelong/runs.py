@@ -91,7 +91,7 @@ def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
     study = resolved.build()
     torch.set_num_threads(study.threads or 1)
     with _stopping(out) as stop:
-        return _one(study, study.agent, out, stop, RunFolder(out).has_record, resolved.as_dict(), None, name)
+        return _one(study, study.agent, out, stop, RunFolder(out).holds_run(), resolved.as_dict(), None, name)
 
 
 def write_report(
@@ -224,7 +224,7 @@ def _one(
         stop=stop,
         config=_config_text(folder, settings),
         naive=naive,
-        resume=resume and folder.has_record,
+        resume=resume and folder.holds_run(),
         frames=study.record.frames,
         report=study.record.report,
         looked_ahead=not resume,

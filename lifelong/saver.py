@@ -78,6 +78,11 @@ class Saver:
                 self._save(step)
             except OSError as error:
                 self._operations.note("not saved", step, str(error))
+                if last:
+                    raise OSError(
+                        f"all {step:,} experiences are learned, and the last checkpoint cannot be saved ({error}). "
+                        f"Make room, and go on with: lifelong resume {self._folder.path}"
+                    ) from error
                 warnings.warn(
                     f"no checkpoint could be saved after {step:,} experiences ({error}): the run goes on, and tries "
                     "again when another one is due",

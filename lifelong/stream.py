@@ -143,6 +143,10 @@ class Live(Stream, Lived, Protocol):
         """Its experiences, and None wherever nothing has come for a moment: whoever asks may see to something else."""
         ...
 
+    def excuse(self) -> str:
+        """Why it gave nothing to learn, as the end of a sentence; empty where it does not know."""
+        ...
+
     def facts(self) -> Sequence[Event]:
         """What it has to say since it was asked last, for the record."""
         ...

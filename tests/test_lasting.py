@@ -228,6 +228,39 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path, monk
     assert (tmp_path / "run/events.jsonl").read_bytes() == whole(folder)
 
 
+def test_a_last_checkpoint_that_cannot_be_written_is_an_error_and_made_up_for_later(tmp_path, monkeypatch, folder):
+    from lifelong import saver
+
+    real = saver.save_checkpoint
+
+    def full(*given):
+        if given[1].step == 120:
+            raise OSError(28, "No space left on device")
+        return real(*given)
+
+    monkeypatch.setattr(saver, "save_checkpoint", full)
+    saving = Saving(every=50, minutes=None)
+    with pytest.raises(
+        OSError, match=r"all 120 experiences.*the last checkpoint cannot be saved.*resume"
+    ):
+        run(toy_stream("A B"), agent(), out=tmp_path / "run", saving=saving, **OPTIONS)
+    assert not (tmp_path / "run/summary.json").exists()
+    monkeypatch.setattr(saver, "save_checkpoint", real)
+    run(toy_stream("A B"), agent(), out=tmp_path / "run", saving=saving, resume=True, **OPTIONS)
+    assert (tmp_path / "run/events.jsonl").read_bytes() == whole(folder)
+    assert checkpoints_in(tmp_path / "run/checkpoints")[0].name.startswith("step-000000000120-")
+
+
+def test_checkpoints_without_their_record_are_not_begun_over(tmp_path):
+    stopped(tmp_path / "run", 70)
+    (tmp_path / "run/events.jsonl").unlink()
+    kept = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
+    for resume in (True, False):
+        with pytest.raises((FileNotFoundError, FileExistsError), match=r"no events\.jsonl|already holds a run"):
+            stopped(tmp_path / "run", 90, resume=resume)
+    assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == kept
+
+
 def test_a_record_that_was_damaged_early_on_disqualifies_later_checkpoints_alone(tmp_path, folder):
     stopped(tmp_path / "run", 70, saving=Saving(every=30, minutes=None, keep=5))
     places = checkpoints_in(tmp_path / "run/checkpoints")

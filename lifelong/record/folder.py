@@ -68,7 +68,7 @@ class RunFolder:
 
     def holds_run(self) -> bool:
         """Whether a run was ever started here."""
-        return self.has_record or self.summary.exists()
+        return self.has_record or self.summary.exists() or any(self.checkpoints.glob("step-*.pt"))
 
     def create(self) -> RunFolder:
         """Make the folder for a new run. Raises FileExistsError where a run is in it already."""
@@ -128,6 +128,11 @@ class RunFolder:
 
     def require(self) -> RunFolder:
         """This folder, if a run was recorded in it. Raises FileNotFoundError where none was."""
+        if not self.has_record and self.holds_run():
+            raise FileNotFoundError(
+                f"{self.path} holds checkpoints or a summary and no {self.events.name}, without which they are of no "
+                "use: put a copy of it back, or begin the run in another folder."
+            )
         if not self.has_record:
             reason = "holds no events.jsonl" if self.path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{self.path} {reason}: give the folder of a recorded run.")

@@ -46,8 +46,9 @@ class EventLog:
             raise RecordLost(f"Cannot open {path} to record the run: {error.strerror}.") from error
 
     def on(self, step: int, event: Event) -> None:
-        line = (line_of(step, event) + "\n").encode()
         try:
+            # Half a character, as in the name of a file that is no text, is written as JSON's own escape.
+            line = (line_of(step, event) + "\n").encode("utf-8", "backslashreplace")
             self._file.write(line)
             self._file.flush()
             if self._file.tell() >= self._part:

@@ -195,3 +195,14 @@ def test_a_record_that_cannot_be_written_is_lost_loudly(tmp_path: Path) -> None:
     log.close()
     with pytest.raises(RecordLost, match="Cannot write TaskEntered"):
         log.on(0, TaskEntered("t", 0))
+
+
+def test_what_is_no_text_is_recorded_too(tmp_path: Path) -> None:
+    """Such as names of files and messages of strangers, which hold halves of characters."""
+    log = EventLog(tmp_path / "events.jsonl")
+    fact = Refused("7", "a \ud800 b \udcff", 1)
+    log.on(1, fact)
+    mark = log.mark()
+    log.close()
+    assert read_events(tmp_path / "events.jsonl") == [(1, fact)]
+    assert begins_with(tmp_path / "events.jsonl", mark)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lifelong.saying import printable
+
 KEYS = {"id", "input", "label", "for"}
 LONGEST = 200
 """Characters of an id that are kept: it is a name and no payload."""
@@ -22,6 +24,10 @@ Label = int | tuple[float, ...]
 
 class Unfit(ValueError):
     """A message that says nothing to learn from: it is left out and put on record."""
+
+    def __init__(self, why: str) -> None:
+        # What strangers wrote goes to files and terminals.
+        super().__init__(printable(why, 300).replace("\n", " "))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +55,7 @@ class Form:
         except (ValueError, RecursionError) as error:
             raise Unfit(f"no JSON ({str(error)[:80]})") from error
         if not isinstance(told, dict):
-            raise Unfit(f"not a JSON object but {type(told).__name__}")
+            raise Unfit(f"not a JSON object but {_told(told)}")
         unknown = sorted(str(key) for key in told.keys() - KEYS)
         if unknown:
             raise Unfit(f"unknown keys {', '.join(unknown)[:80]}: there are {', '.join(sorted(KEYS))}")
@@ -68,10 +74,13 @@ class Form:
 
     def _inputs(self, given: Any) -> NDArray[np.float32]:
         try:
-            with np.errstate(over="ignore"):
-                inputs: NDArray[np.float32] = np.asarray(given, dtype=np.float32)
-        except (ValueError, TypeError, OverflowError) as error:
+            numbers = np.asarray(given)
+        except ValueError as error:
             raise Unfit("the input is not made of numbers in lists of equal lengths") from error
+        if numbers.dtype.kind not in "iuf":
+            raise Unfit("the input is not made of numbers in lists of equal lengths")
+        with np.errstate(over="ignore"):
+            inputs: NDArray[np.float32] = numbers.astype(np.float32)
         if inputs.shape != self.shape and inputs.shape != (math.prod(self.shape),):
             raise Unfit(f"the input has the shape {inputs.shape}, expected {self.shape}")
         if not np.isfinite(inputs).all():
@@ -81,13 +90,18 @@ class Form:
     def _label(self, given: Any) -> Label:
         if self.classes is not None:
             if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < self.classes:
-                raise Unfit(f"the label is {str(given)[:40]}, expected a class from 0 to {self.classes - 1}")
+                raise Unfit(f"the label is {_told(given)}, expected a class from 0 to {self.classes - 1}")
             return given
         many = given if isinstance(given, list) else [given]
         fit = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in many)
         if not fit or len(many) != self.targets or not all(abs(one) < 3e38 for one in many):
-            raise Unfit(f"the label is {str(given)[:40]}, expected {self.targets} finite numbers")
+            raise Unfit(f"the label is {_told(given)}, expected {self.targets} finite numbers")
         return tuple(float(one) for one in many)
+
+
+def _told(given: Any) -> str:
+    kind = {str: "the text ", float: "the number "}.get(type(given), "")
+    return kind + json.dumps(given)[:40]
 
 
 def _name(told: dict[str, Any], key: str) -> str | None:

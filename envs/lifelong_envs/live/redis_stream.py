@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 FIELD = "message"
+NOTHING = b'"an entry without the field message"'
+"""Stands for the text of such an entry: it is left out, and this is what is said of it."""
+
 PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 
@@ -41,13 +44,13 @@ class RedisStream:
             raise ValueError(f"redis: patience counts seconds: give 0 or more, got {patience}.")
         self._key, self._url, self._group, self._begin, self._patience = key, url, group, begin, patience
         self._server: Redis | None = None
-        self._after = ""
+        self._after, self._resumed = "", False
         self._gone_since: float | None = None
         self._tries = 0
 
     def begin(self, after: str | None) -> None:
         self._server, self._gone_since, self._tries = self._connect(), None, 0
-        self._after = after or ("0" if self._begin == "oldest" else "")
+        self._after, self._resumed = after or ("0" if self._begin == "oldest" else ""), after is not None
 
     def take(self, limit: int, wait: float) -> Sequence[Message] | None:
         import redis
@@ -56,6 +59,8 @@ class RedisStream:
             assert self._server is not None
             self._agree()
             answer: Any = self._server.xread({self._key: self._after}, count=limit, block=max(1, int(1000 * wait)))
+        except redis.AuthenticationError as error:
+            raise SourceLost(f"Redis lets nobody in with this user and password: {error}") from error
         except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:
             return self._wait_for_it(error)
         except redis.RedisError as error:
@@ -64,7 +69,7 @@ class RedisStream:
             warnings.warn(f"Redis is there again after {time.monotonic() - self._gone_since:.1f} s.", stacklevel=2)
             self._gone_since, self._tries = None, 0
         entries = _entries(answer)
-        messages = [Message(_text(name), _text(fields.get(FIELD.encode(), b""))) for name, fields in entries]
+        messages = [Message(_text(name), _text(fields.get(FIELD.encode(), NOTHING))) for name, fields in entries]
         if messages:
             self._after = messages[-1].position
         return messages
@@ -85,10 +90,28 @@ class RedisStream:
     def _agree(self) -> None:
         """Where to begin among what is there already, once that is known."""
         assert self._server is not None
+        if self._resumed:
+            self._must_go_on(self._server)
+            self._resumed = False
         if self._after:
             return
         newest: Any = self._server.xrevrange(self._key, count=1)
         self._after = _text(newest[0][0]) if newest else "0"
+
+    def _must_go_on(self, server: Redis) -> None:
+        """Say what was lost where entries are gone that were not read. Raises SourceLost for another stream."""
+        newest: Any = server.xrevrange(self._key, count=1)
+        if newest and _order(_text(newest[0][0])) < _order(self._after):
+            raise SourceLost(
+                f"the stream {self._key!r} was made anew: its newest entry is {_text(newest[0][0])}, and {self._after} "
+                "was read. Begin a new run, or have entries written with later ids"
+            )
+        if not server.xrange(self._key, self._after, self._after):
+            warnings.warn(
+                f"The entry {self._after} of {self._key!r}, which was read last, is there no more: entries that came "
+                "after it may have been removed unread. Trim by what XINFO GROUPS shows (XTRIM key MINID id).",
+                stacklevel=3,
+            )
 
     def _wait_for_it(self, error: Exception) -> Sequence[Message]:
         now = time.monotonic()
@@ -131,6 +154,11 @@ def _entries(answer: Any) -> list[tuple[Any, dict[bytes, Any]]]:
         pages = next(iter(answer.values()))
         return [entry for page in pages for entry in page]
     return list(answer[0][1])
+
+
+def _order(position: str) -> tuple[int, int]:
+    time, _, number = position.partition("-")
+    return int(time), int(number or 0)
 
 
 def _text(given: Any) -> str:

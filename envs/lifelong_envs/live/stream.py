@@ -58,6 +58,7 @@ class LiveStream:
         self._inbox = Inbox(self._form, *self._bounds)
         self._position: str | None = None
         self._served = self._refused = 0
+        self._why = ""
         self._facts: list[Event] = []
 
     def experiences(self, start: int = 0) -> Iterator[tuple[Batch, Truth]]:
@@ -103,9 +104,12 @@ class LiveStream:
         try:
             self._inbox.put(message.text)
         except Unfit as error:
-            self._refused += 1
+            self._refused, self._why = self._refused + 1, str(error)
             if self._refused <= TOLD or (self._refused % TOLD == 0 and (self._refused // TOLD).bit_count() == 1):
                 self._facts.append(Refused(message.position, str(error), self._refused))
+
+    def excuse(self) -> str:
+        return f" ({self._refused:,} were left out, the latest because: {self._why})" if self._refused else ""
 
     def facts(self) -> Sequence[Event]:
         facts, self._facts = self._facts, []

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from lifelong.saying import printable
 from lifelong_envs.rl.attributes import Attribute, settle
 from lifelong_envs.rl.moment import plain
 from lifelong_envs.rl.world import Env, World
@@ -132,4 +133,4 @@ def call_of(name: str, *arguments: Any) -> str:
 def in_a_line(said: str) -> str:
     """The same without what differs from run to run, and not longer than can be read."""
     line = " ".join(_ADDRESS.sub("", said).split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
+    return printable(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ...")

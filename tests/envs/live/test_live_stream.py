@@ -64,7 +64,7 @@ def wanted(texts: list[str]) -> list[int]:
     [
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),
-        ("[1]", "not a JSON object but list"),
+        ("[1]", "not a JSON object but [1]"),
         ('{"input": [1, 2], "lable": 1}', "unknown keys lable"),
         ('{"label": 1}', "neither an input nor the label for one"),
         ('{"for": "a", "input": [1, 2], "label": 1}', "holds a label and no input"),
@@ -74,13 +74,21 @@ def wanted(texts: list[str]) -> list[int]:
         ('{"input": [1, 2, 3], "label": 1}', "has the shape (3,), expected (2,)"),
         ('{"input": [[1], 2], "label": 1}', "not made of numbers"),
         ('{"input": ["a", 2], "label": 1}', "not made of numbers"),
+        ('{"input": ["1", "2"], "label": 1}', "not made of numbers"),
+        ('{"input": [true, false], "label": 1}', "not made of numbers"),
+        (f'{{"input": [1, {"9" * 400}], "label": 1}}', "not made of numbers"),
+        ('{"input": [1, 2], "label": "1"}', 'the label is the text "1", expected a class'),
+        ('{"\\ud800x": 1, "input": [1, 2], "label": 1}', "unknown keys \\ud800x"),
+        ('{"\\u001b[2Jx": 1, "input": [1, 2], "label": 1}', "unknown keys \\x1b[2Jx"),
+        ('{"a\\nlifelong: b": 1, "input": [1, 2]}', "unknown keys a lifelong: b"),
+        ('"an entry without the field message"', "an entry without the field message"),
         ('{"input": {"a": 2}, "label": 1}', "not made of numbers"),
         ('{"input": [NaN, 2], "label": 1}', "not finite"),
         ('{"input": [1e60, 2], "label": 1}', "not finite"),
         ('{"input": [1, 2], "label": 3}', "the label is 3, expected a class from 0 to 2"),
         ('{"input": [1, 2], "label": -1}', "the label is -1"),
-        ('{"input": [1, 2], "label": 1.5}', "the label is 1.5"),
-        ('{"input": [1, 2], "label": true}', "the label is True"),
+        ('{"input": [1, 2], "label": 1.0}', "the label is the number 1.0"),
+        ('{"input": [1, 2], "label": true}', "the label is true"),
         ('{"id": [1], "input": [1, 2], "label": 1}', "id is list"),
         (f'{{"id": "{"a" * 300}", "input": [1, 2], "label": 1}}', "longer than 200"),
     ],
@@ -237,8 +245,10 @@ def test_settings_that_mean_nothing_are_told() -> None:
         live(source, (5,), 10, held_out=Digits())
     with pytest.raises(ValueError, match="visits are known beforehand"):
         relay([live(source, (2,), 3)])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="no sample had a label"):
+    with pytest.raises(ValueError, match=r"no message had a sample with its label\.$"):
         run(live(Pieces([said(1, label=False)], 0), (2,), 3), Counting())
+    with pytest.raises(ValueError, match=r"\(2 were left out, the latest because: no JSON"):
+        run(live(Pieces(["{", "{"], 0), (2,), 3), Counting())
 
 
 def test_a_stream_ends_after_its_limit_and_goes_on_only_where_it_was_left() -> None:

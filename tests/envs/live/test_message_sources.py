@@ -58,7 +58,8 @@ def test_lines_that_are_written_in_pieces_come_whole(tmp_path: Path) -> None:
 
     # It need not be there yet.
     source = Jsonl(str(path))
-    source.begin(None)
+    with pytest.warns(UserWarning, match="waiting for it"):
+        source.begin(None)
     assert source.take(5, 0.01) == []
     writer = threading.Thread(target=write)
     writer.start()
@@ -87,8 +88,11 @@ def test_a_file_that_makes_room_for_a_new_one_is_read_to_its_end_first(tmp_path:
     again = Jsonl(str(path))
     again.begin(found[3].position)
     assert texts(all_of(again)) == ["6"]
-    # A position in the old file is none in the new one.
-    with pytest.raises(ValueError, match="is another file than it was"):
+    # A position in the old file is looked for in the old one, under its new name.
+    again.begin(found[0].position)
+    assert texts(all_of(again)) == ["3", "4", "5", "6"]
+    (tmp_path / "in.jsonl.1").unlink()
+    with pytest.raises(ValueError, match="is another file than it was, and so are those with a number"):
         again.begin(found[0].position)
 
 
@@ -108,8 +112,48 @@ def test_files_that_are_not_what_they_were_are_told(tmp_path: Path) -> None:
     source.begin(None)
     all_of(source)
     os.truncate(path, 2)
-    with pytest.raises(SourceLost, match="was cut to 2 bytes"):
+    with pytest.raises(SourceLost, match="was cut or written anew while it was read"):
         source.take(1, 0.01)
+    path.write_text("1\n2\n3\n")
+    source.begin(None)
+    all_of(source)
+    # Longer than before when it is looked at next, as after `copytruncate`.
+    path.write_text("4\n5\n6\n7\n8\n")
+    with pytest.raises(SourceLost, match="not copytruncate"):
+        source.take(1, 0.01)
+
+
+def test_files_that_came_and_went_between_two_looks_are_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text("1\n")
+    source = Jsonl(str(path))
+    source.begin(None)
+    first = all_of(source)
+    for number in (2, 3, 4):
+        # As logrotate does: each moves on by one.
+        for old in (3, 2, 1):
+            if (tmp_path / f"in.jsonl.{old}").exists():
+                (tmp_path / f"in.jsonl.{old}").rename(tmp_path / f"in.jsonl.{old + 1}")
+        path.rename(tmp_path / "in.jsonl.1")
+        time.sleep(0.01)
+        path.write_text(f"{number}\n")
+    (tmp_path / "in.jsonl.bak").write_text("not of these\n")
+    assert texts(all_of(source)) == ["2", "3", "4"]
+    source.begin(first[0].position)
+    assert texts(all_of(source)) == ["2", "3", "4"]
+
+
+def test_a_file_that_is_not_there_yet_is_said(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="yet: waiting for it"):
+        Jsonl(str(tmp_path / "none.jsonl")).begin(None)
+
+
+def test_a_mark_before_the_first_line_and_ends_of_lines_of_others_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf1\r\n2\r\n3")
+    source = Jsonl(str(path), follow=False)
+    source.begin(None)
+    assert texts(all_of(source)) == ["1", "2", "3"]
 
 
 def test_a_line_of_any_length_takes_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,3 +131,34 @@ def test_settings_and_answers_that_mean_nothing_are_told(server: Server) -> None
     source.begin(None)
     with pytest.raises(SourceLost, match="does not give the stream 'word'"):
         source.take(1, 0.01)
+
+
+def test_entries_that_were_removed_unread_and_streams_made_anew_are_told(server: Server) -> None:
+    server.send([said(number) for number in range(10)])
+    source = RedisStream("in", server.url)
+    source.begin(None)
+    found = source.take(10, 0.05) or []
+    source.begin(found[4].position)
+    server.client().xtrim("in", minid=found[4].position, approximate=False)
+    assert [message.text for message in source.take(10, 0.05) or ()] == [said(number) for number in range(5, 10)]
+    source.begin(found[4].position)
+    server.client().xtrim("in", minid=found[8].position, approximate=False)
+    with pytest.warns(UserWarning, match="may have been removed unread"):
+        assert len(source.take(10, 0.05) or ()) == 2
+    server.client().delete("in")
+    server.client().xadd("in", {"other": "x"}, id="5-1")
+    source.begin(found[4].position)
+    with pytest.raises(SourceLost, match="was made anew: its newest entry is 5-1"):
+        source.take(1, 0.01)
+    fresh = RedisStream("in", server.url)
+    fresh.begin(None)
+    assert [message.text for message in fresh.take(1, 0.05) or ()] == ['"an entry without the field message"']
+
+
+def test_a_password_that_is_wrong_is_not_waited_with(server: Server) -> None:
+    server.client().config_set("requirepass", "right")
+    for url in (server.url, server.url.replace("redis://", "redis://:wrong@")):
+        source = RedisStream("in", url)
+        source.begin(None)
+        with pytest.raises(SourceLost, match="lets nobody in with this user and password"):
+            source.take(1, 0.01)

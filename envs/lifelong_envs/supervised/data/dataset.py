@@ -14,7 +14,6 @@ from torch import Tensor
 from lifelong.objective import Classification, MultiLabel, Objective, Regression
 from lifelong_envs.supervised.data.few import few
 
-
 _SPARSE = 100
 """Times as many outputs as there are classes, which nobody means."""
 
