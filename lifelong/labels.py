@@ -12,7 +12,7 @@ from lifelong.interaction import Interaction
 from lifelong.objective import Classification, Contract
 
 ON_DEVICE = "device-side assert"
-"""What CUDA says, some time later, of a number that is out of range; nothing on the device can be read any more then."""
+"""What CUDA says, some time later, of a number that is out of range; nothing on the device can be read after that."""
 
 
 def must_fit(experience: Batch | Interaction, task: str) -> None:
@@ -34,8 +34,8 @@ def must_be_answerable(targets: torch.Tensor, contract: Contract, task: str) -> 
         return
     if targets.dtype != torch.int64 or targets.dim() != 1:
         raise ValueError(
-            f"Task {task!r} gave targets of type {targets.dtype} and shape {tuple(targets.shape)}, expected one int64 class "
-            "for each sample, shape (samples,): use targets.long() and targets.squeeze(1)."
+            f"Task {task!r} gave targets of type {targets.dtype} and shape {tuple(targets.shape)}, expected one int64 "
+            "class for each sample, shape (samples,): use targets.long() and targets.squeeze(1)."
         )
     low, high = (int(bound) for bound in torch.aminmax(targets))
     if low < 0 or high >= contract.outputs:

@@ -67,7 +67,7 @@ def _log(folder: RunFolder, job_type: str, mode: Mode, project: str | None, grou
 
 
 def _kept(section: Any) -> RecordSettings:
-    """What a configuration says of the record, and the defaults where it is damaged: it is told of a run that is over."""
+    """What a configuration says of the record, and the defaults where it is damaged: the run is over."""
     try:
         known = {key: value for key, value in (section or {}).items() if key in RecordSettings.__dataclass_fields__}
         checked: RecordSettings = check(RecordSettings, known)

@@ -240,9 +240,7 @@ def test_a_last_checkpoint_that_cannot_be_written_is_an_error_and_made_up_for_la
 
     monkeypatch.setattr(saver, "save_checkpoint", full)
     saving = Saving(every=50, minutes=None)
-    with pytest.raises(
-        OSError, match=r"all 120 experiences.*the last checkpoint cannot be saved.*resume"
-    ):
+    with pytest.raises(OSError, match=r"all 120 experiences.*the last checkpoint cannot be saved.*resume"):
         run(toy_stream("A B"), agent(), out=tmp_path / "run", saving=saving, **OPTIONS)
     assert not (tmp_path / "run/summary.json").exists()
     monkeypatch.setattr(saver, "save_checkpoint", real)

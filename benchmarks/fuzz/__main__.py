@@ -3,11 +3,11 @@
 python -m benchmarks.fuzz [--quick] [--json FILE] [--seed N] [--jobs N] [--family NAME] [--only FAMILY:NUMBER]
 
 Each case is well-formed input that is spoiled at random: configurations, settings on the command line, data files,
-checkpoints, and the files of recorded runs. It is tried in a process of its own that may take 10 seconds and 3 GiB.
-`accepted`: nothing is wrong with it, or nothing that matters. `refused`: by a ValueError or OSError in our own words, and
-by the command with exit code 2. `bad` is everything else, and is to be 0: another exception, one of somebody else's that
-names neither file nor key, a hang, a process that dies, code that ran, a folder that is neither whole nor gone. What is
-bad is listed with its number; --only tries that case alone, and shows where it happened.
+checkpoints, and the files of recorded runs. It is tried in a process that may take 10 seconds and 3 GiB for it.
+`accepted`: nothing is wrong with it, or nothing that matters. `refused`: by a ValueError or OSError in our own words,
+and by the command with exit code 2. `bad` is everything else, and is to be 0: another exception, one of somebody else's
+that names neither file nor key, a hang, a process that dies, code that ran, a folder that is neither whole nor gone.
+What is bad is listed with its number; --only tries that case alone, and shows where it happened.
 """
 
 from __future__ import annotations

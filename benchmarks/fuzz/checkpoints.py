@@ -10,8 +10,8 @@ import os
 import pickle
 import random
 import subprocess
-import zipfile
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -48,7 +48,8 @@ def lived(place: Path) -> list[Saved]:
     write_data(place / "data")
     os.environ["LIFELONG_DATA"] = str(place / "data")
     lives = list(LIVES.values())
-    if find_spec("river"):
+    river = find_spec("river")
+    if river is not None and river.origin is not None:
         lives.append(("digits.yaml", lives[0][1], "agent={name: flagship, detector: {name: river}}"))
     found = []
     for number, (config, *words) in enumerate(lives):
@@ -115,12 +116,13 @@ def other(draw: random.Random, saved: Saved, canary: Path) -> bytes:
     return _saved(
         draw.choice(
             (
-                torch.zeros(3), [1, 2], 3, "text", None, {}, {"format": format_}, {"format": str(format_)}, {"format": 5},
+                torch.zeros(3), [1, 2], 3, "text", None, {}, {"format": format_}, {"format": str(format_)},
                 {**kept, "format": format_ + 1}, kept["learner"], {**kept, "learner": {}}, {**kept, "learner": None},
                 {**kept, "random": {}}, {**kept, "random": {**kept["random"], "python": (3, (1, 2), None)}},
                 {**kept, "random": {**kept["random"], "torch": torch.zeros(3)}}, {**kept, "mark": ()},
-                {**kept, "mark": ("a", "b", "c")}, {**kept, "mark": (-1, float("nan"), 0.0)}, {**kept, "noted": (1, 2, 3)},
-                {**kept, "noted": (0, "", {})}, {**kept, "stream": {"x": 1}}, {**kept, "learner": [kept["learner"]] * 2},
+                {**kept, "mark": ("a", "b", "c")}, {**kept, "mark": (-1, float("nan"), 0.0)},
+                {**kept, "noted": (1, 2, 3)}, {**kept, "noted": (0, "", {})}, {**kept, "stream": {"x": 1}},
+                {**kept, "learner": [kept["learner"]] * 2}, {"format": 5},
                 torch.nn.Linear(2, 2).state_dict(),
             )
         )

@@ -15,13 +15,13 @@ from benchmarks.fuzz import nasty, text
 from benchmarks.fuzz.small import LIVES, QUIET, write_data
 from benchmarks.fuzz.trial import Fault, Hang, Try, by_command
 from benchmarks.harness import CONFIGS
+from lifelong.checkpoint import checkpoints_in, read_checkpoint
 from lifelong.config import ConfigError, Resolved, load_config
 from lifelong.config.errors import Report
 from lifelong.config.source import read_file
+from lifelong.events import RunFinished
 from lifelong.record.folder import RunFolder
 from lifelong.record.jsonl import read_events
-from lifelong.checkpoint import checkpoints_in, read_checkpoint
-from lifelong.events import RunFinished
 
 LONGEST = 300
 """Experiences of a life that is lived; a longer one is only looked at."""

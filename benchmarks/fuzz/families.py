@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.fuzz import checkpoints, configs, datafiles, records
+from benchmarks.fuzz import archives, checkpoints, configs, datafiles, messages, records, tables
 from benchmarks.fuzz.trial import Family
 
 FAMILIES = (
@@ -11,8 +11,9 @@ FAMILIES = (
     Family("overrides", 2000, 100, configs.overrides),
     Family("runs", 1000, 20, configs.commands),
     Family("idx", 3000, 300, datafiles.idx),
-    Family("csv", 4000, 300, datafiles.table),
-    Family("npz", 4000, 300, datafiles.npz),
+    Family("csv", 4000, 300, tables.table),
+    Family("npz", 4000, 300, archives.npz),
+    Family("messages", 3000, 200, messages.lines),
     Family("checkpoints", 1500, 100, checkpoints.files),
     Family("records", 1500, 60, records.folders),
 )

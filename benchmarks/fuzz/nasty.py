@@ -15,10 +15,12 @@ NUMBERS: tuple[Any, ...] = (
     0.0, -0.0, 0.5, 1.0, 1.5, -0.5, 1e-9, 1e-300, 1e300, -1e300, float("nan"), float("inf"), float("-inf"),
 )  # fmt: skip
 WORDS: tuple[str, ...] = (
-    "", " ", "\n", "\t", "a", "name", "null", "A B", "A B A", "x" * 300, "x" * 100_000, "é", "日本語", "🙂", "\u202e", "\ufeff",
-    "\x00", "\x1b[2J", "\ud800", "../../x", "/etc/passwd", "/", ".", "..", "/dev/null", "/dev/zero", "~", "~nobody/x", "$NOPE/x",
-    "${HOME}", "$", "a/b", "con", "a\\b", "1e999", "nan", "0x10", "<script>alert(1)</script>", "{}", "%s", "{0}", "cuda",
-    "cuda:7", "cpu:1", "auto", "CPU", "*", "?", "!!python/name:os.system", "&a", "*a", "-", "--help",
+    "", " ", "\n", "\t", "a", "name", "null", "A B", "A B A", "x" * 300, "x" * 100_000, "é", "日本語", "🙂",
+    "\u202e", "\ufeff",
+    "\x00", "\x1b[2J", "\ud800", "../../x", "/etc/passwd", "/", ".", "..", "/dev/null", "/dev/zero", "~",
+    "~nobody/x", "$NOPE/x",
+    "${HOME}", "$", "a/b", "con", "a\\b", "1e999", "nan", "0x10", "<script>alert(1)</script>", "{}", "%s", "{0}",
+    "cuda", "cuda:7", "cpu:1", "auto", "CPU", "*", "?", "!!python/name:os.system", "&a", "*a", "-", "--help",
 )  # fmt: skip
 NAMES: tuple[str, ...] = (
     "flagship", "finetune", "joint", "independent", "gpm", "tame", "tracker", "persistence", "retain", "both",
@@ -26,8 +28,8 @@ NAMES: tuple[str, ...] = (
     "label_permuted", "datasets", "drifting", "relay", "worlds", "cartpole_flip", "cusum", "adwin", "bocpd", "ewma",
     "page_hinkley", "river", "mmd", "gaussian", "trained", "latest", "mlp", "cnn", "lenet", "compact", "ewc", "er",
     "der", "packnet", "ridge", "osft", "nothing", "Flagship", "flagshp", "no_module:Class", "lifelong:Nothing",
-    "lifelong.events:Skipped", "collections:Counter", "pathlib:Path", "torch:Tensor", "builtins:dict", "a:b:c", ":", "a:",
-    ":b", "..:x", "os.path:", "no such:X", "lifelong.config.load:", "lifelong_agents.flagship", "json:loads",
+    "lifelong.events:Skipped", "collections:Counter", "pathlib:Path", "torch:Tensor", "builtins:dict", "a:b:c", ":",
+    "a:", ":b", "..:x", "os.path:", "no such:X", "lifelong.config.load:", "lifelong_agents.flagship", "json:loads",
 )  # fmt: skip
 """Of components: right ones in the wrong place, and such that are none."""
 

@@ -9,7 +9,6 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from benchmarks.fuzz import nasty
 from benchmarks.fuzz.small import LIVES, QUIET, write_data

@@ -89,9 +89,9 @@ ACT = (
 PPO = "settings: {n_steps: 8, batch_size: 16, n_epochs: 1, policy_kwargs: {net_arch: [8]}}"
 LIVES: dict[str, tuple[str, ...]] = {
     "experts": ("digits.yaml", SHORT, f"agent.network={NET}", "reference=null"),
-    "beside a reference": ("digits.yaml", SHORT, f"agent=finetune", "record.report=false"),
+    "beside a reference": ("digits.yaml", SHORT, "agent=finetune", "record.report=false"),
     "retained": (
-        "digits.yaml", SHORT, "reference=null", "stream.scenario.boundaries=shown",
+        "digits.yaml", SHORT, "reference=null", "stream.scenario.boundaries=shown", "record.report=false",
         f"agent={{name: retain, network: {NET}, retention: [{{name: er, capacity: 20}}, ewc]}}",
     ),
     "one subspace": ("digits.yaml", SHORT, f"agent={{name: gpm, network: {NET}}}", "reference=null"),

@@ -51,11 +51,12 @@ def noise(draw: random.Random, raw: bytes) -> bytes:
 
 
 INSERTED = (
-    b"\t", b"\n", b"\r", b"\r\n", b"\x00", b"\x07", b"\x1b[31m", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\xc3\x28", b"\x85",
-    b"\xe2\x80\xa8", b"\xed\xa0\x80", b": ", b":", b"- ", b"{", b"}", b"[", b"]", b"'", b'"', b"|\n", b">\n", b"&a ", b"*a ",
-    b"!!int ", b"!!binary ", b"!!set ", b"!!omap ", b"!!timestamp ", b"!x ", b"!<x> ", b"@", b"`", b"%", b"? ", b"# ", b"---\n",
-    b"...\n", b"%YAML 1.1\n---\n", b"%TAG ! tag:x\n", b"<<: *a\n", b"\\", b'"\\ud800"', b'"\\U0010ffff"', b'"\\UFFFFFFFF"', b'"\\U00110000"', b'"\\x00"', b"~", b"=",
-    b"1_000", b"0x1F", b"0o17", b"12:30:45", b"2020-01-01", b"1" * 5000, b"1e400", b".inf", b"-.INF", b".NaN", b"x" * 2000,
+    b"\t", b"\n", b"\r", b"\r\n", b"\x00", b"\x07", b"\x1b[31m", b"\xff", b"\xfe\xff", b"\xef\xbb\xbf", b"\xc3\x28",
+    b"\x85", b"\xe2\x80\xa8", b"\xed\xa0\x80", b": ", b":", b"- ", b"{", b"}", b"[", b"]", b"'", b'"', b"|\n", b">\n",
+    b"&a ", b"*a ", b"!!int ", b"!!binary ", b"!!set ", b"!!omap ", b"!!timestamp ", b"!x ", b"!<x> ", b"@", b"`", b"%",
+    b"? ", b"# ", b"---\n", b"...\n", b"%YAML 1.1\n---\n", b"%TAG ! tag:x\n", b"<<: *a\n", b"\\", b'"\\ud800"',
+    b'"\\U0010ffff"', b'"\\UFFFFFFFF"', b'"\\U00110000"', b'"\\x00"', b"~", b"=", b"1_000", b"0x1F", b"0o17",
+    b"12:30:45", b"2020-01-01", b"1" * 5000, b"1e400", b".inf", b"-.INF", b".NaN", b"x" * 2000,
 )  # fmt: skip
 
 BYTES: tuple[Callable[[random.Random, bytes], bytes], ...] = (flipped, cut, lost, stuttered, inserted, inserted, noise)

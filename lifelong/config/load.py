@@ -115,8 +115,8 @@ class Resolved:
 def load_config(path: Path | str, overrides: Sequence[str] = (), swept: Sequence[str] = ()) -> Resolved:
     """Read a configuration, put the overrides (`a.b.c=value`) over it and check every setting.
 
-    `swept` are overrides too, put over these by a sweep. Components that are named as module:Class are looked for in the
-    file's folder, or those that its `modules_from` lists, and in the current folder before all others (see
+    `swept` are overrides too, put over these by a sweep. Components that are named as module:Class are looked for in
+    the file's folder, or those that its `modules_from` lists, and in the current folder before all others (see
     `lifelong.places`). Raises: ConfigError with all problems at once.
     """
     path = Path(path)

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 from lifelong.config.errors import nearest
@@ -81,7 +83,7 @@ def locate(name: str, group: str | None) -> Factory:
     if ":" in name:
         if not _REFERENCE.fullmatch(name):
             raise NotFound(f"got {name!r}, expected module:Class, such as my_package.streams:Mine.")
-        return _load(name, f"{name!r}")
+        return _load(name, f"{name!r}", import_named)
     if group is None:
         raise NotFound(f"got {name!r}, expected module:Class (a module that Python can import, and a name in it).")
     known = points(group)
@@ -96,7 +98,7 @@ def locate(name: str, group: str | None) -> Factory:
         raise NotFound(" ".join(s for s in said if s))
     point = known[name]
     try:
-        return _load(point.value, f"{name!r}")
+        return _load(point.value, f"{name!r}", import_module)
     except NotFound as error:
         # Whose fault it is is read from a file: only where somebody wants to know.
         ours = f"{name!r} ({point.value} of {package_of(point)})"
@@ -151,10 +153,10 @@ def _changed(place: str) -> int:
         return 0
 
 
-def _load(value: str, what: str) -> Factory:
+def _load(value: str, what: str, imported: Callable[[str], ModuleType]) -> Factory:
     path, _, names = value.replace(" ", "").partition(":")
     try:
-        module = import_named(path)
+        module = imported(path)
     except Exception as error:
         missing = isinstance(error, ModuleNotFoundError) and path.startswith(str(error.name))
         hint = " It was looked for beside the configuration, in the current folder and in what is installed."

@@ -135,8 +135,12 @@ _PLAIN = {
 }
 
 
+_PARTS = ("river.base", "river.drift", "river.stats", "river._river_rust")
+"""Where detectors and what they are made of come from: other parts of River read files and networks."""
+
+
 class _Careful(pickle.Unpickler):
-    """Loads River's classes, numbers and containers, and nothing that could run anything else."""
+    """Loads River's detectors, numbers and containers, and nothing that could run anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _PLAIN:
@@ -144,7 +148,7 @@ class _Careful(pickle.Unpickler):
         if (module, name) == ("builtins", "getattr"):
             return _method
         # A dotted name would reach through one of River's modules into any other.
-        if module.split(".")[0] == "river" and "." not in name:
+        if ".".join(module.split(".")[:2]) in _PARTS and "." not in name:
             found = super().find_class(module, name)
             if isinstance(found, type) and _is_rivers(found):
                 return found
@@ -152,11 +156,11 @@ class _Careful(pickle.Unpickler):
 
 
 def _method(owner: Any, name: str) -> Any:
-    """What pickles ask of getattr: a method of an object that is River's, and no way into Python itself."""
+    """What pickles ask of getattr: a method of a detector of River's, and no way into Python itself."""
     if not _is_rivers(owner if isinstance(owner, type) else type(owner)) or "__" in name:
         raise pickle.UnpicklingError(f"{name} of {owner!r} has no place in the state of a drift detector of River.")
     return getattr(owner, name)
 
 
 def _is_rivers(kind: type) -> bool:
-    return kind.__module__.split(".")[0] == "river"
+    return ".".join(kind.__module__.split(".")[:2]) in _PARTS

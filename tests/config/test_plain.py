@@ -96,3 +96,28 @@ def test_schemas_of_values_are_those_of_their_types() -> None:
     assert json_schema(tuple[int, ...], "#/{model}") == {"type": "array", "items": {"type": "integer"}}
     assert json_schema(torch.device | str, "#/{model}") == {"type": "string"}
     assert json_schema(torch.Tensor, "#/{model}") == {}
+
+
+def test_unions_are_told_apart_by_their_order_and_values_are_checked_each_time() -> None:
+    assert (check(int | str, "3"), check(str | int, "3")) == ("3", "3")
+    assert [type(check(one, True)) for one in (bool | int, int | bool, float | bool)] == [bool, bool, bool]
+    for _ in range(2):
+        assert check(list[int], [1]) == [1]
+        with pytest.raises(Unfit):
+            check(list[int], ["x"])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "expected"),
+    [
+        (float, float("nan"), "a number (which .nan is not)"),
+        (int, 2**63, "a whole number (of at most 63 bits)"),
+        (int, -(2**64), "a whole number (of at most 63 bits)"),
+        (int, 1e300, "a whole number (of at most 63 bits)"),
+        (tuple[int, ...], [1, 10**400], "a list of whole numbers throughout (of at most 63 bits)"),
+    ],
+)
+def test_numbers_that_cannot_be_counted_with_are_refused(annotation: Any, given: Any, expected: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        check(annotation, given)
+    assert caught.value.expected == expected

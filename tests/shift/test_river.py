@@ -76,8 +76,17 @@ class Sly:
         return getattr, ("{0.__class__}", "format")
 
 
+class Reaching:
+    """One of River's own classes, that would fetch a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import river.datasets
+
+        return getattr, (river.datasets.TrumpApproval(), "first_half")
+
+
 @has_river
-@pytest.mark.parametrize("evil", [Evil(), Sly()])
+@pytest.mark.parametrize("evil", [Evil(), Sly(), Reaching()])
 def test_a_state_that_would_run_something_is_refused(evil: object) -> None:
     detector = River()
     with pytest.raises(pickle.UnpicklingError, match="no place in the state"):

@@ -19,6 +19,9 @@ KEYS = {"id", "input", "label", "for"}
 LONGEST = 200
 """Characters of an id that are kept: it is a name and no payload."""
 
+LARGEST = 1e18
+"""Of a label that is a number, so that the square of what is missing has room in float32."""
+
 Label = int | tuple[float, ...]
 
 
@@ -94,8 +97,8 @@ class Form:
             return given
         many = given if isinstance(given, list) else [given]
         fit = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in many)
-        if not fit or len(many) != self.targets or not all(abs(one) < 3e38 for one in many):
-            raise Unfit(f"the label is {_told(given)}, expected {self.targets} finite numbers")
+        if not fit or len(many) != self.targets or not all(abs(one) <= LARGEST for one in many):
+            raise Unfit(f"the label is {_told(given)}, expected {self.targets} finite numbers up to {LARGEST:g}")
         return tuple(float(one) for one in many)
 
 

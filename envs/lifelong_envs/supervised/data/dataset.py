@@ -65,13 +65,13 @@ class DataSet:
         unknown = sorted(set(self.test_targets.tolist()) - taught)
         if unknown:
             raise ValueError(
-                f"Data set {self.name!r}: the test samples have labels [{few(unknown)}] that no training sample has, so "
-                "nobody can learn them. Check the label files, or leave those samples out."
+                f"Data set {self.name!r}: the test samples have labels [{few(unknown)}] that no training sample has, "
+                "so nobody can learn them. Check the label files, or leave those samples out."
             )
         if self.outputs > _SPARSE * (len(taught) + 10):
             raise ValueError(
-                f"Data set {self.name!r} has labels up to {self.outputs - 1:,} and {len(taught):,} different ones: each "
-                "number up to the largest would have an output of its own. Number the classes from 0."
+                f"Data set {self.name!r} has labels up to {self.outputs - 1:,} and {len(taught):,} different ones: "
+                "each number up to the largest would have an output of its own. Number the classes from 0."
             )
 
     @property

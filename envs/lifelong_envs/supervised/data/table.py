@@ -84,8 +84,8 @@ def read_table(path: Path, delimiter: str, header: bool) -> Table:
         cells = list(_split(file, text.splitlines(keepends=True), delimiter))
     except MemoryError as error:
         raise ValueError(
-            f"{file} holds {len(text):,} characters, too many for the memory that there is. Leave out rows, or save it as "
-            ".npz."
+            f"{file} holds {len(text):,} characters, too many for the memory that there is. Leave out rows, or save "
+            "it as .npz."
         ) from error
     names = tuple(cells.pop(0)[1]) if header and cells else ()
     if not cells:

@@ -35,8 +35,8 @@ def with_objective(
         )
     if train_targets.dtype != test_targets.dtype:
         raise ValueError(
-            f"Data set {name!r}: training targets are {train_targets.dtype} but test targets {test_targets.dtype}. They "
-            "must be the same."
+            f"Data set {name!r}: training targets are {train_targets.dtype} but test targets {test_targets.dtype}. "
+            "They must be the same."
         )
     if train_targets.dtype == torch.int64:
         outputs = max(1, 1 + int(torch.stack([train_targets.max(), test_targets.max()]).max()))
