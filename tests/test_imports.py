@@ -107,6 +107,7 @@ ONLY: dict[str, set[str]] = {
         "objective",
         "places",
         "scale",
+        "saying",
         "source",
         "stream",
     },

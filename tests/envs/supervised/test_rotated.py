@@ -78,5 +78,5 @@ def test_samples_that_are_no_images_are_refused() -> None:
 def test_angles_and_tasks_must_agree(images: Arrays) -> None:
     with pytest.raises(ValueError, match="2 angles for tasks=3"):
         rotated(images, angles=[0.0, 10.0], tasks=3)
-    with pytest.raises(ValueError, match="at least one task, got tasks=0"):
+    with pytest.raises(ValueError, match="at least one task and at most 10,000, got tasks=0"):
         rotated(images, angles=[])

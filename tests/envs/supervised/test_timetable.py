@@ -54,7 +54,7 @@ def test_the_number_of_tasks_follows_the_order_where_it_is_not_given() -> None:
     assert lettered(None, Timetable(order="B D")) == ("A", "B", "C", "D")
     assert lettered(2, Timetable(order="B")) == ("A", "B")
     assert lettered(None, Timetable()) == ("A", "B", "C", "D", "E")
-    with pytest.raises(ValueError, match="at least one task, got tasks=0"):
+    with pytest.raises(ValueError, match="at least one task and at most 10,000, got tasks=0"):
         lettered(0, Timetable())
 
 
