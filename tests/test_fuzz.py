@@ -14,7 +14,8 @@ import pytest
 
 from lifelong_envs.supervised.data import Idx
 
-# Benchmarks are no part of what is packed with the tests.
+# Benchmarks are no part of what is packed with the tests, and limits of memory none of every system.
+pytest.importorskip("resource")
 pytest.importorskip("benchmarks.fuzz.families")
 
 from benchmarks.fuzz import configs, small
@@ -23,6 +24,7 @@ from benchmarks.fuzz.families import FAMILIES
 from benchmarks.fuzz.trial import Family, Fault, attempt
 from benchmarks.fuzz.workers import Limits
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited by what Linux tells")
 CASES = {
     "settings": 30,
     "yaml": 30,

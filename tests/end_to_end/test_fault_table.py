@@ -6,7 +6,6 @@ settings, files that are no configurations, places and records; test_fault_table
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,6 +127,7 @@ def test_files_that_are_no_configuration(
 def busy(folder: Path) -> Iterator[None]:
     """Another process is at work in the folder `taken`."""
     (folder / "taken").mkdir()
+    fcntl = pytest.importorskip("fcntl")
     with (folder / "taken/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
