@@ -71,6 +71,9 @@ class _Keeper(Silent):
     def bend(self) -> None:
         self.penalty.pull(self._model.named(), self._settings.strength)
 
+    def curvature(self) -> tuple[dict[str, Tensor], float]:
+        return self.penalty.weights, self._settings.strength
+
     def consolidate(self, batches: Sequence[Batch]) -> None:
         settings, model = self._settings, self._model
         fisher = importance(

@@ -50,6 +50,9 @@ class _Keeper(Silent):
     def bend(self) -> None:
         self.penalty.pull(self._model.named(), 2.0 * self._settings.strength)
 
+    def curvature(self) -> tuple[dict[str, Tensor], float]:
+        return self.penalty.weights, 2.0 * self._settings.strength
+
     def consolidate(self, batches: Sequence[Batch]) -> None:
         sizes = importance(self._model, batches, _norm, torch.abs, _any_targets, self._settings.samples)
         self.penalty.move(sizes, detached(self._model.named()), keep=1.0)

@@ -148,6 +148,15 @@ class Projecting(Protocol):
 
 
 @runtime_checkable
+class Curved(Protocol):
+    """A keeper with a quadratic penalty, which may be steeper than the optimizer's step is long: see implicit.py."""
+
+    def curvature(self) -> tuple[dict[str, Tensor], float]:
+        """Weights by the parameter's name, and their factor: together the penalty's second derivatives."""
+        ...
+
+
+@runtime_checkable
 class Restarting(Protocol):
     """A keeper that draws weights anew after a step, and the optimizer's moments of them with it."""
 

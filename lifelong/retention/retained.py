@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from lifelong.experience import Batch
 from lifelong.objective import Contract
+from lifelong.retention.implicit import Implicit
 from lifelong.retention.method import (
     Answering,
+    Curved,
     Keeper,
     Projecting,
     Reading,
@@ -53,6 +55,7 @@ class Retained:
                 raise ValueError(f"{' and '.join(name for _, name in found)} each {what}: take one of them.")
         self._reading = [keeper for keeper in self.keepers if isinstance(keeper, Reading)]
         self._projecting = projecting[0][0] if projecting else None
+        self._implicit = Implicit([keeper for keeper in self.keepers if isinstance(keeper, Curved)])
         self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
@@ -63,7 +66,7 @@ class Retained:
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> None:
         """One step on a batch whose outputs were made in training mode; gradients must have been cleared."""
         self.loss(batch, outputs, own).backward()  # type: ignore[no-untyped-call]
-        self.bend()
+        self.bend(optimizer)
         optimizer.step()
         self.observe(batch, outputs.detach())
         self.restart(optimizer)
@@ -72,6 +75,7 @@ class Retained:
         """The network has its parameters, or has got more: to be called when it has grown."""
         for keeper in self.keepers:
             keeper.meet()
+        self._implicit.forget()
 
     def loss(self, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> Tensor:
         """What to descend on this batch: its own loss, or a method's in place of it, and all terms.
@@ -92,12 +96,16 @@ class Retained:
                 total = total + term
         return total
 
-    def bend(self) -> None:
-        """Gradients are there: those who must see them as they came, those who change them, who has the last word."""
+    def bend(self, optimizer: torch.optim.Optimizer) -> None:
+        """Gradients are there: those who must see them as they came, those who change them, who has the last word.
+
+        optimizer: who will make the step; where a penalty is steep for its rates, gradients are made smaller.
+        """
         for reading in self._reading:
             reading.read()
         for keeper in self.keepers:
             keeper.bend()
+        self._implicit.divide(self.model.named(), optimizer)
         if self._projecting is not None:
             self._projecting.project()
 
@@ -120,6 +128,7 @@ class Retained:
             )
         for keeper in self.keepers:
             keeper.consolidate(shown)
+        self._implicit.forget()
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:
@@ -138,7 +147,7 @@ class Retained:
             keeper.retract(samples)
 
     def stored(self) -> Stored:
-        return sum((keeper.stored() for keeper in self.keepers), Stored())
+        return sum((keeper.stored() for keeper in self.keepers), Stored(0, self._implicit.bytes()))
 
     def tensors(self) -> list[Tensor]:
         return [t for keeper in self.keepers for t in keeper.tensors()]
@@ -152,3 +161,4 @@ class Retained:
             raise ValueError(f"This state is of {state['names']}, and these are {self._names}: make the same methods.")
         for keeper, kept in zip(self.keepers, state["keepers"], strict=True):
             keeper.load_state_dict(kept)
+        self._implicit.forget()

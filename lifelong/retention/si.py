@@ -75,6 +75,9 @@ class _Keeper(Silent):
     def bend(self) -> None:
         self.penalty.pull(self._model.named(), 2.0 * self._settings.strength)
 
+    def curvature(self) -> tuple[dict[str, Tensor], float]:
+        return self.penalty.weights, 2.0 * self._settings.strength
+
     @torch.no_grad()
     def _settle(self, named: dict[str, nn.Parameter]) -> None:
         """Count the movement since the latest gradients, whatever it was that moved the parameters."""

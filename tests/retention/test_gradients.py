@@ -78,7 +78,7 @@ def bent(method: Agem | Gem) -> tuple[Tensor, Tensor, list[Tensor]]:
     optimizer.zero_grad()
     retained.loss(batch, model(batch.inputs)).backward()
     before = torch.cat([p.grad.flatten().clone() for p in model.parameters() if p.grad is not None])
-    retained.bend()
+    retained.bend(optimizer)
     after = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     memory = retained.keepers[0]._memory  # type: ignore[attr-defined]
     return before, after, [gradients(Model(model), memory.draw(None, task)) for task in (0, 1)]
