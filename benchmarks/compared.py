@@ -70,6 +70,7 @@ def compare(
         "learning %",
         "published",
         "difference",
+        "parameters",
         "samples",
         "stored kB",
         "CPU s",
@@ -86,7 +87,7 @@ def _line(row: Row, published: Published | None) -> list[object]:
 
     acc = row.found["acc"]
     if acc is None:
-        return [row.name, row.seeds, *[NONE] * 9]
+        return [row.name, row.seeds, *[NONE] * 10]
     ours = 100 * acc.mean
     spread = NONE if acc.low is None or acc.high is None else f"{100 * acc.low:.1f} to {100 * acc.high:.1f}"
     theirs = [NONE, NONE] if published is None else [str(published), f"{published.difference(ours):+.1f}"]
@@ -95,6 +96,7 @@ def _line(row: Row, published: Published | None) -> list[object]:
         row.name,
         row.seeds,
         *scores,
+        mean("parameters", 1, 0),
         mean("stored_samples", 1, 0),
         mean("stored_bytes", 1e-3, 0),
         mean("cpu_seconds", 1, 0),

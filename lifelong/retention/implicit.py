@@ -21,7 +21,7 @@ from lifelong.retention.quadratic import Named
 
 
 class Implicit:
-    """Divides the gradients by 1 + rate * curvature, all penalties together. The divisors are kept from step to step."""
+    """Divides gradients by 1 + rate * curvature, all penalties together. Divisors are kept from step to step."""
 
     def __init__(self, penalties: Sequence[Curved]) -> None:
         self._penalties = penalties

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import batches
 from torch import nn
+from toys import batches
 
 from lifelong.retention.ewc import Ewc
 from lifelong.retention.mas import Mas
