@@ -268,7 +268,8 @@ class LifelongLearner:
 
     @property
     def awaits_ends(self) -> bool:
-        return await_ends(self._pool.upbringing.retention)
+        """Whether a task that ends unnoticed goes unprotected: by methods of retention, or in a single network."""
+        return await_ends(self._pool.upbringing.retention) or self._pool.upbringing.is_guarded_alone
 
     @property
     def is_particular(self) -> bool:

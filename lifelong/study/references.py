@@ -14,6 +14,7 @@ AGENTS = {"naive": "finetune", "joint": "joint", "independent": "independent", "
 features that never learn, and the nearest class mean; replay of as many samples as the others keep."""
 
 REFERENCES = tuple(AGENTS)
+REPLAY = "replay"
 
 ACTING = "finetune_rl"
 """The naive one beside an agent that learns by an algorithm of acting."""
@@ -49,7 +50,7 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
         section = with_shared(agent, settings["agent"])
     except NotFound as error:
         return None, str(error)
-    if name == "replay" and (kept := most_kept(list(settings["agents"].values()) or [settings["agent"]])):
+    if name == REPLAY and (kept := most_kept(list(settings["agents"].values()) or [settings["agent"]])):
         section = section | {"capacity": kept}
     if name != "independent":
         return {"agent": section}, ""
