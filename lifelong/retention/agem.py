@@ -33,7 +33,7 @@ class Agem:
 
     @property
     def needs(self) -> Needs:
-        return Needs(ends="found")
+        return Needs(ends="found", room=self.capacity)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.retention.er import Er, Replay, mean_loss
+from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
 from lifelong.retention.method import Keeper, positive
 from lifelong.retention.model import Model
@@ -68,12 +69,12 @@ class _Keeper(Replay):
     def _distance(self, drawn: list[tuple[Batch, list[Tensor]]]) -> Tensor:
         total = sum(len(kept.targets) for kept, _ in drawn)
         parts = []
-        for kept, (answers,) in drawn:
-            now, mask = self._model.outputs(kept.inputs, kept.contract, kept.task), kept.contract.mask
-            if mask is not None:
+        for (kept, (then,)), now in zip(drawn, answers(self._model, [kept for kept, _ in drawn]), strict=True):
+            if kept.contract.mask is not None:
                 # What the task forbids is the lowest number there is, now and then.
-                now, answers = now[:, list(mask)], answers[:, list(mask)]
-            parts.append(F.mse_loss(now, answers) * (len(kept.targets) / total))
+                columns = list(kept.contract.mask)
+                now, then = now[:, columns], then[:, columns]
+            parts.append(F.mse_loss(now, then) * (len(kept.targets) / total))
         return torch.stack(parts).sum()
 
     def observe(self, batch: Batch, outputs: Tensor) -> None:

@@ -27,15 +27,15 @@ class Episodes:
         self.tasks: list[list[Batch]] = []
 
     def add(self, batches: Sequence[Batch]) -> None:
-        """One more task. Raises ValueError where there is no room for a sample of each."""
-        self.tasks.append(merged(batches))
-        share = self._capacity // len(self.tasks)
+        """One more task. Raises ValueError, and stays as it was, where there is no room for a sample of each."""
+        tasks = [*self.tasks, merged(batches)]
+        share = self._capacity // len(tasks)
         if not share:
             raise ValueError(
-                f"A memory of {self._capacity} samples cannot keep one of each of {len(self.tasks)} tasks: give it a "
+                f"A memory of {self._capacity} samples cannot keep one of each of {len(tasks)} tasks: give it a "
                 "larger capacity."
             )
-        self.tasks = [self._drawn(task, share) for task in self.tasks]
+        self.tasks = [self._drawn(task, share) for task in tasks]
 
     def draw(self, count: int | None, task: int | None = None) -> list[Batch]:
         """`count` samples (None: all) of one task, or of all tasks together."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lifelong.experience import Batch
+from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
 from lifelong.retention.method import Keeper, Silent, Stored, positive
 from lifelong.retention.model import Model
@@ -77,8 +78,7 @@ def mean_loss(model: Model, batches: list[Batch]) -> Tensor:
     """The mean loss over all samples of batches of any kinds, with a graph."""
     total = sum(len(batch.targets) for batch in batches)
     parts = [
-        batch.contract.objective.loss(model.outputs(batch.inputs, batch.contract, batch.task), batch.targets)
-        * (len(batch.targets) / total)
-        for batch in batches
+        batch.contract.objective.loss(outputs, batch.targets) * (len(batch.targets) / total)
+        for batch, outputs in zip(batches, answers(model, batches), strict=True)
     ]
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
