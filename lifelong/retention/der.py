@@ -13,7 +13,7 @@ from lifelong.experience import Batch
 from lifelong.retention.er import Er, Replay, mean_loss
 from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, positive
+from lifelong.retention.method import Keeper, positive, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -37,11 +37,11 @@ class Der:
         if (
             not positive(self.alpha)
             or not 0.0 <= self.beta < math.inf
-            or (self.batch_size is not None and self.batch_size < 1)
+            or (self.batch_size is not None and not whole(self.batch_size))
         ):
             raise ValueError(
-                f"alpha must be positive, beta at least 0 and batch_size at least 1 (or null), got alpha={self.alpha}, "
-                f"beta={self.beta}, batch_size={self.batch_size}."
+                "alpha must be positive, beta at least 0 and batch_size a whole number of at least 1 (or null), got "
+                f"alpha={self.alpha}, beta={self.beta}, batch_size={self.batch_size}."
             )
 
     @property

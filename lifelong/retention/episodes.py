@@ -9,7 +9,7 @@ import torch
 
 from lifelong.experience import Batch
 from lifelong.retention.kinds import merged
-from lifelong.retention.method import Stored
+from lifelong.retention.method import Stored, whole
 from lifelong.retention.model import bytes_of
 
 
@@ -20,8 +20,8 @@ class Episodes:
     """
 
     def __init__(self, capacity: int, seed: int) -> None:
-        if capacity < 1:
-            raise ValueError(f"A memory needs room for at least 1 sample, got capacity={capacity}.")
+        if not whole(capacity):
+            raise ValueError(f"capacity must be a whole number of at least 1 sample, got {capacity}.")
         self._capacity = capacity
         self._random = torch.Generator().manual_seed(seed)
         self.tasks: list[list[Batch]] = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -31,10 +31,10 @@ class Er:
 
     def __post_init__(self) -> None:
         Memory(self.capacity, self.balance)
-        if not positive(self.weight) or (self.batch_size is not None and self.batch_size < 1):
+        if not positive(self.weight) or (self.batch_size is not None and not whole(self.batch_size)):
             raise ValueError(
-                f"weight must be positive and batch_size at least 1, or null for that of the stream, got "
-                f"weight={self.weight}, batch_size={self.batch_size}."
+                "weight must be positive and batch_size a whole number of at least 1, or null for that of the stream, "
+                f"got weight={self.weight}, batch_size={self.batch_size}."
             )
 
     @property

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification, Contract
-from lifelong.retention.method import Stored
+from lifelong.retention.method import Stored, whole
 from lifelong.retention.model import bytes_of
 
 Balance = Literal["reservoir", "class"]
@@ -94,8 +94,8 @@ class Memory:
     """
 
     def __init__(self, capacity: int, balance: Balance = "reservoir", seed: int = 0) -> None:
-        if capacity < 1:
-            raise ValueError(f"A memory needs room for at least 1 sample, got capacity={capacity}.")
+        if not whole(capacity):
+            raise ValueError(f"capacity must be a whole number of at least 1 sample, got {capacity}.")
         if balance not in get_args(Balance):
             raise ValueError(f"balance must be one of {', '.join(get_args(Balance))}, got {balance!r}.")
         self.capacity, self.balance = capacity, balance
