@@ -163,10 +163,14 @@ class ExpertChosen:
 
 @dataclass(frozen=True, slots=True)
 class Consolidated:
-    """A task was taken to have ended, and an expert's retention methods were shown `samples` of it."""
+    """A task was taken to have ended, and an expert's retention methods were shown `samples` of it.
+
+    spent: those of them that have no room left by that for tasks to come; said once.
+    """
 
     expert: int
     samples: int
+    spent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

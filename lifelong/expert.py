@@ -137,8 +137,8 @@ class Expert:
         foundation, assembly, memory = self.foundation, self.foundation.assembly, self.foundation.memory
         if self.retained is not None:
             self.sync()
-            self.retained.consolidate(batches)
-            facts.append(Consolidated(self.number, sum(len(batch.targets) for batch in batches)))
+            spent = self.retained.consolidate(batches)
+            facts.append(Consolidated(self.number, sum(len(batch.targets) for batch in batches), spent))
         if memory is None:
             return facts
         refusal = memory.refuses()

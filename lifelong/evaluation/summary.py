@@ -50,9 +50,10 @@ class Summary:
     the episodes of judging that could not be played. `refused`: messages that said nothing to learn from.
     `truth_known`: whether it is known which task was served when (False: shifts were detected, and neither right
     nor wrong). `consolidated` counts the ends of tasks that retention methods were shown (None: there was none that
-    begins to work only then). `diverged`: the step at which a loss was no number for the first time. `untrained`:
-    what `learning_accuracy` would be without any learning. `cpu_seconds`: processor time of the run, over all
-    threads (None: not measured). `families`: the transfer measures of reinforcement learning, named by family.
+    begins to work only then). `spent`: those of them that had no room left for what came later. `diverged`: the step at
+    which a loss was no number for the first time. `untrained`: what `learning_accuracy` would be without any learning.
+    `cpu_seconds`: processor time of the run, over all threads (None: not measured). `families`: the transfer measures
+    of reinforcement learning, named by family.
     """
 
     agent: str
@@ -102,6 +103,7 @@ class Summary:
     refused: int = 0
     truth_known: bool = True
     consolidated: int | None = None
+    spent: str | None = None
     diverged: int | None = None
     untrained: float | None = None
     families: dict[str, float] = field(default_factory=dict)
@@ -180,6 +182,7 @@ def summary_of(
         refused=max((event.so_far for _, event in trace.all(Refused)), default=0),
         truth_known=bool(started.segments),
         consolidated=_consolidated(trace) if started.awaits_ends else None,
+        spent=_spent(trace),
         diverged=_diverged(trace),
         untrained=untrained(matrix),
         families=values_of(measured(trace, matrix)),
@@ -198,6 +201,11 @@ def _prequential(trace: Trace) -> float | None:
 def _consolidated(trace: Trace) -> int:
     """How often a task was taken to have ended, and something was done to keep it."""
     return len({step for kind in (Consolidated, SubspaceGrown) for step, _ in trace.all(kind)})
+
+
+def _spent(trace: Trace) -> str | None:
+    names = [name for step, event in trace.all(Consolidated) if step < trace.end for name in event.spent]
+    return " and ".join(dict.fromkeys(names)) or None
 
 
 def _diverged(trace: Trace) -> int | None:

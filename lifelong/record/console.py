@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lifelong.evaluation.numbers import count, score
 from lifelong.evaluation.trace import is_world
 from lifelong.events import (
+    Consolidated,
     DriftDetected,
     DriftFollowed,
     EpisodeFailed,
@@ -89,6 +90,8 @@ class ConsoleView:
             case ExpertChosen() if again:
                 left = score(event.unexplained, True)
                 self._say(step, f"expert {event.expert} takes over again ({left} unexplained)", "cyan")
+            case Consolidated() if event.spent:
+                self._say(step, f"{' and '.join(event.spent)} has hardly any weights left for further tasks", "red")
             case Skipped():
                 self._skipped += 1
                 if told_of(self._skipped):

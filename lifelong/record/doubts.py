@@ -19,6 +19,8 @@ def doubts(summary: Summary) -> list[str]:
         found.append("what was taught is answered no better than before any lesson: there is nothing to forget")
     if summary.consolidated == 0 and summary.shifts_true + summary.shifts_told:
         found.append("no end of a task was found, so that what shall keep old tasks never began to work")
+    if summary.spent is not None:
+        found.append(f"{summary.spent} had hardly any weights left to give to the latest tasks")
     return found
 
 

@@ -7,6 +7,7 @@ import math
 from lifelong.evaluation.numbers import count, decimals, fixed, number, score
 from lifelong.evaluation.shifts import shifts_of
 from lifelong.events import (
+    Consolidated,
     DriftDetected,
     DriftFollowed,
     EpisodeFailed,
@@ -137,6 +138,8 @@ def _told(event: Event, verdict: str, step: int) -> str | None:
             return "The change is plain to see: another contract, a label or a boundary."
         case ShiftDismissed():
             return f"Alarm dismissed, expert {event.expert} still explains the data{_over(event)}."
+        case Consolidated() if event.spent:
+            return f"{' and '.join(event.spent)} has hardly any weights left for further tasks."
         case RolledBack():
             number = count(event.experiences)
             return f"Expert {event.expert} is put back by {number} experiences that were not its own."

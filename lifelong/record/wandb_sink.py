@@ -18,6 +18,7 @@ from lifelong.evaluation.matrix import ScoreMatrix, acc, bwt, forgetting, fwt, l
 from lifelong.evaluation.summary import Summary, summary_of
 from lifelong.evaluation.trace import Trace, Tracing, is_world
 from lifelong.events import (
+    Consolidated,
     DriftDetected,
     DriftFollowed,
     EpisodeFailed,
@@ -153,6 +154,8 @@ class WandbSink:
             case ExpertSpawned():
                 parent = "" if event.parent is None else f", from expert {event.parent}"
                 self._mark(step, "spawn", event.expert, f"{event.parameters} parameters{parent}")
+            case Consolidated() if event.spent:
+                self._mark(step, "spent", event.expert, f"{' and '.join(event.spent)}: no weights left")
             case ExpertChosen(full=True):
                 self._mark(step, "full", event.expert, "no room for another expert: not its own world")
             case ExpertChosen() if again:

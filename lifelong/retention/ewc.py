@@ -14,7 +14,7 @@ from lifelong.objective import Classification, MultiLabel, Regression
 from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, detached
 from lifelong.retention.needs import Needs
-from lifelong.retention.per_sample import importance
+from lifelong.retention.per_sample import Measure, importance
 from lifelong.retention.quadratic import Quadratic
 
 Form = Literal["separate", "online"]
@@ -27,12 +27,15 @@ class Ewc:
 
     The penalty is strength / 2 * sum_i F_i (p_i - p*_i)^2 (eq. 3). F is the diagonal of the Fisher information: the
     mean over `samples` (None: all that are shown) of squared per-sample gradients of the log-likelihood, so that it
-    does not depend on the batch size. labels: of whom these are; "model" draws them from what the network answers,
-    which is the Fisher information, "data" takes the true ones (the "empirical" one, which vanishes where the network
-    is right). form: "online" keeps a single penalty about the latest values, in which `decay` (0..1, gamma) is left of
-    the older importance (Schwarz et al. 2018, eq. 9); "separate" one for each task about what it ended with (their sum
-    is kept, at the cost of one). A task ends where its own gradient and the older penalties hold each other; separate
-    penalties leave the former out, and over ten tasks lose the latest ones (Huszar 2018; benchmarks/RESULTS.md).
+    does not depend on the batch size. The likelihood is that of all outputs together: of several labels the product of
+    their chances, of numbers a normal one of variance 1 (half the summed squared error), although the losses that are
+    descended are means over outputs; of objectives that are not known here, it is the loss. labels: of whom these are;
+    "model" draws them from what the network answers, which is the Fisher information, "data" takes the true ones (the
+    "empirical" one, which vanishes where the network is right). form: "online" keeps a single penalty about the latest
+    values, in which `decay` (0..1, gamma) is left of the older importance (Schwarz et al. 2018, eq. 9); "separate" one
+    for each task about what it ended with (their sum is kept, at the cost of one). A task ends where its own gradient
+    and the older penalties hold each other; separate penalties leave the former out, and over ten tasks lose the latest
+    ones (Huszar 2018; benchmarks/RESULTS.md).
     """
 
     strength: float = 30.0
@@ -76,9 +79,7 @@ class _Keeper(Silent):
 
     def consolidate(self, batches: Sequence[Batch]) -> None:
         settings, model = self._settings, self._model
-        fisher = importance(
-            model, batches, lambda batch: batch.contract.objective.loss, torch.square, self._targets, settings.samples
-        )
+        fisher = importance(model, batches, _surprise, torch.square, self._targets, settings.samples)
         if settings.form == "online":
             self.penalty.move(fisher, detached(model.named()), settings.decay)
         else:
@@ -110,3 +111,15 @@ class _Keeper(Silent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.penalty.load_state_dict(state["penalty"])
         self._random.set_state(state["random"].cpu())
+
+
+def _surprise(batch: Batch) -> Measure:
+    """Minus the log-likelihood of a (1, C) answer, all outputs together, up to a constant: losses are means of them."""
+    loss = batch.contract.objective.loss
+    match batch.contract.objective:
+        case MultiLabel():
+            return lambda outputs, targets: outputs.numel() * loss(outputs, targets)
+        case Regression():
+            return lambda outputs, targets: 0.5 * outputs.numel() * loss(outputs, targets)
+        case _:
+            return loss

@@ -27,12 +27,19 @@ def gradients(model: Model, batches: Sequence[Batch]) -> Tensor:
 
 @torch.no_grad()
 def set_gradients(named: dict[str, nn.Parameter], vector: Tensor) -> None:
-    """Put a (P,) vector into the parameters' `grad`."""
-    first = 0
-    for p in named.values():
-        part = vector[first : first + p.numel()].view_as(p)
-        first += p.numel()
+    """Put a (P,) vector into the parameters' `grad`; who has none and is given zeros alone stays without one.
+
+    With a gradient of zero, decay and momentum would move what this step is not about. To look means to wait for the
+    device: done once for all, and only where somebody has no gradient.
+    """
+    without: list[tuple[nn.Parameter, Tensor]] = []
+    parts = torch.split(vector, [p.numel() for p in named.values()])
+    for p, part in zip(named.values(), parts, strict=True):
         if p.grad is None:
-            p.grad = part.clone()
+            without.append((p, part.view_as(p)))
         else:
-            p.grad.copy_(part)
+            p.grad.copy_(part.view_as(p))
+    moves = torch.stack([part.any() for _, part in without]).tolist() if without else []
+    for (p, part), moved in zip(without, moves, strict=True):
+        if moved:
+            p.grad = part.clone()

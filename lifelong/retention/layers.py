@@ -25,6 +25,18 @@ class Run:
     norms: list[nn.Module]
 
 
+def must_be_plain(model: Model, does: str) -> None:
+    """Raises ValueError for weights that are made of others: what is written into these is no weight."""
+    made = [
+        name for name in model.named() if ".parametrizations." in f".{name}" or name.endswith(("weight_g", "weight_v"))
+    ]
+    if made:
+        raise ValueError(
+            f"{does}, and {made[0]!r} is a part from which a weight is made "
+            "(torch.nn.utils.parametrize, weight_norm): take this off, or another method, such as ewc."
+        )
+
+
 @torch.no_grad()
 def runs(model: Model, batch: Batch) -> list[Run]:
     """Linear layers and convolutions in the order in which they run on a batch, in evaluation mode."""

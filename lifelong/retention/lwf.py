@@ -22,8 +22,9 @@ class Lwf:
     """Holds the network to what it answered when the last task ended, on the inputs of the new one (Li and Hoiem 2017).
 
     The loss adds `strength` times the distance to those answers, for each kind of answer that was learned by then:
-    each head that a task had for itself, or the classes met so far of a shared one (eq. 2, with the temperature's
-    square, so that gradients do not shrink with it). It stores one copy of the network and no samples.
+    each head that a task had for itself, or the classes met so far of a shared one, whatever the names of its tasks
+    (eq. 2, with the temperature's square, so that gradients do not shrink with it). It stores one copy of the network
+    and no samples.
     """
 
     strength: float = 1.0
@@ -43,11 +44,21 @@ class Lwf:
 
 @dataclass(slots=True)
 class _Known:
-    """A kind of answer that was learned, and the classes met of it (None: no classes, or told by the mask)."""
+    """A kind of answer that was learned, and the classes met of it (None: no classes, or told by the mask).
+
+    task: whose head answers; None where tasks share it.
+    """
 
     contract: Contract
     task: str | None
     classes: list[int] | None
+
+    def answers(self, batch: Batch) -> bool:
+        return self.contract == batch.contract and self.task == _head(batch)
+
+
+def _head(batch: Batch) -> str | None:
+    return batch.task if batch.contract.own_head else None
 
 
 class _Keeper(Silent):
@@ -61,13 +72,12 @@ class _Keeper(Silent):
         if then is None:
             return None
         for known in self._known:
-            contract, task = known.contract, known.task
+            contract, task = known.contract, known.task if known.contract.own_head else batch.task
             if contract.input_shape != batch.contract.input_shape:
                 continue
             with torch.no_grad():
                 before = then.outputs(batch.inputs, contract, task)
-            same = contract == batch.contract and task == batch.task
-            now = outputs if same else self._model.outputs(batch.inputs, contract, task)
+            now = outputs if known.answers(batch) else self._model.outputs(batch.inputs, contract, task)
             columns = known.classes if contract.mask is None else list(contract.mask)
             terms.append(distance(contract.objective, before, now, columns, self._settings.temperature))
         return self._settings.strength * torch.stack(terms).sum() if terms else None
@@ -77,11 +87,11 @@ class _Keeper(Silent):
         for batch in batches:
             met = torch.unique(batch.targets).tolist() if isinstance(batch.contract.objective, Classification) else None
             for known in self._known:
-                if known.contract == batch.contract and known.task == batch.task:
+                if known.answers(batch):
                     known.classes = sorted({*(known.classes or []), *met}) if met is not None else None
                     break
             else:
-                self._known.append(_Known(batch.contract, batch.task, met))
+                self._known.append(_Known(batch.contract, _head(batch), met))
 
     def stored(self) -> Stored:
         return Stored(0, 0 if self._then is None else self._then.bytes())

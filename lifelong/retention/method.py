@@ -154,6 +154,38 @@ class Projecting(Protocol):
 
 
 @runtime_checkable
+class Halting(Protocol):
+    """A keeper that follows the optimizer's steps, and must know where those of a task end."""
+
+    def halt(self) -> None:
+        """A task has ended: what moves the network from here to its next step is no step."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A keeper that moves the network itself as a task ends, before any of them keeps what it has become."""
+
+    @property
+    def freezes(self) -> bool:
+        """Whether weights must stay as it leaves them: such a one is the last to move them."""
+        ...
+
+    def settle(self, batches: Sequence[Batch]) -> None:
+        """A task has ended, and these are samples of it; `consolidate` comes next."""
+        ...
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A keeper that gives each task a part of the network, until there is none left."""
+
+    def is_spent(self) -> bool:
+        """Whether a task that comes now finds next to no room; once it is so, it stays so."""
+        ...
+
+
+@runtime_checkable
 class Curved(Protocol):
     """A keeper with a quadratic penalty, which may be steeper than the optimizer's step is long: see implicit.py."""
 

@@ -100,9 +100,14 @@ class Model:
         return Model(twin, dict, self.extras, self._features)
 
     def twin_of(self, weights: dict[str, Tensor]) -> Model:
-        """The twin whose module's state was `weights`. What has been added to the network since is there as well."""
+        """The twin whose module's state was `weights`, without the tensors that the network got since."""
         twin = self.twin()
         twin.module.load_state_dict(weights, strict=False)
+        for path in twin.module.state_dict().keys() - weights.keys():
+            owner, _, name = path.rpartition(".")
+            part = twin.module.get_submodule(owner)
+            for kept in (part._parameters, part._buffers):
+                kept.pop(name, None)
         return twin
 
     def bytes(self) -> int:

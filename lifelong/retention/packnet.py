@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from lifelong.experience import Batch
 from lifelong.objective import Contract
-from lifelong.retention.layers import runs
+from lifelong.retention.layers import must_be_plain, runs
 from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, bytes_of
 from lifelong.retention.needs import Needs
@@ -30,6 +30,9 @@ class PackNet:
     A question with the label of a task that has ended is answered by that task's weights and those of tasks before it,
     exactly as when it ended. Without a label, or with that of a task that has not ended, it is answered by all weights,
     and nothing is promised to old tasks. A label that comes again moves nothing: its task has its weights already.
+
+    After n tasks prune^n of the weights are free. Where fewer than one in a hundred are, a task that comes has next to
+    nothing to learn by, and the run says so.
     """
 
     prune: float = 0.5
@@ -51,7 +54,13 @@ class PackNet:
         return _Keeper(self, model)
 
 
+LEAST = 0.01
+"""Share of the weights that must be free, for a task to have room."""
+
+
 class _Keeper(Silent):
+    freezes = True
+
     def __init__(self, settings: PackNet, model: Model) -> None:
         self._settings, self._model = settings, model
         # Of each pruned tensor whose each weight is (0: nobody's, 1: the first task's), and what was whole frozen.
@@ -74,7 +83,7 @@ class _Keeper(Silent):
             elif name in self.owners:
                 p.copy_(torch.where(self.owners[name] > 0, kept, p))
 
-    def consolidate(self, batches: Sequence[Batch]) -> None:
+    def settle(self, batches: Sequence[Batch]) -> None:
         if not batches:
             raise ValueError("PackNet retrains what it keeps on samples of the task that ended, got none.")
         last = batches[-1]
@@ -92,13 +101,11 @@ class _Keeper(Silent):
 
     def meet(self) -> None:
         """Raises ValueError for weights that are made of others: zeros of these are no zeros of the weight."""
-        names = self._model.named()
-        made = [name for name in names if ".parametrizations." in f".{name}" or name.endswith(("weight_g", "weight_v"))]
-        if made:
-            raise ValueError(
-                f"PackNet sets weights to zero, and {made[0]!r} is a part from which a weight is made "
-                "(torch.nn.utils.parametrize, weight_norm): take this off, or another method, such as ewc."
-            )
+        must_be_plain(self._model, "PackNet sets weights to zero")
+
+    def is_spent(self) -> bool:
+        free = sum(int((owner == 0).sum()) for owner in self.owners.values())
+        return free < LEAST * sum(owner.numel() for owner in self.owners.values())
 
     def _prune(self, batch: Batch, number: int) -> dict[str, Tensor]:
         """Give this task the largest free weights, zero the others; returns what it may still train, by name."""

@@ -35,7 +35,8 @@ class Prd:
     feature and its class's prototype, which moves this prototype and nothing else. L_D: for each class met before this
     task, the divergence of the softmax over the batch's samples of feature times the prototype's direction, of the
     network and prototypes as the last task ended from that of now, at `softness`; mean over classes. Prototypes begin
-    as the mean of their class in its first batch, and move by gradient descent at rate `lr`. Answers are cosines.
+    as the mean of their class in its first batch, and move by gradient descent at rate `lr`, whatever factor (that of a
+    GradScaler) the whole loss is multiplied by; where their gradients overflow, they stay. Answers are cosines.
 
     Made for tasks with classes of their own: where the same classes come with other inputs, prototypes follow these,
     and little is learned. The network's own outputs answer nothing, so their loss is no surprise and no detector finds
@@ -94,7 +95,9 @@ class _Keeper(Silent):
         self._settings, self._model = settings, model
         self.groups: dict[Group, Prototypes] = {}
         self._then: Model | None = None
-        self._shapes: list[tuple[int, ...]] = []
+        # What tasks that ended asked for, in the order in which they did so first.
+        self._ended: list[tuple[Contract, str | None]] = []
+        self._unit: Tensor | None = None
 
     def objective(self, batch: Batch, outputs: Tensor) -> Tensor:
         settings, key = self._settings, _group(batch.contract, batch.task)
@@ -109,14 +112,19 @@ class _Keeper(Silent):
             outputs = outputs[:, list(batch.contract.mask)]
         space = outputs if settings.space == "outputs" else features
         total = contrast(space, batch.targets, settings.temperature) + settings.alpha * (1.0 - near).mean()
+        if self._unit is None or self._unit.device != total.device:
+            self._unit = torch.zeros((), device=total.device, requires_grad=True)
+        # Adds nothing; its gradient is the factor that the loss was multiplied by on its way back.
+        total = total + self._unit
         return total + settings.beta * self._relations(batch, features) if settings.beta else total
 
     def _relations(self, batch: Batch, features: Tensor) -> Tensor:
         known = [group for group in self.groups.values() if group.old is not None]
-        if self._then is None or not known or tuple(batch.inputs.shape[1:]) not in self._shapes:
+        asked = self._asked(batch)
+        if self._then is None or not known or asked is None:
             return features.new_zeros(())
         with torch.no_grad():
-            before = self._then.features(batch.inputs, batch.contract, batch.task)
+            before = self._then.features(batch.inputs, *asked)
         terms, counts = [], []
         for group in known:
             assert group.old is not None
@@ -129,16 +137,32 @@ class _Keeper(Silent):
             counts.append(met.sum())
         return torch.stack(terms).sum() / torch.stack(counts).sum()
 
+    def _asked(self, batch: Batch) -> tuple[Contract, str | None] | None:
+        """As whose batch the copy of the network is given it, which may lack this task's head; None: not at all."""
+        own = batch.contract, batch.task
+        alike = [kind for kind in self._ended if kind[0].input_shape == batch.contract.input_shape]
+        if not alike:
+            return None
+        return own if own in alike or not batch.contract.own_head else alike[-1]
+
     @torch.no_grad()
     def bend(self) -> None:
+        if self._unit is None or self._unit.grad is None:
+            return
         for group in self.groups.values():
             if group.values.grad is not None:
-                group.values -= self._settings.lr * group.values.grad
+                gradient = group.values.grad / self._unit.grad
+                # A GradScaler leaves out the step of what overflowed.
+                group.values -= self._settings.lr * torch.where(gradient.isfinite().all(), gradient, 0.0)
                 group.values.grad = None
+        self._unit.grad = None
 
     def consolidate(self, batches: Sequence[Batch]) -> None:
         self._then = self._model.twin()
-        self._shapes += {batch.contract.input_shape for batch in batches} - set(self._shapes)
+        for batch in batches:
+            kind = batch.contract, batch.task if batch.contract.own_head else None
+            if kind not in self._ended:
+                self._ended.append(kind)
         for group in self.groups.values():
             group.old = group.values.detach().clone(), group.met.clone()
 
@@ -166,7 +190,7 @@ class _Keeper(Silent):
                 (key, group.values.detach().clone(), group.met.clone(), group.old) for key, group in self.groups.items()
             ],
             "then": None if self._then is None else self._then.module.state_dict(),
-            "shapes": list(self._shapes),
+            "ended": list(self._ended),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -175,7 +199,7 @@ class _Keeper(Silent):
             kept = None if old is None else (old[0].clone(), old[1].clone())
             self.groups[outputs, task] = Prototypes(values.clone().requires_grad_(), met.clone(), kept)
         self._then = None if state["then"] is None else self._model.twin_of(state["then"])
-        self._shapes = [tuple(shape) for shape in state["shapes"]]
+        self._ended = [(contract, task) for contract, task in state["ended"]]
 
 
 def contrast(values: Tensor, targets: Tensor, temperature: float) -> Tensor:

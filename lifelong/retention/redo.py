@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.experience import Batch
-from lifelong.retention.layers import Layer, Run, runs
+from lifelong.retention.layers import Layer, Run, must_be_plain, runs
 from lifelong.retention.method import Keeper, Silent, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
@@ -30,7 +30,8 @@ class Redo:
 
     A unit's activation is what the next layer is given of it, so layers must run one after another, each once; outputs
     are no units. Where several heads follow a layer, only that of the current task forgets what it made of the unit.
-    Raises ValueError, as it learns, for networks whose layers do not fit together in the order in which they run.
+    Raises ValueError for weights that are made of others (weight norm), and, as it learns, for networks whose layers do
+    not fit together in the order in which they run.
     """
 
     every: int = 200
@@ -49,6 +50,10 @@ class Redo:
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return Recycler(self, model, seed)
+
+
+Change = tuple[Tensor, Tensor, Tensor]
+"""A parameter, where it changes, and to what."""
 
 
 class Recycler(Silent):
@@ -70,6 +75,9 @@ class Recycler(Silent):
     def dormant(self) -> int:
         return int(self._dormant)
 
+    def meet(self) -> None:
+        must_be_plain(self._model, "ReDo draws weights anew")
+
     def observe(self, batch: Batch, outputs: Tensor) -> None:
         self._steps += 1
         self._batch = batch if int(self._steps) % self._settings.every == 0 else None
@@ -85,18 +93,17 @@ class Recycler(Silent):
         trained = {id(p) for p in self._model.named().values()}
         # Draws depend on the step alone: a step that is taken back and made again draws the same.
         random = torch.Generator().manual_seed(self._seed + 1_000_003 * int(self._steps))
-        masks = []
-        for run, after in pairwise(found):
-            dormant = _dormant(run, after, self._settings.threshold)
-            for p, where, value in _changes(run, after, dormant, random):
-                if id(p) in trained:
-                    p.copy_(torch.where(where, value, p))
-                    for moment in optimizer.state.get(p, {}).values():
-                        if torch.is_tensor(moment) and moment.shape == p.shape:
-                            moment.masked_fill_(where, 0.0)
-            masks.append(dormant.sum())
-        if masks:
-            self._dormant.copy_(torch.stack(masks).sum())
+        looks = [(run, after, _dormant(run, after, self._settings.threshold)) for run, after in pairwise(found)]
+        drawn = [change for run, _, dormant in looks for change in _drawn(run, dormant, random)]
+        # Last, as a weight between two units that are both drawn anew is an outgoing one as well.
+        for p, where, value in drawn + [_silenced(after, dormant) for _, after, dormant in looks]:
+            if id(p) in trained:
+                p.copy_(torch.where(where, value, p))
+                for moment in optimizer.state.get(p, {}).values():
+                    if torch.is_tensor(moment) and moment.shape == p.shape:
+                        moment.masked_fill_(where, 0.0)
+        if looks:
+            self._dormant.copy_(torch.stack([dormant.sum() for *_, dormant in looks]).sum())
             self._revived += self._dormant
 
     def tensors(self) -> list[Tensor]:
@@ -125,19 +132,23 @@ def _dormant(run: Run, after: Run, threshold: float) -> Tensor:
     return score <= threshold * score.mean()
 
 
-def _changes(run: Run, after: Run, dormant: Tensor, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Parameters, where they change, and to what."""
+def _drawn(run: Run, dormant: Tensor, random: torch.Generator) -> Iterator[Change]:
+    """What dormant units are given, and the norms after them."""
     fresh = _fresh(run.layer, random)
     for p, value in zip(run.layer.parameters(), fresh.parameters(), strict=True):
         yield p, dormant.view(-1, *[1] * (p.dim() - 1)).expand_as(p), value.to(p.device)
-    weight = after.layer.weight
-    blocks = dormant.repeat_interleave(weight.shape[1] // len(dormant))
-    yield weight, blocks.view(1, -1, *[1] * (weight.dim() - 2)).expand_as(weight), torch.zeros_like(weight)
     for norm in run.norms:
         for name, start in (("weight", 1.0), ("bias", 0.0)):
             affine = getattr(norm, name, None)
             if isinstance(affine, nn.Parameter) and affine.shape == dormant.shape:
                 yield affine, dormant, torch.full_like(affine.detach(), start)
+
+
+def _silenced(after: Run, dormant: Tensor) -> Change:
+    """What the next layer makes of them."""
+    weight = after.layer.weight
+    blocks = dormant.repeat_interleave(weight.shape[1] // len(dormant))
+    return weight, blocks.view(1, -1, *[1] * (weight.dim() - 2)).expand_as(weight), torch.zeros_like(weight)
 
 
 def _fresh(layer: Layer, random: torch.Generator) -> Layer:

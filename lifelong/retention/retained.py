@@ -14,24 +14,28 @@ from lifelong.retention.implicit import Implicit
 from lifelong.retention.method import (
     Answering,
     Curved,
+    Halting,
     Keeper,
+    Limited,
     Projecting,
     Reading,
     Redefining,
     Restarting,
     Retention,
+    Settling,
     Stored,
 )
 from lifelong.retention.model import Model
 from lifelong.retention.needs import check
+from lifelong.retention.quadratic import Named
 
 
 class Retained:
     """Any number of retention methods at work on one network; their order makes no difference to what each promises.
 
     model: a module that answers inputs with outputs, or a `Model` that says more. Follow a `step`: `loss`, the backward
-    pass, `bend`, the optimizer's step, `observe`. When a task has ended, show `consolidate` samples of it. Raises
-    ValueError where two of the methods would replace the same thing, such as the loss or the answers.
+    pass, `bend`, the optimizer's step, `observe`, `restart`. When a task has ended, show `consolidate` samples of it.
+    Raises ValueError where two of the methods would replace the same thing, such as the loss or the answers.
     """
 
     def __init__(self, model: Model | nn.Module, methods: Sequence[Retention], seed: int = 0) -> None:
@@ -57,10 +61,14 @@ class Retained:
         self._projecting = projecting[0][0] if projecting else None
         self._implicit = Implicit([keeper for keeper in self.keepers if isinstance(keeper, Curved)])
         self._restarting = [keeper for keeper in self.keepers if isinstance(keeper, Restarting)]
+        self._halting = [keeper for keeper in self.keepers if isinstance(keeper, Halting)]
+        settling = [keeper for keeper in self.keepers if isinstance(keeper, Settling)]
+        self._settling = sorted(settling, key=lambda keeper: keeper.freezes)
         self._objective = redefining[0][0] if redefining else None
         self._answers = answering[0][0] if answering else None
         self._methods = tuple(methods)
         self._checked: tuple[Contract, str | None] | None = None
+        self._met: set[str] = set()
         self.meet()
 
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> None:
@@ -72,10 +80,15 @@ class Retained:
         self.restart(optimizer)
 
     def meet(self) -> None:
-        """The network has its parameters, or has got more: to be called when it has grown."""
+        """The network has its parameters, or others are trained now; a step that finds others calls it by itself."""
+        self._met = set(self.model.named())
         for keeper in self.keepers:
             keeper.meet()
         self._implicit.forget()
+
+    def _meet_new(self, named: Named) -> None:
+        if named.keys() != self._met:
+            self.meet()
 
     def loss(self, batch: Batch, outputs: Tensor, own: Tensor | None = None) -> Tensor:
         """What to descend on this batch: its own loss, or a method's in place of it, and all terms.
@@ -101,11 +114,13 @@ class Retained:
 
         optimizer: who will make the step; where a penalty is steep for its rates, gradients are made smaller.
         """
+        named = self.model.named()
+        self._meet_new(named)
         for reading in self._reading:
             reading.read()
         for keeper in self.keepers:
             keeper.bend()
-        self._implicit.divide(self.model.named(), optimizer)
+        self._implicit.divide(named, optimizer)
         if self._projecting is not None:
             self._projecting.project()
 
@@ -118,17 +133,31 @@ class Retained:
         for keeper in self._restarting:
             keeper.restart(optimizer)
 
-    def consolidate(self, batches: Iterable[Batch]) -> None:
-        """A task has ended; these are samples of it. Raises ValueError where there are none."""
+    def consolidate(self, batches: Iterable[Batch]) -> tuple[str, ...]:
+        """A task has ended; these are samples of it. Raises ValueError where there are none.
+
+        Returns the names of methods that have no room left by that for tasks to come, such as PackNet's.
+        """
         shown = [] if isinstance(batches, Batch) else list(batches)
         if not shown or not all(isinstance(batch, Batch) for batch in shown):
             got = type(shown[0]).__name__ if shown else "a single one" if isinstance(batches, Batch) else "none"
             raise ValueError(
                 f"consolidate takes samples of the task that ended, one lifelong.Batch or more in a list, got {got}."
             )
+        before = self._spent()
+        self._meet_new(self.model.named())
+        for halting in self._halting:
+            halting.halt()
+        for settling in self._settling:
+            settling.settle(shown)
         for keeper in self.keepers:
             keeper.consolidate(shown)
         self._implicit.forget()
+        return tuple(name for name in self._spent() if name not in before)
+
+    def _spent(self) -> list[str]:
+        named = zip(self.keepers, self._names, strict=True)
+        return [name for keeper, name in named if isinstance(keeper, Limited) and keeper.is_spent()]
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, contract: Contract, task: str | None = None) -> Tensor:

@@ -71,12 +71,18 @@ class _Keeper(Silent):
         self._settle(named)
         live = [(self._gradients[name], p.grad) for name, p in named.items() if p.grad is not None]
         torch._foreach_copy_([kept for kept, _ in live], [grad for _, grad in live])
+        for kept, _ in live:
+            # A GradScaler skips the step of such gradients: nothing is won where nothing moves.
+            kept.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
     def bend(self) -> None:
         self.penalty.pull(self._model.named(), 2.0 * self._settings.strength)
 
     def curvature(self) -> tuple[dict[str, Tensor], float]:
         return self.penalty.weights, 2.0 * self._settings.strength
+
+    def halt(self) -> None:
+        self._settle(self._model.named())
 
     @torch.no_grad()
     def _settle(self, named: dict[str, nn.Parameter]) -> None:
@@ -91,20 +97,21 @@ class _Keeper(Silent):
     @torch.no_grad()
     def consolidate(self, batches: Sequence[Batch]) -> None:
         named = self._model.named()
-        self._settle(named)
-        values = detached(named)
+        # What the steps came to, and what the network is: another method may have moved it since.
+        reached, values = {name: self._before[name] for name in named}, detached(named)
         # A way that raised the loss tells nothing of importance.
         won = {name: self._won[name].clamp_min(0.0) for name in named}
         scale = 1.0
         if self._settings.scale == "loss":
             counted = float(torch.stack([w.sum() for w in won.values()]).sum())
-            fell = self._loss(self._start, batches) - self._loss(values, batches)
+            fell = self._loss(self._start, batches) - self._loss(reached, batches)
             scale = max(fell, 0.0) / counted if counted > 0 else 0.0
-        far = {name: (value - self._start[name]).square() + self._settings.damping for name, value in values.items()}
+        far = {name: (end - self._start[name]).square() + self._settings.damping for name, end in reached.items()}
         self.penalty.move({name: scale * w / far[name] for name, w in won.items()}, values, keep=1.0)
         for name, value in values.items():
             self._won[name].zero_()
             self._start[name].copy_(value)
+            self._before[name].copy_(value)
 
     def _loss(self, values: dict[str, Tensor], batches: Sequence[Batch]) -> float:
         """The mean loss over these batches of the network with these values."""
@@ -126,7 +133,9 @@ class _Keeper(Silent):
 
     def state_dict(self) -> dict[str, Any]:
         ways = {"start": self._start, "before": self._before, "won": self._won, "gradients": self._gradients}
-        return {"penalty": self.penalty.state_dict(), **{name: dict(kept) for name, kept in ways.items()}}
+        # Steps change these tensors in place.
+        copies = {key: {name: t.clone() for name, t in kept.items()} for key, kept in ways.items()}
+        return {"penalty": self.penalty.state_dict(), **copies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.penalty.load_state_dict(state["penalty"])

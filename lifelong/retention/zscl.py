@@ -69,6 +69,10 @@ class Zscl:
             )
         if self.teacher not in get_args(Teacher):
             raise ValueError(f"teacher must be one of {', '.join(get_args(Teacher))}, got {self.teacher!r}.")
+        if self.reference is not None and not isinstance(self.reference, DataSource):
+            raise ValueError(
+                f"reference must be a source of data, such as Digits(), or null for noise, got {self.reference!r:.100}."
+            )
 
     @property
     def needs(self) -> Needs:
@@ -100,6 +104,8 @@ class _Known:
 
 
 class _Keeper(Silent):
+    freezes = False
+
     def __init__(self, settings: Zscl, model: Model, seed: int) -> None:
         self._settings, self._model = settings, model
         self._random = torch.Generator().manual_seed(seed)
@@ -163,16 +169,22 @@ class _Keeper(Silent):
         """The weights are the `taken`-th of this task, beside those of its beginning."""
         named = self._model.named()
         for name, mean in self.mean.items():
-            mean.lerp_(named[name], 1.0 / (taken + 1))
+            if name in named:
+                mean.lerp_(named[name], 1.0 / (taken + 1))
 
     @torch.no_grad()
-    def consolidate(self, batches: Sequence[Batch]) -> None:
+    def settle(self, batches: Sequence[Batch]) -> None:
         named, steps, every = self._model.named(), int(self._steps), self._settings.every
         if every is not None and steps % every:
             # A task of fewer steps than `every` would else be undone.
             self._average(steps // every + 1)
         for name, mean in self.mean.items():
-            named[name].copy_(mean)
+            # What was frozen since stays.
+            if name in named:
+                named[name].copy_(mean)
+
+    @torch.no_grad()
+    def consolidate(self, batches: Sequence[Batch]) -> None:
         self._learn_from(batches)
 
     def _learn_from(self, batches: Sequence[Batch]) -> None:

@@ -19,11 +19,13 @@ from lifelong.lifetime import Result, run
 from lifelong.network import Mlp
 from lifelong.optimizer import Optimizer
 from lifelong.record.analysis import write_analysis
+from lifelong.record.console import ConsoleView
 from lifelong.record.doubts import doubted, doubts
 from lifelong.record.report import write_report
 from lifelong.record.table import show
 from lifelong.retention.er import Er
 from lifelong.retention.ewc import Ewc
+from lifelong.retention.packnet import PackNet
 from lifelong.shift.cusum import Cusum
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
@@ -82,6 +84,25 @@ def test_ends_that_were_shown_to_methods_are_on_record() -> None:
 def test_who_waits_for_no_end_is_not_doubted(learner: Learner) -> None:
     summary = lived(learner).summary
     assert (summary.consolidated, doubts(summary)) == (None, [])
+
+
+@pytest.mark.parametrize(("prune", "spent"), [(0.05, "PackNet"), (0.5, None)])
+def test_a_network_without_free_weights_is_told_of(tmp_path: Path, prune: float, spent: str | None) -> None:
+    screen = io.StringIO()
+    stream = toy_stream("A B C D", steps=12, boundaries="shown", labels="judging")
+    learner = Retain((PackNet(prune=prune, retrain=0),), Mlp((32,)))
+    view = ConsoleView(Console(file=screen, width=200))
+    result = run(stream, learner, out=tmp_path / "run", evaluation=ENDS, subscribers=[view])
+    facts = [(step, event.spent) for step, event in result.events if isinstance(event, Consolidated) and event.spent]
+    assert facts == ([(25, ("PackNet",))] if spent else [])
+    assert result.summary.spent == spent
+    said = "PackNet had hardly any weights left to give to the latest tasks"
+    assert (said in doubts(result.summary)) == bool(spent)
+    write_report([tmp_path / "run"], tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (said in report) == bool(spent)
+    assert ("PackNet has hardly any weights left for further tasks." in report) == bool(spent)
+    assert ("step        25  PackNet has hardly any weights left for further tasks" in screen.getvalue()) == bool(spent)
 
 
 def test_a_single_task_has_no_end_to_be_missed() -> None:

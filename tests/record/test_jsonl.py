@@ -62,6 +62,7 @@ ONE_OF_EACH: list[Event] = [
     ExpertChosen(1, 0.25),
     ExpertDissolved(2, 1),
     Consolidated(1, 1000),
+    Consolidated(1, 1000, ("PackNet",)),
     SubspaceGrown(1, "layers.0", 3, 784, 0.97),
     ParameterHeld(0, "trunk.0.weight", (100, 784), "protected", "Gpm", 3.5, 784),
     TaskScored("t", 0.5, 0.5, 100, 1, True, False, ((0, 90), (1, 10)), 7),

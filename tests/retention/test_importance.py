@@ -17,6 +17,7 @@ from lifelong.retention.ewc import Ewc
 from lifelong.retention.mas import Mas
 from lifelong.retention.method import Retention
 from lifelong.retention.model import Model
+from lifelong.retention.per_sample import importance
 from lifelong.retention.quadratic import Quadratic
 from lifelong.retention.retained import Retained
 from lifelong.retention.si import Si
@@ -80,16 +81,28 @@ def test_labels_of_the_model_give_the_fisher_information() -> None:
     assert torch.allclose(ours, (chances * (1 - chances)).mean(0), rtol=0.1)
 
 
+@pytest.mark.parametrize("outputs", [1, 4, 10])
 @pytest.mark.parametrize("objective", [MultiLabel(), Regression()])
-def test_other_objectives_have_a_fisher_of_their_own(objective: MultiLabel | Regression) -> None:
+def test_the_fisher_of_other_objectives_is_that_of_their_likelihood(
+    objective: MultiLabel | Regression, outputs: int
+) -> None:
     torch.manual_seed(0)
-    model, inputs = nn.Linear(5, 2), torch.randn(4000, 5)
-    contract = Contract((5,), 2, objective)
-    shown = [Batch(inputs, torch.zeros(4000, 2), contract)]
+    model, inputs = nn.Linear(5, outputs), torch.randn(4000, 5)
+    contract = Contract((5,), outputs, objective)
+    shown = [Batch(inputs, torch.zeros(4000, outputs), contract)]
     chances = model(inputs).sigmoid().detach()
-    # Losses are means over the two outputs: gradients are halved where they are sums; a square error's is 2 * error.
-    wanted = (chances * (1 - chances)).mean(0) / 4 if isinstance(objective, MultiLabel) else torch.ones(2)
-    assert torch.allclose(weights_of(model, Ewc(samples=None), shown)["bias"], wanted, rtol=0.1)
+    # However many outputs there are: that of a Bernoulli's logit, and that of the mean of a normal one of variance 1.
+    one = chances * (1 - chances) if isinstance(objective, MultiLabel) else torch.ones_like(chances)
+    found = weights_of(model, Ewc(samples=None), shown)
+    assert torch.allclose(found["bias"], one.mean(0), rtol=0.15)
+    assert torch.allclose(found["weight"], (one[:, :, None] * inputs[:, None].square()).mean(0), rtol=0.2)
+
+
+def test_the_fisher_of_classes_is_that_of_the_cross_entropy_to_the_bit() -> None:
+    model, shown = net(), batches(1, 6, size=7)
+    found = weights_of(model, Ewc(labels="data", samples=None), shown)
+    by_loss = importance(Model(model), shown, lambda _: F.cross_entropy, torch.square, lambda b, _: b.targets, None)
+    assert all(torch.equal(found[name], by_loss[name]) for name in by_loss)
 
 
 @pytest.mark.parametrize("method", [Ewc(labels="data", samples=None), Mas(samples=None)], ids=["EWC", "MAS"])

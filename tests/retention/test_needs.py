@@ -215,6 +215,8 @@ def test_weights_that_are_made_of_others_cannot_be_pruned_nor_copied() -> None:
     made = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)))
     with pytest.raises(ValueError, match=r"sets weights to zero, and '0\.parametrizations\.weight\.original0' is"):
         Retained(made, [PackNet()])
+    with pytest.raises(ValueError, match=r"ReDo draws weights anew, and '0\.parametrizations\.weight\.original0' is"):
+        Retained(made, [Redo()])
     with pytest.warns(FutureWarning):
         old = nn.utils.weight_norm(nn.Linear(4, 2))
     with pytest.raises(ValueError, match="PackNet sets weights to zero, and 'weight_g' is"):

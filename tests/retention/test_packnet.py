@@ -136,6 +136,15 @@ def test_what_it_keeps_is_counted() -> None:
         retained.consolidate([])
 
 
+@pytest.mark.parametrize(("prune", "said"), [(0.15, [(), (), ("PackNet",), ()]), (0.5, [(), (), (), ()])])
+def test_it_says_once_when_hardly_a_weight_is_free(prune: float, said: list[tuple[str, ...]]) -> None:
+    """0.15 ** 3 is less than 1 in 100, and 0.5 ** 4 is more."""
+    module, retained, optimizer = by_hand(0, [PackNet(prune=prune, retrain=0)])
+    for number, (task, wanted) in enumerate(zip("ABCD", said, strict=True)):
+        train(module, retained, optimizer, labelled(number, task, 2))
+        assert retained.consolidate(labelled(number, task, 2)) == wanted
+
+
 def test_nothing_changes_before_a_task_has_ended_and_all_goes_on_where_it_was() -> None:
     first, second = moved_apart(PackNet(), split_digits(0, head="shared", epochs=1))
     assert first == 0.0

@@ -82,6 +82,22 @@ def test_lwf_holds_classes_met_before_to_their_answers() -> None:
     assert torch.allclose(retained.loss(new, model(new.inputs)), wanted, atol=1e-6)
 
 
+def test_names_of_tasks_that_share_a_head_change_nothing_for_lwf() -> None:
+    found = []
+    for told in (False, True):
+        model, (shown,) = net(), batches(1, 1)
+        model.append(nn.BatchNorm1d(6))
+        retained = Retained(Model(model), [Lwf()])
+        for task in "ABC":
+            retained.consolidate([replace(shown, task=task if told else None)])
+        with torch.no_grad():
+            model[2].weight += 0.2 * torch.randn(6, 12, generator=torch.Generator().manual_seed(0))
+        new = replace(shown, task="D" if told else None)
+        found.append((retained.loss(new, model(new.inputs)).detach(), model[3].running_mean.clone()))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1]), "it is asked no more often"
+
+
 @pytest.mark.parametrize("objective", [Classification(), MultiLabel(), Regression()])
 def test_a_student_that_says_the_same_is_at_no_distance_and_any_other_is(objective) -> None:
     teacher = torch.randn(8, 4)

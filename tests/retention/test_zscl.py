@@ -114,7 +114,7 @@ def test_a_reference_that_no_task_fits_and_impossible_settings_are_refused() -> 
     (batch,) = batches(1, 1)
     with pytest.raises(ValueError, match=r"inputs like the reference's, of shape \(4,\); they take \(16,\)"):
         retained.loss(batch, module(batch.inputs))
-    for wrong in ({"strength": 0.0}, {"every": 0}, {"batch_size": 0}, {"teacher": "last"}):
+    for wrong in ({"strength": 0.0}, {"every": 0}, {"batch_size": 0}, {"teacher": "last"}, {"reference": "digits"}):
         with pytest.raises(ValueError, match="must be"):
             Zscl(**wrong)  # type: ignore[arg-type]
 
