@@ -182,7 +182,7 @@ def _show(resolved: Resolved, out: Path) -> None:
         print(f"# {len(study.stream.tasks)} tasks, {len(study.stream.segments)} segments, {start} steps.")
     else:
         print("#   as long as anything comes")
-    for section, plan in study.plans:
+    for section, plan in reversed(study.plans):
         look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
     who = [plan.name for _, plan in study.plans]
     print(f"# {' and then '.join(who)} would live through it, and {out} would hold the record.")

@@ -30,7 +30,7 @@ from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.pool import Pool, Verdict
-from lifelong.retention.needs import are_particular, await_ends, check, shows_ends
+from lifelong.retention.needs import Ends, are_particular, await_ends, check, shows_ends
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
 from lifelong.trail import Trail
@@ -270,14 +270,17 @@ class LifelongLearner:
 
     @property
     def awaits_ends(self) -> bool:
-        return await_ends(self._pool.upbringing.retention)
+        """Whether a task that ends unnoticed goes unprotected: by methods of retention, or in a single network."""
+        return await_ends(self._pool.upbringing.retention) or self._pool.upbringing.is_guarded_alone
 
     @property
     def is_particular(self) -> bool:
         return are_particular(self._pool.upbringing.retention)
 
     def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
-        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, prospect)
+        upbringing = self._pool.upbringing
+        known: Ends = "shown" if shows_ends(first) else "found"
+        check(upbringing.retention, known, first, prospect, upbringing.is_alone)
 
     def held(self) -> Sequence[Event]:
         return self._pool.held()

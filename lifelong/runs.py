@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from lifelong.config import Resolved
 
 
+Role = Literal["agent", "reference"]
+"""What a run is in a study, and its job type in Weights & Biases."""
+
+
 def run_config(resolved: Resolved, out: Path, goes_on: bool = False) -> list[Summary]:
     """Run a checked configuration: the reference agent first, if there is one, then the agent. Shows the table.
 
@@ -60,7 +64,8 @@ def run_config(resolved: Resolved, out: Path, goes_on: bool = False) -> list[Sum
             "reference can live through it first: leave it out (reference: null)."
         )
     # All of them before the first one runs for an hour.
-    for section, plan in study.plans:
+    # The agent's own mistakes are told as such, also where its reference shares them.
+    for section, plan in reversed(study.plans):
         look_ahead(study.stream, plan.build(), f"{section} {plan.name}")
     with folder.locked(), folder.begun(), _stopping(out) as stop:
         # Before anything runs, so that a study that is stopped early can be resumed.
@@ -83,15 +88,16 @@ def resume(folder: Path) -> list[Summary]:
     return _finish(summaries, folder)
 
 
-def run_quietly(resolved: Resolved, out: Path, name: str) -> Summary:
+def run_quietly(resolved: Resolved, out: Path, name: str, role: Role = "agent") -> Summary:
     """Run a checked configuration's agent under a name of its own, and print nothing.
 
-    What is in `out` already, of this same configuration, is gone on with.
+    What is in `out` already, of this same configuration, is gone on with. role: what it is called beside other runs.
     """
     study = resolved.build()
     torch.set_num_threads(study.threads or 1)
     with _stopping(out) as stop:
-        return _one(study, study.agent, out, stop, RunFolder(out).holds_run(), resolved.as_dict(), None, name)
+        again = RunFolder(out).holds_run()
+        return _one(study, study.agent, out, stop, again, resolved.as_dict(), None, name, role)
 
 
 def write_report(
@@ -191,7 +197,7 @@ def _run_all(settings: dict[str, Any], study: Study, out: Path, stop: Stop, resu
         alone = {**settings, "agent": settings["reference"], "reference": None}
         # Two agents of one name could not be told apart.
         name = f"{REFERENCE}: {study.reference.name}" if study.reference.name == study.agent.name else None
-        summaries.append(_one(study, study.reference, reference, stop, resume, alone, None, name))
+        summaries.append(_one(study, study.reference, reference, stop, resume, alone, None, name, "reference"))
     summaries.append(_one(study, study.agent, out, stop, resume, settings, reference))
     return summaries
 
@@ -205,6 +211,7 @@ def _one(
     settings: dict[str, Any],
     naive: Path | None,
     name: str | None = None,
+    role: Role = "agent",
 ) -> Summary:
     """Run one of the two agents; `name`: what the record calls it (None: its own)."""
     name = name or plan.name
@@ -218,7 +225,7 @@ def _one(
         seed=study.seed,
         name=name,
         evaluation=study.schedule,
-        subscribers=_watchers(study, name, out, settings, "agent" if plan is study.agent else "reference"),
+        subscribers=_watchers(study, name, out, settings, role),
         flush_every=study.record.flush_every,
         saving=study.record.saving,
         stop=stop,
@@ -232,9 +239,7 @@ def _one(
     return result.summary
 
 
-def _watchers(
-    study: Study, agent: str, out: Path, settings: dict[str, Any], role: Literal["agent", "reference"]
-) -> list[Subscriber]:
+def _watchers(study: Study, agent: str, out: Path, settings: dict[str, Any], role: Role) -> list[Subscriber]:
     record = study.record
     watchers = _told_live(study)
     if role == "reference" and is_open():
@@ -256,9 +261,7 @@ def _watchers(
     return watchers
 
 
-def _wandb_sink(
-    study: Study, agent: str, out: Path, settings: dict[str, Any], role: Literal["agent", "reference"]
-) -> WandbSink:
+def _wandb_sink(study: Study, agent: str, out: Path, settings: dict[str, Any], role: Role) -> WandbSink:
     record, name = study.record, f"{agent}-s{study.seed}"
     return WandbSink(
         out,

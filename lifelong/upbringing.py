@@ -58,6 +58,11 @@ class Upbringing:
         """Whether there is room for one expert, which then learns every world."""
         return self.limit == 1
 
+    @property
+    def is_guarded_alone(self) -> bool:
+        """Whether the subspaces of one network for everything, head and all, are what keeps it from forgetting."""
+        return self.is_alone and self.heads_too
+
     def __post_init__(self) -> None:
         for what, given, known in (("share", self.share, get_args(Sharing)), ("start", self.start, get_args(Start))):
             if given not in known:

@@ -58,6 +58,7 @@ def test_what_is_replayed_equals_what_was_logged_live(live: Path, tmp_path: Path
         said = [{k: v for k, v in it.items() if not k.startswith("_")} for it in said]
         assert said[0] == said[1]
         assert summary_of(one)["wall_seconds"] > 0
+        assert summary_of(one)["cpu_seconds"] > 0
         assert config_of(one) == config_of(two)
         assert config_of(one)["record"]["group"] == "digits"
         described = [(r.project, r.run_group, r.display_name, r.job_type) for r in (run_of(one), run_of(two))]
@@ -69,7 +70,7 @@ def test_what_is_replayed_equals_what_was_logged_live(live: Path, tmp_path: Path
             for records in (one, two)
         ]
         assert found[0] == found[1]
-        files = {entry.path for entry in artifacts(one)[f"run-{name}"].manifest.contents}
+        files = {entry.path for entry in artifacts(one)[f"run-digits-{name}"].manifest.contents}
         assert files == {"config.yaml", "events.jsonl", "report.html", "scores.csv", "summary.json"}
 
 
@@ -92,7 +93,7 @@ def test_a_run_that_was_recorded_without_wandb_and_was_killed(tmp_path: Path) ->
     assert (opened.project, opened.run_group, opened.display_name) == ("p", "g", "mine")
     assert summary_of(records)["finished"] is False
     assert [record.exit.exit_code for record in records if record.HasField("exit")] == [1]
-    assert set(artifacts(records)["run-mine"].aliases) == {"interrupted", "latest"}
+    assert set(artifacts(records)["run-g-mine"].aliases) == {"interrupted", "latest"}
 
 
 def test_a_reference_that_is_given_by_its_own_folder(live: Path, tmp_path: Path) -> None:

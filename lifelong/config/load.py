@@ -142,11 +142,14 @@ def _resolved(path: Path, data: dict[str, Any], folders: Sequence[Path], report:
     device = _check_device(tree, data, report)
     report.stop_if_any()
     assert tree is not None
-    if isinstance(data.get("agents"), dict) and data["agents"]:
+    beside = data.get("agents") if isinstance(data.get("agents"), dict) else None
+    if beside or data.get("reference") is not None:
         # All names were found just now, so that nothing can fail here.
         agent = cast(dict[str, Any], written(tree.arguments["agent"]))
-        filled = {label: with_shared(section, agent) for label, section in data["agents"].items()}
-        tree = resolve_call((), Layout, {**data, "agents": filled}, {}, report, run_wide=())
+        filled = {"agents": {label: with_shared(section, agent) for label, section in (beside or {}).items()}}
+        if data.get("reference") is not None:
+            filled["reference"] = with_shared(data["reference"], agent)
+        tree = resolve_call((), Layout, {**data, **filled}, {}, report, run_wide=())
         report.stop_if_any()
         assert tree is not None
     if data.get("modules_from") is not None or _names_a_module(tree):

@@ -11,7 +11,8 @@ from lifelong.events import ExpertDissolved, ExpertSpawned, TaskScored
 def owners(trace: Trace) -> dict[str, int]:
     """The expert that learned most experiences of each true task; the older one where two are equal.
 
-    What an expert learned that is gone counts for the one that took its place.
+    What an expert learned that is gone counts for the one that took its place, where that has learned of the task
+    itself: else nobody is left who was taught it, and the one that is gone stays its owner.
     """
     heirs = {event.expert: event.into for _, event in trace.all(ExpertDissolved)}
     counts: dict[str, dict[int, int]] = {}
@@ -21,14 +22,26 @@ def owners(trace: Trace) -> dict[str, int]:
         learned = np.bincount(places, trace.updates[inside]).astype(int)
         of_task = counts.setdefault(stretch.task, {})
         for expert, number in zip(experts.tolist(), learned.tolist(), strict=True):
-            while expert in heirs:
-                expert = heirs[expert]
             of_task[expert] = of_task.get(expert, 0) + number
+    for task, of_task in counts.items():
+        counts[task] = _inherited(of_task, heirs)
     return {
         task: min(of_task, key=lambda expert, of=of_task: (-of[expert], expert))  # type: ignore[misc]
         for task, of_task in counts.items()
         if of_task
     }
+
+
+def _inherited(of_task: dict[int, int], heirs: dict[int, int]) -> dict[int, int]:
+    """Experiences of one task by expert, those of experts that are gone with their heirs."""
+    found: dict[int, int] = {}
+    for expert, number in of_task.items():
+        heir = expert
+        while heir in heirs:
+            heir = heirs[heir]
+        who = heir if heir in of_task else expert
+        found[who] = found.get(who, 0) + number
+    return found
 
 
 def routing_accuracy(trace: Trace) -> float | None:

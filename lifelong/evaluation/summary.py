@@ -25,6 +25,7 @@ from lifelong.events import (
     RunFinished,
     ShiftDismissed,
     Skipped,
+    SubspaceGrown,
 )
 
 
@@ -178,7 +179,7 @@ def summary_of(
         left_out=sum(event.left_out for _, event in trace.all(EpisodeFailed)),
         refused=max((event.so_far for _, event in trace.all(Refused)), default=0),
         truth_known=bool(started.segments),
-        consolidated=len(trace.all(Consolidated)) if started.awaits_ends else None,
+        consolidated=_consolidated(trace) if started.awaits_ends else None,
         diverged=_diverged(trace),
         untrained=untrained(matrix),
         families=values_of(measured(trace, matrix)),
@@ -192,6 +193,11 @@ def _prequential(trace: Trace) -> float | None:
     samples = trace.samples[answered]
     total = float(samples.sum())
     return float(np.dot(trace.oriented_scores()[answered], samples)) / total if total else None
+
+
+def _consolidated(trace: Trace) -> int:
+    """How often a task was taken to have ended, and something was done to keep it."""
+    return len({step for kind in (Consolidated, SubspaceGrown) for step, _ in trace.all(kind)})
 
 
 def _diverged(trace: Trace) -> int | None:

@@ -18,7 +18,7 @@ def doubts(summary: Summary) -> list[str]:
     elif _learned_nothing(summary):
         found.append("what was taught is answered no better than before any lesson: there is nothing to forget")
     if summary.consolidated == 0 and summary.shifts_true + summary.shifts_told:
-        found.append("no end of a task was found, so that the retention methods never began to work")
+        found.append("no end of a task was found, so that what shall keep old tasks never began to work")
     return found
 
 

@@ -134,6 +134,12 @@ class RunFolder:
                 "use: put a copy of it back, or begin the run in another folder."
             )
         if not self.has_record:
+            runs = sorted(self.path.glob(f"*/seed-*/{self.events.name}"))
+            if runs:
+                raise FileNotFoundError(
+                    f"{self.path} is the folder of a study: give one or more of its {len(runs)} runs, such as "
+                    f"{runs[0].parent}."
+                )
             reason = "holds no events.jsonl" if self.path.is_dir() else "does not exist"
             raise FileNotFoundError(f"{self.path} {reason}: give the folder of a recorded run.")
         return self

@@ -10,14 +10,14 @@ from importlib.resources import files
 from lifelong.record.palette import variables
 
 
-def page(title: str, body: str) -> str:
-    """A whole page that needs nothing from outside itself."""
+def page(title: str, body: str, wide: bool = False) -> str:
+    """A whole page that needs nothing from outside itself. wide: its tables have many columns."""
     style = (files("lifelong.record") / "report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{variables()}{style}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
+        f"<body{' class=wide' if wide else ''}><main>{body}</main></body></html>\n"
     )
 
 

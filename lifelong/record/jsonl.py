@@ -82,9 +82,9 @@ def line_of(step: int, event: Event) -> str:
     return json.dumps(row, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def read_events(path: Path) -> list[tuple[int, Event]]:
+def read_events(path: Path | str) -> list[tuple[int, Event]]:
     """All events of a record with their steps, as `events_in` gives them."""
-    return list(events_in(path))
+    return list(events_in(Path(path)))
 
 
 def events_in(path: Path) -> Iterator[tuple[int, Event]]:

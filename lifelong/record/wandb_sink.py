@@ -90,7 +90,7 @@ class WandbSink:
         self._run, self._kept, self._there = open_run(folder, mode, project, group, tags, name, job_type, config or {})
         define_metrics(self._run)
         self._folder = RunFolder(folder)
-        self._name = name
+        self._name, self._group = name, group
         self._artifacts = artifacts
         self._lost = False
         self._record, self._finished = Tracing(), False
@@ -229,8 +229,8 @@ class WandbSink:
         matrix = matrix_of(trace)
         # Of time the folder alone tells, so that a run that is logged afterwards says the same.
         timed = self._folder.summary.is_file()
-        seconds = self._folder.read_summary().wall_seconds if timed else 0.0
-        summary = summary_of(trace, seconds, {})
+        clock = self._folder.read_summary() if timed else None
+        summary = summary_of(trace, clock.wall_seconds if clock else 0.0, {}, clock.cpu_seconds if clock else None)
         self._run.log(
             {
                 "stream_step": summary.steps,
@@ -245,7 +245,8 @@ class WandbSink:
         if not timed:
             del known["wall_seconds"]
         self._run.summary.update(known | summary.families)
-        log_artifacts(self._run, self._folder, self._name or name_of(summary), self._artifacts, self._finished)
+        name = "-".join(filter(None, [self._group, self._name or name_of(summary)]))
+        log_artifacts(self._run, self._folder, name, self._artifacts, self._finished)
 
 
 def _measures(trace: Trace) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from lifelong.evaluation.numbers import NONE, change, duration, number, score
 from lifelong.evaluation.summary import Summary
@@ -18,7 +19,8 @@ class Column:
     """One measure: its key in files, its name for people, which way is better (+1, -1, 0), what it means.
 
     `value` gives the number of a run, or None; `write` spells one number, given whether scores are shares. alone: it
-    says something without how much was learned, so that there is a best one.
+    says something without how much was learned, so that there is a best one. bounds: what it can be; scaled: only
+    where scores are shares.
     """
 
     key: str
@@ -28,6 +30,12 @@ class Column:
     value: Callable[[Summary], float | None]
     write: Callable[[float, bool], str]
     alone: bool = True
+    bounds: tuple[float, float] = (0.0, inf)
+    scaled: bool = False
+
+    def range(self, percent: bool) -> tuple[float, float]:
+        """What a mean of it can be."""
+        return self.bounds if percent or not self.scaled else (-inf, inf)
 
     @property
     def title(self) -> str:
@@ -66,9 +74,21 @@ def _bytes(value: float, percent: bool) -> str:
     raise AssertionError("the last unit takes everything")
 
 
+SHARE, SIGNED, ANY = (0.0, 1.0), (-1.0, 1.0), (-inf, inf)
+
 SCORES: tuple[Column, ...] = (
-    Column("acc", "ACC", 1, "mean score on all tasks seen, at the end", lambda s: s.acc, score),
-    Column("bwt", "BWT", 1, "backward transfer: what later tasks did to older ones", lambda s: s.bwt, change, False),
+    Column("acc", "ACC", 1, "mean score on all tasks seen, at the end", lambda s: s.acc, score, True, SHARE, True),
+    Column(
+        "bwt",
+        "BWT",
+        1,
+        "backward transfer: what later tasks did to older ones",
+        lambda s: s.bwt,
+        change,
+        False,
+        SIGNED,
+        True,
+    ),
     Column(
         "fwt",
         "FWT",
@@ -77,11 +97,41 @@ SCORES: tuple[Column, ...] = (
         lambda s: s.fwt,
         change,
         False,
+        SIGNED,
+        True,
     ),
-    Column("forgetting", "Forgetting", -1, "drop of old tasks from their best", lambda s: s.forgetting, change, False),
-    Column("learning", "Learning", 1, "score right after a task was taught", lambda s: s.learning_accuracy, score),
     Column(
-        "prequential", "Prequential", 1, "score before learning from a sample", lambda s: s.prequential_accuracy, score
+        "forgetting",
+        "Forgetting",
+        -1,
+        "drop of old tasks from their best",
+        lambda s: s.forgetting,
+        change,
+        False,
+        SIGNED,
+        True,
+    ),
+    Column(
+        "learning",
+        "Learning",
+        1,
+        "score right after a task was taught",
+        lambda s: s.learning_accuracy,
+        score,
+        True,
+        SHARE,
+        True,
+    ),
+    Column(
+        "prequential",
+        "Prequential",
+        1,
+        "score before learning from a sample",
+        lambda s: s.prequential_accuracy,
+        score,
+        True,
+        SHARE,
+        True,
     ),
     Column(
         "return_while_learning",
@@ -90,9 +140,16 @@ SCORES: tuple[Column, ...] = (
         "mean return of episodes while learning, as it is",
         lambda s: s.return_while_learning,
         lambda value, percent: number(value),
+        bounds=ANY,
     ),
     Column(
-        "shifts_found", "Shifts found", 1, "share of true changes noticed", _share_found, lambda v, _: score(v, True)
+        "shifts_found",
+        "Shifts found",
+        1,
+        "share of true changes noticed",
+        _share_found,
+        lambda v, _: score(v, True),
+        bounds=SHARE,
     ),
     Column(
         "false_alarms",
@@ -123,7 +180,7 @@ COSTS: tuple[Column, ...] = (
     Column("wall_seconds", "Time", -1, "by the clock", lambda s: s.wall_seconds or None, lambda v, _: duration(v)),
 )
 
-DIFFERENCE = Column("acc_difference", "ACC", 1, "difference, seed by seed", lambda s: s.acc, change)
+DIFFERENCE = Column("acc_difference", "ACC", 1, "difference, seed by seed", lambda s: s.acc, change, True, SIGNED, True)
 
 
 def explained(columns: Sequence[Column]) -> str:

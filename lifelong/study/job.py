@@ -16,7 +16,8 @@ ERROR = "error.txt"
 class Job:
     """Settings written out in full, the file that they came from, the run's folder, and its name in the record.
 
-    place: the folder that the study was started in, from which relative names in the settings are read.
+    place: the folder that the study was started in, from which relative names in the settings are read. is_reference:
+    it was added to compare with.
     """
 
     settings: dict[str, Any]
@@ -24,6 +25,7 @@ class Job:
     out: str
     name: str
     place: str
+    is_reference: bool = False
 
 
 def attempt(job: Job) -> str | None:
@@ -32,14 +34,15 @@ def attempt(job: Job) -> str | None:
     Raises RunStopped where a signal asked to stop, once the cell is saved.
     """
     from lifelong.config import load_settings
-    from lifelong.runs import run_quietly
+    from lifelong.runs import Role, run_quietly
     from lifelong.stopping import RunStopped
 
     out = Path(job.out)
     (out / ERROR).unlink(missing_ok=True)
     try:
         os.chdir(job.place)
-        run_quietly(load_settings(job.settings, job.source), out, job.name)
+        role: Role = "reference" if job.is_reference else "agent"
+        run_quietly(load_settings(job.settings, job.source), out, job.name, role)
     except RunStopped:
         # The process was asked to end, not the cell.
         raise

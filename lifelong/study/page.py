@@ -20,7 +20,10 @@ from lifelong.study.job import ERROR
 from lifelong.study.results import Results, doubts_of, notes, verdict
 from lifelong.study.statistics import estimate
 
-BANDS = "Lines are means over seeds, bands are 95 % intervals (bootstrap over seeds); references are dashed."
+BANDS = (
+    "Lines are means over seeds; bands are 95 % intervals (bootstrap over seeds), which of few seeds reach from the "
+    "least to the largest; references are dashed."
+)
 NBSP = "\u00a0"
 
 
@@ -52,7 +55,7 @@ def write_page(results: Results, out: Path) -> None:
             _failed(results),
             _again(results),
         ]
-    out.write_text(html.page(f"Study {results.plan.name}", "".join(body)), encoding="utf-8")
+    out.write_text(html.page(f"Study {results.plan.name}", "".join(body), wide=True), encoding="utf-8")
 
 
 def _facts(results: Results, frame: RecordedRun | None) -> list[tuple[str, str]]:
@@ -122,16 +125,11 @@ def _forgotten(matrices: Mapping[str, Sequence[ScoreMatrix]]) -> str:
     first = next(iter(matrices.values()))[0]
     tasks = list(first.tasks) if _same_tasks(matrices) else [f"task {k + 1}" for k in range(len(first.tasks))]
     percent = all(np.nanmax(np.abs(matrix.scores)) <= 1.0 for found in matrices.values() for matrix in found)
-    rows = [
-        [
-            name,
-            *(
-                _unbroken(DIFFERENCE.written(estimate([drop(matrix, place) for matrix in found]), percent))
-                for place in range(len(tasks))
-            ),
-        ]
-        for name, found in matrices.items()
-    ]
+    bounds = DIFFERENCE.range(percent)
+    rows = []
+    for name, found in matrices.items():
+        drops = [estimate([drop(matrix, place) for matrix in found], bounds) for place in range(len(tasks))]
+        rows.append([name, *(_unbroken(DIFFERENCE.written(one, percent)) for one in drops)])
     note = "The drop of each task from the best it ever was, after the stream. The task taught last has had no time."
     return html.section("Forgetting, task by task", note, html.table(["", *tasks], rows))
 

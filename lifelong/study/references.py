@@ -16,6 +16,7 @@ says. Their latest samples of a task (`memory`), which methods are shown as it e
 nothing there: they stand in the table, under stored samples."""
 
 REFERENCES = tuple(AGENTS)
+REPLAY = "replay"
 
 ACTING = "finetune_rl"
 """The naive one beside an agent that learns by an algorithm of acting."""
@@ -51,7 +52,7 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
         section = with_shared(agent, settings["agent"])
     except NotFound as error:
         return None, str(error)
-    if name == "replay" and (kept := most_kept(list(settings["agents"].values()) or [settings["agent"]])):
+    if name == REPLAY and (kept := most_kept(list(settings["agents"].values()) or [settings["agent"]])):
         section = section | {"capacity": kept}
     if name != "independent":
         return {"agent": section}, ""

@@ -13,7 +13,8 @@ from lifelong.record.folder import RunFolder
 from lifelong.record.measures import TOLD_IN_FULL
 from lifelong.study.columns import COSTS, SCORES
 from lifelong.study.plan import Cell, Plan
-from lifelong.study.statistics import ENOUGH
+from lifelong.study.references import REPLAY
+from lifelong.study.statistics import kind_of
 from lifelong.study.table import Row, Table, table_of
 
 
@@ -91,12 +92,9 @@ def doubts_of(results: Results) -> list[str]:
 def notes(results: Results) -> list[str]:
     """What the numbers mean, and what is missing from them."""
     plan, table = results.plan, results.table
-    said = ["Means over seeds, in brackets 95 % intervals (bootstrap over seeds); ↑ more is better, ↓ less is better."]
-    if 1 < table.seeds < ENOUGH:
-        said.append(
-            "Of fewer than 5 seeds the intervals are Student's, which are wide; bands in figures reach from the least "
-            "to the largest."
-        )
+    said = [
+        f"Means over seeds, in brackets 95 % intervals ({kind_of(table.seeds)}); ↑ more is better, ↓ less is better."
+    ]
     if table.baseline is not None:
         said.append(f"ACC − {table.baseline}: difference in ACC, seed by seed.")
     if any(table.best((*SCORES, *COSTS))):
@@ -112,6 +110,11 @@ def notes(results: Results) -> list[str]:
     said += [f"Without the reference {name}: {why}." for name, why in plan.left_out]
     short = [row for row in table.rows if row.seeds < table.seeds]
     said += [f"{row.label}: {row.seeds} of {table.seeds} seeds finished." for row in short]
+    kept = [
+        c.config.as_dict()["agent"].get("capacity") for c in plan.contenders if c.is_reference and c.label == REPLAY
+    ]
+    if kept and kept[0]:
+        said.append(f"{REPLAY} keeps {kept[0]:,} samples, the most that any agent of the configuration learns again.")
     if results.beside:
         others = ", ".join(f"{name} ({number})" for name, number in results.beside.items())
         said.append(f"Runs that lie in {plan.out} beside these, of agents or seeds not asked for now: {others}.")

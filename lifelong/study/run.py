@@ -84,7 +84,8 @@ def _complete(cell: Cell) -> None:
 def job_of(cell: Cell) -> Job:
     """A cell as a worker is given it."""
     source = cell.contender.config.path.resolve()
-    return Job(cell.settings, str(source), str(cell.path.resolve()), cell.contender.label, os.getcwd())
+    label, is_reference = cell.contender.label, cell.contender.is_reference
+    return Job(cell.settings, str(source), str(cell.path.resolve()), label, os.getcwd(), is_reference)
 
 
 def engine_of(name: EngineName, resolved: Resolved, out: Path, jobs: int | None = None) -> Engine:

@@ -102,15 +102,17 @@ def table_of(
 ) -> Table:
     """The table of finished runs, given by label and seed. A label without any is a row without numbers."""
     everything = [summary for of_agent in runs.values() for summary in of_agent.values()]
+    percent = all(summary.percent for summary in everything)
     base = {seed: summary.acc for seed, summary in runs.get(baseline or "", {}).items()}
     rows = []
     for label, of_agent in runs.items():
         found = {
-            column.key: estimate([column.value(summary) for summary in of_agent.values()])
+            column.key: estimate([column.value(summary) for summary in of_agent.values()], column.range(percent))
             for column in (*SCORES, *COSTS)
         }
-        difference = paired({seed: summary.acc for seed, summary in of_agent.items()}, base)
+        accs = {seed: summary.acc for seed, summary in of_agent.items()}
+        difference = paired(accs, base, DIFFERENCE.range(percent))
         is_told = any(summary.labels_shown for summary in of_agent.values())
         doubted = sum(bool(doubts(summary)) for summary in of_agent.values())
         rows.append(Row(label, len(of_agent), is_told, found, difference, label in references, doubted))
-    return Table(tuple(rows), seeds, baseline, all(summary.percent for summary in everything))
+    return Table(tuple(rows), seeds, baseline, percent)

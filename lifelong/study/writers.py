@@ -164,7 +164,7 @@ def _markdown(table: Table, columns: Sequence[Column]) -> str:
 
 def _md(text: str) -> str:
     """Text that Markdown shows as it is, also where HTML would mean something."""
-    return re.sub(r"([\\`*_|<>])", r"\\\1", text)
+    return re.sub(r"([\\`*_|<>$])", r"\\\1", text)
 
 
 def _tex_row(cells: Sequence[str], stressed: set[int]) -> str:

@@ -27,9 +27,10 @@ from lifelong.retention.ewc import Ewc
 from lifelong.shift.cusum import Cusum
 from lifelong_agents.finetune import Finetune
 from lifelong_agents.flagship import flagship
+from lifelong_agents.gpm import gpm
 from lifelong_agents.retain import Retain
 
-NEVER = "no end of a task was found, so that the retention methods never began to work"
+NEVER = "no end of a task was found, so that what shall keep old tasks never began to work"
 DEAF = Cusum(threshold=1e9)
 ENDS = Schedule(within=0)
 
@@ -49,6 +50,15 @@ def test_methods_that_never_began_are_no_methods(tmp_path: Path) -> None:
     screen = io.StringIO()
     show([summary], Console(file=screen, width=200))
     assert f"Retain: {NEVER}." in screen.getvalue()
+
+
+def test_one_protected_network_that_finds_no_end_is_fine_tuning_and_says_so() -> None:
+    deaf = lived(gpm(Mlp((8,), bias=False), detector=DEAF, drift_every=None))
+    assert (deaf.summary.consolidated, doubts(deaf.summary)) == (0, [NEVER])
+    keen = lived(gpm(Mlp((8,), bias=False), detector=Cusum(threshold=4.0, warmup=5)))
+    assert keen.summary.shifts_detected
+    assert keen.summary.consolidated
+    assert doubts(keen.summary) == []
 
 
 def test_ends_that_were_shown_to_methods_are_on_record() -> None:

@@ -295,13 +295,13 @@ def test_a_finished_run_leaves_its_files_with_the_alias_final(tmp_path: Path, ma
     log(folder.path, make_run())
     found = artifacts(logged(folder.path))
     assert {name: (a.type, set(a.aliases)) for name, a in found.items() if a.type in ("run", "model")} == {
-        "run-one": ("run", {"final", "latest"}),
-        "model-one": ("model", {"final", "latest"}),
+        "run-pair-one": ("run", {"final", "latest"}),
+        "model-pair-one": ("model", {"final", "latest"}),
     }
-    assert set(manifest(found["run-one"])) == {"config.yaml", "events.jsonl", "report.html"}
+    assert set(manifest(found["run-pair-one"])) == {"config.yaml", "events.jsonl", "report.html"}
     newest = folder.checkpoints / "step-000000002000.pt"
     # Read where it lies: nothing as large as a model is copied.
-    assert manifest(found["model-one"]) == {newest.name: str(newest)}
+    assert manifest(found["model-pair-one"]) == {newest.name: str(newest)}
     copies = [
         path for path in folder.wandb.rglob("*") if path.is_file() and path.stat().st_size == len(b"weights") * 2000
     ]
@@ -320,7 +320,7 @@ def test_the_files_of_a_stopped_run_are_not_called_final(tmp_path: Path, make_ru
     cut = [record for record in make_run() if record[0] <= 880]
     folder = in_a_folder(tmp_path / "run", cut)
     log(folder.path, cut)
-    assert set(artifacts(logged(folder.path))["run-one"].aliases) == {"interrupted", "latest"}
+    assert set(artifacts(logged(folder.path))["run-pair-one"].aliases) == {"interrupted", "latest"}
 
 
 @pytest.mark.parametrize("breaks", ["log", "finish"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,20 @@ def test_references_are_added_and_those_that_are_missing_are_told(load: Load, mo
     assert plan.baseline == "naive"
     labels = [c.config.as_dict()["stream"]["scenario"]["labels"] for c in plan.contenders]
     assert labels == ["never", "never", "never", "judging"]
+
+
+def test_a_reference_has_the_agent_s_network_and_optimizer_unless_it_says_otherwise(load: Load) -> None:
+    def of(*overrides: str) -> dict[str, Any]:
+        found: dict[str, Any] = load("agent.network.hidden=[5]", *overrides).as_dict()["reference"]
+        return found
+
+    plain = of("reference=finetune")
+    assert plain["network"]["hidden"] == [5]
+    assert (plain["optimizer"]["name"], plain["optimizer"]["lr"]) == ("adam", 0.01)
+    own = of("reference={name: finetune, optimizer: {name: sgd, lr: 0.5}}")
+    assert (own["network"]["hidden"], own["optimizer"]["lr"]) == ([5], 0.5)
+    plan = plan_study(load("agent.network.hidden=[5]", "reference=finetune"), Path("out"), (0,), ("slow",), ("naive",))
+    assert [c.config.as_dict()["agent"]["network"]["hidden"] for c in plan.contenders] == [[5], [5]]
 
 
 def test_all_agents_that_cannot_live_in_the_stream_are_named_at_once(load: Load) -> None:

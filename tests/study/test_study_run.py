@@ -33,6 +33,38 @@ Load = Callable[..., Resolved]
 SMALL = ["--references", "naive,independent", "--seeds", "0-1"]
 
 
+def test_in_weights_and_biases_references_are_of_another_job_type(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lifelong import runs
+
+    told: list[tuple[str, str]] = []
+
+    def sink(study: object, agent: str, out: Path, settings: object, role: str) -> Silent:
+        told.append((agent, role))
+        return Silent()
+
+    monkeypatch.setattr(runs, "_wandb_sink", sink)
+    resolved = load("record.wandb=offline", "record.report=false")
+    study(resolved, tmp_path / "grid", (0,), HereEngine(), asked=("plain",), references=("joint",))
+    assert told == [("plain", "agent"), ("joint", "reference")]
+
+
+class Silent:
+    """A subscriber that does nothing."""
+
+    def on(self, step: int, event: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_the_folder_of_a_study_is_told_from_that_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "s" / "er" / "seed-3").mkdir(parents=True)
+    (tmp_path / "s" / "er" / "seed-3" / "events.jsonl").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"is the folder of a study: give .* its 1 runs, such as .*seed-3\."):
+        RunFolder(tmp_path / "s").require()
+
+
 class _WellFormed(HTMLParser):
     """Tags that are opened and closed in turn."""
 

@@ -25,7 +25,7 @@ def test_one_seed_has_no_interval_and_none_has_nothing() -> None:
 
 
 def test_equal_seeds_have_an_interval_without_width() -> None:
-    assert estimate([0.1, 0.1, 0.1]) == Estimate(pytest.approx(0.1), 0.1, 0.1, 3)
+    assert estimate([0.1, 0.1, 0.1]) == Estimate(pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1), 3)
 
 
 def test_the_band_of_three_numbers_is_that_of_all_their_resamples() -> None:
@@ -38,7 +38,7 @@ def test_the_band_of_three_numbers_is_that_of_all_their_resamples() -> None:
     assert (found[0][0], found[1][0]) == pytest.approx((low, high))
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 4])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 7])
 def test_of_few_seeds_the_interval_of_a_mean_is_students(seeds: int) -> None:
     drawn = np.random.default_rng(2).normal(0.7, 0.1, (400, seeds))
     held = 0
@@ -48,7 +48,7 @@ def test_of_few_seeds_the_interval_of_a_mean_is_students(seeds: int) -> None:
         assert found is not None
         assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
         held += found.low < 0.7 < found.high
-    # Resampling holds the truth in 52, 73 and 85 of 100.
+    # Resampling holds the truth in 52 of 100 where seeds are two, and in 92 where they are five.
     assert 0.925 < held / 400 < 0.975
 
 
@@ -89,7 +89,7 @@ def test_the_same_numbers_give_the_same_interval() -> None:
 
 
 def test_a_band_is_the_interval_of_each_column() -> None:
-    columns = np.random.default_rng(0).normal(size=(6, 4))
+    columns = np.random.default_rng(0).normal(size=(8, 4))
     low, high = interval(columns)
     for k in range(4):
         alone = estimate(columns[:, k].tolist())
@@ -100,11 +100,38 @@ def test_a_band_is_the_interval_of_each_column() -> None:
 def test_differences_are_taken_seed_by_seed() -> None:
     # Far apart from seed to seed, yet always 0.01 better: only pairs can show that.
     base = {0: 0.1, 1: 0.5, 2: 0.9, 7: 0.3}
-    better = {2: 0.91, 0: 0.11, 1: 0.51, 9: 0.0}
+    better = {2: 0.911, 0: 0.11, 1: 0.509, 9: 0.0}
     found = paired(better, base)
     assert found is not None
     assert (found.n, found.sign) == (3, 1)
-    assert (found.mean, found.low, found.high) == pytest.approx((0.01, 0.01, 0.01))
+    assert found.mean == pytest.approx(0.01)
+    assert found.low is not None
+    assert 0.007 < found.low < 0.01
+
+
+def test_a_few_seeds_that_happen_to_agree_settle_nothing() -> None:
+    few = paired({0: 0.6, 1: 0.7}, {0: 0.5, 1: 0.6})
+    many = paired(dict.fromkeys(range(9), 0.6), dict.fromkeys(range(9), 0.5))
+    assert few is not None
+    assert many is not None
+    assert (few.mean, few.sign, many.sign) == (pytest.approx(0.1), 0, 1)
+
+
+def test_no_interval_leaves_what_can_be() -> None:
+    free, cut = estimate([0.2, 0.9]), estimate([0.2, 0.9], (0.0, 1.0))
+    assert free is not None
+    assert cut is not None
+    assert (free.low, free.high) == (pytest.approx(-3.897, abs=1e-3), pytest.approx(4.997, abs=1e-3))
+    assert (cut.mean, cut.low, cut.high) == (free.mean, 0.0, 1.0)
+    rounded = estimate([1.0 + 1e-16, 1.0, 1.0 + 3e-16], (0.0, 1.0))
+    assert rounded is not None
+    assert rounded.low is not None
+    assert rounded.high is not None
+    assert rounded.low <= rounded.mean <= rounded.high
+
+
+def test_differences_of_pairs_that_are_not_whole() -> None:
+    base = {0: 0.1, 1: 0.5}
     assert paired({5: 1.0}, base) is None
     assert paired({0: None, 1: 0.6}, base) == Estimate(pytest.approx(0.1), None, None, 1)
 

@@ -33,8 +33,8 @@ class Gap:
 
     @property
     def recovered(self) -> float:
-        """What of it was there again at the visit's end, without having been taught."""
-        return self.after - self.lowest
+        """What of it was there again at the visit's end, without having been taught: no more than had been lost."""
+        return max(0.0, min(self.after, self.before) - self.lowest)
 
 
 @dataclass(frozen=True, slots=True)

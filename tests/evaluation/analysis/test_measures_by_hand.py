@@ -63,6 +63,13 @@ def test_the_gap_is_seen_within_a_visit_and_not_at_its_end() -> None:
     assert (found.depth, found.recovered) == (pytest.approx(0.6), pytest.approx(0.5))
 
 
+def test_what_was_never_lost_is_not_recovered() -> None:
+    better = stability_of(life("AB", {0: (0.1, 0.1), 10: (0.5, 0.1), 15: (0.55, 0.5), 20: (0.9, 0.9)}))
+    assert (better.depth, better.recovered) == (pytest.approx(-0.05), 0.0)
+    beyond = stability_of(life("AB", {0: (0.1, 0.1), 10: (0.5, 0.1), 15: (0.3, 0.5), 20: (0.9, 0.9)}))
+    assert (beyond.depth, beyond.recovered) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
 def test_with_looks_at_the_ends_alone_the_gap_is_what_forgetting_sees() -> None:
     looks = {0: (0.1, 0.1, 0.1), 10: (0.9, 0.1, 0.1), 20: (0.7, 0.8, 0.1), 30: (0.8, 0.5, 0.6)}
     found = stability_of(life("ABC", looks))
