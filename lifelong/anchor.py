@@ -121,7 +121,8 @@ class Anchor:
             if samples >= KEPT:
                 break
             # A view of a gathered chunk would keep all of it.
-            kept.insert(0, replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone(), boundary=False))
+            inputs, targets = batch.inputs.clone(), batch.targets.clone()
+            kept.insert(0, replace(batch, inputs=inputs, targets=targets, boundary=False, ends=False))
             samples += len(batch.targets)
         self._times = [*self._times, _Time(tuple(kept), self._loss(expert, kept, _live(expert)), level)]
         # The first time of all stays: what is slowly lost is the oldest.

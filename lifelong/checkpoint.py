@@ -28,7 +28,7 @@ from lifelong.record.jsonl import Cursor
 from lifelong.saying import printable
 from lifelong.stream import Lived, Stream, Task
 
-FORMAT = 7
+FORMAT = 8
 NAME = re.compile(r"step-(?P<step>\d{12,})-(?P<digest>[0-9a-f]{16})\.pt")
 
 

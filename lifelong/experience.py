@@ -18,8 +18,9 @@ class Batch:
     """One labelled mini-batch, already on the training device.
 
     `task` is the task's name only where the scenario shows labels in training, else None. `boundary` is True on the
-    first batch of a segment only where the scenario shows boundaries. Raises ValueError for a batch without samples, or
-    without a target for each.
+    first batch of a segment only where the scenario shows boundaries, and `ends` on the last one, only there too: the
+    task that ends can then be kept before it is judged. Raises ValueError for a batch without samples, or without a
+    target for each.
     """
 
     inputs: Tensor
@@ -27,6 +28,7 @@ class Batch:
     contract: Contract
     task: str | None = None
     boundary: bool = False
+    ends: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.inputs)

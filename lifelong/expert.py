@@ -130,31 +130,23 @@ class Expert:
         return self.foundation.assembly.serves(contract, self.lane, task)
 
     def consolidate(self, batches: Sequence[Batch]) -> list[Event]:
-        """A world is left: remember what these batches of it use of the foundation, so that it can be spared."""
+        """A world is left, of which these are batches: keep what is known of it, by all means that there are."""
+        return [*self.remember(batches), *self.spare(batches)]
+
+    def remember(self, batches: Sequence[Batch]) -> list[Event]:
+        """Let retention methods keep what these batches of a world that ends show."""
+        if self.retained is None or not batches:
+            return []
+        self.sync()
+        spent = self.retained.consolidate(batches)
+        return [Consolidated(self.number, sum(len(batch.targets) for batch in batches), spent)]
+
+    def spare(self, batches: Sequence[Batch]) -> list[Event]:
+        """Remember what these batches use of the foundation, so that it can be spared."""
         if not batches:
             return []
-        facts: list[Event] = []
-        foundation, assembly, memory = self.foundation, self.foundation.assembly, self.foundation.memory
-        if self.retained is not None:
-            self.sync()
-            spent = self.retained.consolidate(batches)
-            facts.append(Consolidated(self.number, sum(len(batch.targets) for batch in batches), spent))
-        if memory is None:
-            return facts
-        refusal = memory.refuses()
-        if refusal is not None:
-            if not foundation.may_stay_alone:
-                raise ValueError(refusal)
-            foundation.memory = None
-            return facts
         self.sync()
-        assembly.eval()
-        with torch.no_grad(), memory.watching():
-            for batch in batches:
-                memory.next_pass()
-                assembly(batch.inputs, batch.contract, self.lane, batch.task)
-        grown = memory.consolidate()
-        return [*facts, *self._facts(grown)] if foundation.is_guarded else facts
+        return [*self._facts(self.foundation.consolidate(batches, self.lane))]
 
     def joined(self) -> list[SubspaceGrown]:
         """What is spared from now on, for an expert that has just joined a lone owner's foundation."""

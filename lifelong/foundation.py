@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.assembly import Assembly
+from lifelong.experience import Batch
 from lifelong.held import lane_rows, report_of
 from lifelong.lanes import lanes_in
 from lifelong.shelf import Shelf
 from lifelong.subspace.protection import Protection
-from lifelong.subspace.report import Report
+from lifelong.subspace.report import Growth, Report
 
 _clock = count()
 
@@ -55,6 +57,27 @@ class Foundation:
     def apart(self) -> list[nn.Module]:
         """What in the protected parts is no part of what is shared: each lane's own, where lanes are experts."""
         return [] if self.heads_too else [own for _, part in self.assembly.body() for own in lanes_in(part)]
+
+    def consolidate(self, batches: Sequence[Batch], lane: str) -> Sequence[Growth]:
+        """Remember what these batches use of the network, in this lane; what others have to spare of that from now on.
+
+        Raises ValueError where the network cannot be protected and must be.
+        """
+        if self.memory is None:
+            return ()
+        refusal = self.memory.refuses()
+        if refusal is not None:
+            if not self.may_stay_alone:
+                raise ValueError(refusal)
+            self.memory = None
+            return ()
+        self.assembly.eval()
+        with torch.no_grad(), self.memory.watching():
+            for batch in batches:
+                self.memory.next_pass()
+                self.assembly(batch.inputs, batch.contract, lane, batch.task)
+        grown = self.memory.consolidate()
+        return grown if self.is_guarded else ()
 
     def wake(self) -> Assembly:
         """The network with its weights, fetched from the disk if they are there."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lifelong.anchor import Anchor
+from lifelong.border import Border
 from lifelong.dispatch import Dispatcher
 from lifelong.events import (
     DriftDetected,
@@ -28,7 +29,6 @@ from lifelong.events import (
 from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
-from lifelong.objective import Contract
 from lifelong.pool import Pool, Verdict
 from lifelong.retention.needs import Ends, are_particular, await_ends, check, shows_ends
 from lifelong.start import PARTLY
@@ -58,15 +58,17 @@ class LifelongLearner:
         self._pool, self._dispatcher, self._read_every = pool, dispatcher, read_every
         self._stay = Stay(pool, dispatcher, trail, anchor)
         self._experts_of: dict[str, int] = {}
-        self._contract: Contract | None = None
-        self._task: str | None = None
+        self._border = Border()
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
+        happened = self._go_on(batch)
+        return (*happened, *self._stay.close()) if batch.ends else happened
+
+    def _go_on(self, batch: Batch) -> Sequence[Update | Event]:
         stay = self._stay
-        before: Sequence[Event] = ()
-        # Told or seen from outside: looked at only when something differs from the last batch.
-        if stay.expert is None or batch.boundary or batch.contract is not self._contract or batch.task != self._task:
-            before = self._arrive(batch)
+        begins = stay.expert is None or self._border.begins(batch)
+        before = self._arrive(batch) if begins else ()
+        self._border.passed(batch)
         update = stay.learn(batch)
         if len(stay.unread) < self._read_every:
             return (update, *before)
@@ -206,17 +208,14 @@ class LifelongLearner:
 
     def _arrive(self, batch: Batch) -> Sequence[Event]:
         """Who learns this batch, now that something visible changed: first batch, contract, label or boundary."""
-        active, same_task = self._stay.expert, batch.task == self._task
-        self._contract, self._task = batch.contract, batch.task
+        active = self._stay.expert
         told = None if batch.task is None else self._experts_of.get(batch.task)
-        if active is not None and same_task and not batch.boundary and active.serves(batch.contract, batch.task):
-            return ()
         events: list[Event] = []
         if active is None:
             self.suits(batch)
         else:
             self._stay.settle()
-            events += [ShiftSeen(active.number), *self._stay.end()]
+            events += [ShiftSeen(active.number), *self._stay.end(closed=self._border.ended)]
         nearest = self._nearest([batch]) if batch.task is None else None
         best = nearest if nearest is not None and self._pool.knows(nearest) else None
         if told is not None:
@@ -234,6 +233,9 @@ class LifelongLearner:
             events += [self._spawned(chosen, active, batch), *chosen.joined()]
         if batch.task is not None:
             self._experts_of[batch.task] = chosen.number
+        if chosen is active or not chosen.serves(batch.contract, batch.task):
+            # What was normal in the worlds before says nothing of this one.
+            chosen.watch.reset()
         self._stay.begin(chosen)
         return events
 
@@ -291,12 +293,11 @@ class LifelongLearner:
             "pool": self._pool.state_dict(),
             "stay": self._stay.state_dict(),
             "experts_of": dict(self._experts_of),
-            "task": self._task,
+            "border": self._border.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._pool.load_state_dict(state["pool"])
         self._stay.load_state_dict(state["stay"])
-        self._experts_of, self._task = dict(state["experts_of"]), state["task"]
-        # The next batch's contract is another object, if an equal one: it will be looked at anew.
-        self._contract = None
+        self._experts_of = dict(state["experts_of"])
+        self._border.load_state_dict(state["border"])

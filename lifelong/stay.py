@@ -9,6 +9,7 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -156,11 +157,15 @@ class Stay:
         """The latest losses; one that is not a number says nothing of what is normal."""
         return [loss for loss in list(self._losses)[-NORMAL_WINDOW:] if math.isfinite(loss)]
 
-    def end(self) -> list[Event]:
-        """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
-        return self.keep(self.active, [*(() if self.anchor is None else self.anchor.times), self.recent])
+    def close(self) -> list[Event]:
+        """This world is said to end here: retention methods act on that now, before anybody is judged."""
+        return self.active.remember(self.recent)
 
-    def keep(self, expert: Expert, worlds: Sequence[Sequence[Batch]]) -> list[Event]:
+    def end(self, closed: bool = False) -> list[Event]:
+        """Keep what the expert knows: what its inputs look like, and the directions that its foundation must spare."""
+        return self.keep(self.active, [*(() if self.anchor is None else self.anchor.times), self.recent], closed)
+
+    def keep(self, expert: Expert, worlds: Sequence[Sequence[Batch]], closed: bool = False) -> list[Event]:
         """The same for any expert, by batches of its worlds, the latest last; dissolves it into one that knows them."""
         worlds = [batches for batches in worlds if batches]
         rivals: list[Expert] = []
@@ -170,7 +175,7 @@ class Stay:
             return self.dissolve(expert, twin)
         events: list[Event] = []
         for batches in worlds if len(expert.stretches) > 1 else worlds[-1:]:
-            events += expert.consolidate(batches)
+            events += expert.spare(batches) if closed else expert.consolidate(batches)
         expert.rest()
         return events
 
@@ -272,7 +277,7 @@ class Stay:
             "trail": self._trail.state_dict(),
             "anchor": None if self.anchor is None else self.anchor.state_dict(),
             "unread": [
-                (loss, Batch(b.inputs.clone(), b.targets.clone(), b.contract, b.task, b.boundary), outputs, excess)
+                (loss, replace(b, inputs=b.inputs.clone(), targets=b.targets.clone()), outputs, excess)
                 for loss, b, outputs, excess in self.unread
             ],
             "losses": list(self._losses),

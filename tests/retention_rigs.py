@@ -134,15 +134,15 @@ def assert_resumes(method: Retention, stream: Stream) -> None:
 
 
 def moved_apart(method: Retention, stream: Stream) -> tuple[float, float]:
-    """How far the weights are from those of fine-tuning as the first task ends, and as the second one ends."""
+    """How far the weights are from those of fine-tuning just before the first task ends, and before the second does."""
     batches = [batch for batch, _ in stream.experiences()]
     ends = [step for step, batch in enumerate(batches) if step and batch.boundary]
     ours, theirs = agent(method), Finetune(SMALL, Optimizer(lr=3e-3))
     apart = []
-    for step, batch in enumerate(batches[: ends[1]], start=1):
+    for step, batch in enumerate(batches[: ends[1] - 1], start=1):
         ours.learn(batch)
         theirs.learn(batch)
-        if step in (ends[0], ends[1]):
+        if step in (ends[0] - 1, ends[1] - 1):
             parts = [learner.state_dict() for learner in (ours, theirs)]
             mine, plain = parts[0]["inner"]["parts"]["weights"], parts[1]["parts"]["weights"]
             apart.append(max(float((mine[name] - plain[name]).abs().max()) for name in mine))

@@ -231,7 +231,7 @@ def test_agents_never_see_a_task_id(agent):
     names = {task.name for task in stream.tasks}
     assert not [thing for thing in handed if isinstance(thing, str) and thing in names]
     assert len({id(thing.contract) for thing in handed if isinstance(thing, Batch)}) == 1
-    assert not any(thing.boundary for thing in handed if isinstance(thing, Batch))
+    assert not any(thing.boundary or thing.ends for thing in handed if isinstance(thing, Batch))
 
 
 def test_the_spy_would_notice_a_label():

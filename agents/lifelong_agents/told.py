@@ -10,23 +10,24 @@ from typing import Any
 import torch
 
 from lifelong.assembly import Assembly
+from lifelong.border import Border
 from lifelong.events import Event, ExpertSpawned, ShiftSeen, Update
 from lifelong.experience import Batch, Prediction, Query
 from lifelong.expert import Expert
 from lifelong.foundation import Foundation
 from lifelong.learner import Size
 from lifelong.network import Network
-from lifelong.objective import Contract
 from lifelong.optimizer import Optimizer
 from lifelong.retention.method import Retention, Stored
 from lifelong.retention.needs import await_ends
 
 
 class Told:
-    """Trains on whatever comes; where a batch says that a task begins, the one before it is consolidated.
+    """Trains on whatever comes; where a batch says that a task ends with it, that is consolidated, before it is judged.
 
-    A batch says so by its boundary, or by another task or contract than that of the batch before. memory: latest
-    samples of a task that the methods are shown as it ends. Where no batch ever says so, nothing is consolidated.
+    Where ends are not said, it is consolidated as the next one begins: by a boundary, another task or another contract
+    than that of the batch before. memory: latest samples of a task that the methods are shown as it ends; they stay
+    until the next one begins. Where no batch ever says so, nothing is consolidated.
     """
 
     def __init__(
@@ -46,24 +47,25 @@ class Told:
         # Where nothing is done as a task ends, nothing is kept for it.
         self._awaits = await_ends(retention)
         self._recent: deque[Batch] = deque()
-        self._last: tuple[Contract, str | None] | None = None
+        self._border = Border()
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
         events: list[Event] = []
-        started = self._last is not None
-        if self._begins(batch):
-            # The optimizer goes on as it is: a fresh one takes its largest steps where old knowledge is most in danger.
-            events = [ShiftSeen(0), *self._expert.consolidate(self._recent)]
+        started = self._border.contract is not None
+        if self._border.begins(batch):
+            events.append(ShiftSeen(0))
+            if not self._border.ended:
+                events += self._expert.consolidate(self._recent)
             self._recent.clear()
             self._held = 0
-        self._last = batch.contract, batch.task
+        self._border.passed(batch)
         if self._awaits:
             self._keep(batch)
         update = self._expert.update(batch)
+        if batch.ends:
+            # The optimizer goes on as it is: a fresh one takes its largest steps where old knowledge is most in danger.
+            events += self._expert.consolidate(self._recent)
         return (update, *events) if started else (update, ExpertSpawned(0, self._expert.foundation.parameters()))
-
-    def _begins(self, batch: Batch) -> bool:
-        return self._last is not None and (batch.boundary or (batch.contract, batch.task) != self._last)
 
     def _keep(self, batch: Batch) -> None:
         self._recent.append(batch)
@@ -73,7 +75,7 @@ class Told:
 
     def predict(self, query: Query) -> Prediction:
         # Asked without a label about a task that has a head of its own: the latest head is the only honest guess.
-        task = query.task if query.task is not None or self._last is None else self._last[1]
+        task = query.task if query.task is not None else self._border.task
         self._expert.foundation.assembly.grow(query.contract, self._expert.lane, task)
         outputs = self._expert.reply(query.inputs, query.contract, task)
         return Prediction(outputs, torch.zeros(len(outputs), dtype=torch.int64, device=outputs.device))
@@ -92,7 +94,7 @@ class Told:
             "expert": self._expert.state_dict(),
             # Views of a larger tensor would take all of it to the disk.
             "recent": [replace(b, inputs=b.inputs.clone(), targets=b.targets.clone()) for b in self._recent],
-            "last": self._last,
+            "border": self._border.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,4 +102,4 @@ class Told:
         self._expert.load_state_dict(state["expert"])
         self._recent = deque(state["recent"])
         self._held = sum(len(batch.targets) for batch in self._recent)
-        self._last = None if state["last"] is None else tuple(state["last"])
+        self._border.load_state_dict(state["border"])

@@ -16,7 +16,7 @@ from lifelong.experience import Batch, Truth
 from lifelong.objective import Classification, Contract
 from lifelong.stream import Stream
 
-Print = tuple[str, Contract, str | None, bool, Truth]
+Print = tuple[str, Contract, str | None, bool, bool, Truth]
 """What identifies an experience: a digest of its tensors, and everything beside them."""
 
 
@@ -73,16 +73,21 @@ def _walk(stream: Stream) -> list[Print]:
 def _hiding(stream: Stream, prints: Sequence[Print]) -> None:
     """What is told is true, told always or never, and what is not told cannot be read off anything else."""
     starts = _starts(stream)
-    for step, (_, _, label, boundary, truth) in enumerate(prints):
+    lasts = [step - 1 for step in (*starts[1:], len(prints))]
+    for step, (_, _, label, boundary, ends, truth) in enumerate(prints):
         holds(f"step {step}: a label is the true task's name", truth.task, label, label in (None, truth.task))
         holds(f"step {step}: a boundary begins a segment", False, True, not boundary or step in starts)
+        holds(f"step {step}: an end ends a segment", False, True, not ends or step in lasts)
     for task in taught(stream):
         holds("a label in judging is the task's name", task.name, task.label, task.label in (None, task.name))
         told = task.label is not None or task.contract.mask is None
         holds("a mask tells the task, so it needs a label", "no mask", task.contract.mask, told)
-    _all_or_none("labels in training", [label is not None for _, _, label, _, _ in prints])
+    _all_or_none("labels in training", [label is not None for _, _, label, *_ in prints])
     _all_or_none("labels in judging", [task.label is not None for task in taught(stream)])
     _all_or_none("boundaries", [prints[step][3] for step in starts[1:]])
+    _all_or_none("ends", [prints[step][4] for step in lasts])
+    if not any(boundary for _, _, _, boundary, _, _ in prints):
+        equal("who hides where tasks begin hides where they end", 0, sum(ends for _, _, _, _, ends, _ in prints))
     if prints[0][2] is None:
         equal("who hides labels in training hides them in judging", None, taught(stream)[0].label)
 
@@ -127,7 +132,7 @@ def _print(batch: Batch, truth: Truth) -> Print:
     for tensor in (batch.inputs, batch.targets):
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest(), batch.contract, batch.task, batch.boundary, truth
+    return digest.hexdigest(), batch.contract, batch.task, batch.boundary, batch.ends, truth
 
 
 def _difference(wanted: Sequence[Print], seen: Sequence[Print]) -> str:

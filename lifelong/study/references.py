@@ -11,7 +11,9 @@ from lifelong.config.shared import with_shared
 
 AGENTS = {"naive": "finetune", "joint": "joint", "independent": "independent", "frozen": "frozen", "replay": "er"}
 """Which agent each reference is: learning on without protection; all data kept; one model to a task, told which it is;
-features that never learn, and the nearest class mean; replay of as many samples as the others keep."""
+features that never learn, and the nearest class mean; replay of as many samples as the largest `capacity` of the others
+says. Their latest samples of a task (`memory`), which methods are shown as it ends and nobody learns again, count for
+nothing there: they stand in the table, under stored samples."""
 
 REFERENCES = tuple(AGENTS)
 REPLAY = "replay"
@@ -62,7 +64,7 @@ def reference_of(name: str, resolved: Resolved) -> tuple[dict[str, Any] | None, 
 
 
 def most_kept(agents: Sequence[Any]) -> int:
-    """The most samples that any of these agents keeps to learn again; 0 where none says how many it does."""
+    """The largest `capacity` of these agents and of their retention methods; 0 where none has one."""
     parts = [part for agent in agents for part in (agent, *(agent.get("retention") or ()))]
     return max((part[KEPT] for part in parts if isinstance(part.get(KEPT), int)), default=0)
 

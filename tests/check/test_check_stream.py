@@ -32,8 +32,9 @@ def item(step: int, labels: bool) -> Item:
     segment, task = (0, "A") if step < 4 else (1, "B") if step < 7 else (2, "A")
     inputs = torch.randn(6, 3, generator=torch.Generator().manual_seed(step))
     targets = torch.arange(6) % 2 + (2 if task == "B" else 0)
-    boundary = labels and step in (4, 7)
-    return Batch(inputs, targets, contract_of(task, labels), task if labels else None, boundary), Truth(task, segment)
+    begins, ends = labels and step in (4, 7), labels and step in (3, 6, 10)
+    batch = Batch(inputs, targets, contract_of(task, labels), task if labels else None, begins, ends)
+    return batch, Truth(task, segment)
 
 
 @dataclass
@@ -45,12 +46,13 @@ class Planted:
     segments: Sequence[Segment] = (Segment("A", 4), Segment("B", 3), Segment("A", 4))
     bend: Callable[[int, Item], Item] = lambda step, found: found
     name: str = "planted"
+    length: int = 11
 
     def __post_init__(self) -> None:
         self.tasks = self.tasks or tasks_of(self.labels)
 
     def experiences(self, start: int = 0) -> Iterator[Item]:
-        for step in range(start, 11):
+        for step in range(start, self.length):
             yield self.bend(step, item(step, self.labels))
 
 
@@ -84,6 +86,11 @@ def from_one_generator() -> Callable[[int], Iterator[Item]]:
         return ((replace(b, inputs=torch.randn(6, 3, generator=generator)), t) for b, t in good(start))
 
     return walk
+
+
+def ends_where_it_began(start: int) -> Iterator[Item]:
+    """Ends that are there in a whole walk alone."""
+    return ((b if not start else replace(b, ends=False), t) for b, t in (item(step, True) for step in range(start, 11)))
 
 
 def from_shared_place() -> Callable[[int], Iterator[Item]]:
@@ -137,9 +144,18 @@ A, B = tasks_of(False)
         ("a boundary begins a segment", Planted(bend=with_batch(boundary=True))),
         ("boundaries are shown always or never", Planted(
             bend=lambda step, found: (replace(found[0], boundary=step == 7), found[1]))),
+        ("an end ends a segment", Planted(True, bend=with_batch(ends=True))),
+        ("ends are shown always or never", Planted(
+            True, bend=lambda step, found: (replace(found[0], ends=step in (3, 6)), found[1]))),
+        ("hides where they end", Planted(
+            bend=lambda step, found: (replace(found[0], ends=step in (3, 6, 10)), found[1]))),
+        ("hides where they end", Planted(
+            segments=[Segment("A", 4)], tasks=[A], length=4,
+            bend=lambda step, found: (replace(found[0], ends=step == 3), found[1]))),
+        (r"experiences\(\d+\) is the tail", Odd(True, walk=ends_where_it_began)),
         ("a mask tells the task", Planted(
             tasks=[replace(t, label=None) for t in tasks_of(True)],
-            bend=lambda step, found: (replace(item(step, True)[0], task=None, boundary=False), found[1]))),
+            bend=lambda step, found: (replace(item(step, True)[0], task=None, boundary=False, ends=False), found[1]))),
         ("whatever the global seeds", Odd(walk=from_global_generator)),
         (r"experiences\(\d+\) is the tail", Odd(walk=from_one_generator())),
         (r"experiences\(\d+\) is the tail", Odd(walk=lambda start: good(0))),

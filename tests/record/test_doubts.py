@@ -66,9 +66,9 @@ def test_one_protected_network_that_finds_no_end_is_fine_tuning_and_says_so() ->
 def test_ends_that_were_shown_to_methods_are_on_record() -> None:
     result = lived(Retain((Ewc(),), Mlp((8,)), memory=20), "A B A", boundaries="shown")
     facts = [(step, event) for step, event in result.events if isinstance(event, Consolidated)]
-    assert [step for step, _ in facts] == [13, 25]
+    assert [step for step, _ in facts] == [12, 24, 36]
     assert all(event.expert == 0 and 20 <= event.samples < 40 for _, event in facts)
-    assert (result.summary.consolidated, doubts(result.summary)) == (2, [])
+    assert (result.summary.consolidated, doubts(result.summary)) == (3, [])
     started = next(event for _, event in result.events if isinstance(event, RunStarted))
     assert started.awaits_ends
 

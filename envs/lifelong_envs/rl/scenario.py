@@ -14,7 +14,7 @@ class Scenario:
     """Who is told which world it is, and whether the start of a visit is shown.
 
     `labels`: "never"; "training" names the world of each experience; "judging" names it there and in judging.
-    `boundaries` "shown" marks the first experience of each visit but the first. Raises ValueError for other words.
+    `boundaries` "shown" marks the first experience of each visit. Raises ValueError for other words.
     """
 
     labels: Labels = "never"

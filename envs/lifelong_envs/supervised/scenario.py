@@ -18,11 +18,11 @@ Head = Literal["shared", "per_task"]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Who is told which task it is, whether the start of a visit is shown, and what the outputs mean.
+    """Who is told which task it is, whether the start and the end of a visit are shown, and what the outputs mean.
 
     `labels`: "never"; "training" names the task of each training batch; "judging" names it in training and
     in judging, and the contract then lists the classes that the task allows. `boundaries` "shown" marks the
-    first batch of each visit but the first. `head` "per_task" says that outputs mean something else in each
+    first batch of each visit and the last one. `head` "per_task" says that outputs mean something else in each
     task; where a task has some of the classes, they are numbered within the task.
     """
 

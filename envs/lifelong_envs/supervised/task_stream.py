@@ -122,7 +122,8 @@ class TaskStream:
         inputs, targets, rows = self._samples(lesson)
         size, contract, on_chunk = self._timetable.batch_size, lesson.contract, lesson.on_chunk
         task = lesson.name if self._scenario.labels != "never" else None
-        boundary = self._scenario.boundaries == "shown" and start == 0
+        shown, left = self._scenario.boundaries == "shown", self._segments[visit].steps - start
+        boundary = shown and start == 0
         chunk = size * max(1, min(_CHUNK_BATCHES, _CHUNK_BYTES // (size * inputs[0].nbytes)))
         first_epoch, first_batch = divmod(start, self._batches(lesson.name))
         for epoch in range(first_epoch, self._timetable.epochs):
@@ -136,7 +137,8 @@ class TaskStream:
                 chunk_targets = targets.index_select(0, chosen)
                 batches = zip(torch.split(chunk_inputs, size), torch.split(chunk_targets, size), strict=True)
                 for x, y in batches:
-                    yield Batch(x, y, contract, task, boundary)
+                    left -= 1
+                    yield Batch(x, y, contract, task, boundary, ends=shown and left == 0)
                     boundary = False
             first_batch = 0
 

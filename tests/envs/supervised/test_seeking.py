@@ -46,7 +46,7 @@ def assert_equal(left: Sequence[tuple[Batch, Truth]], right: Sequence[tuple[Batc
     for (a, truth_a), (b, truth_b) in zip(left, right, strict=True):
         assert torch.equal(a.inputs, b.inputs)
         assert torch.equal(a.targets, b.targets)
-        assert (a.contract, a.task, a.boundary, truth_a) == (b.contract, b.task, b.boundary, truth_b)
+        assert (a.contract, a.task, a.boundary, a.ends, truth_a) == (b.contract, b.task, b.boundary, b.ends, truth_b)
 
 
 def content(stream: Stream) -> torch.Tensor:
@@ -108,13 +108,13 @@ def test_segments_account_for_every_experience(make: Maker, images: Arrays) -> N
 @every_stream
 def test_a_hidden_scenario_shows_no_difference_between_tasks(make: Maker, images: Arrays) -> None:
     stream = make(images, RECURRING, Scenario(), 3)
-    shown = {(batch.contract, batch.task, batch.boundary) for batch, _ in stream.experiences()}
+    shown = {(batch.contract, batch.task, batch.boundary, batch.ends) for batch, _ in stream.experiences()}
     judged = {(task.contract, task.label) for task in stream.tasks}
     assert len(shown) == 1
     assert len(judged) == 1
-    ((contract, task, boundary),) = shown
+    ((contract, task, boundary, ends),) = shown
     assert judged == {(contract, None)}
-    assert (task, boundary, contract.mask, contract.own_head) == (None, False, None, False)
+    assert (task, boundary, ends, contract.mask, contract.own_head) == (None, False, False, None, False)
 
 
 @every_stream
@@ -132,13 +132,24 @@ def test_labels_in_judging_are_told_in_training_too(make: Maker, images: Arrays)
 
 
 @every_stream
-def test_boundaries_are_shown_on_the_first_batch_of_each_visit(make: Maker, images: Arrays) -> None:
-    stream = make(images, RECURRING, Scenario(boundaries="shown"), 3)
+@pytest.mark.parametrize("table", [RECURRING, SAMPLED, RAMPED], ids=["all_samples", "some_samples", "ramped"])
+def test_boundaries_are_shown_on_the_first_and_last_batch_of_each_visit(
+    make: Maker, table: Timetable, images: Arrays
+) -> None:
+    stream = make(images, table, Scenario(boundaries="shown"), 3)
     starts = [0]
     for segment in stream.segments:
         starts.append(starts[-1] + segment.steps)
     shown = [step for step, (batch, _) in enumerate(stream.experiences()) if batch.boundary]
     assert shown == starts[:-1]
+    ended = [step for step, (batch, _) in enumerate(stream.experiences()) if batch.ends]
+    assert ended == [start - 1 for start in starts[1:]]
+
+
+@every_stream
+def test_who_hides_boundaries_hides_ends_whatever_else_is_told(make: Maker, images: Arrays) -> None:
+    stream = make(images, RECURRING, Scenario(labels="judging", head="per_task"), 3)
+    assert not any(batch.boundary or batch.ends for batch, _ in stream.experiences())
 
 
 @every_stream
