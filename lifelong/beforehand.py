@@ -36,7 +36,7 @@ def _foreseen(stream: Stream, learner: Agent) -> list[str]:
         if isinstance(learner, Particular) and learner.is_particular:
             first = _first_batch(stream)
             if first is not None:
-                learner.suits(first, _prospect(stream))
+                learner.suits(first, _prospect(stream, first))
     if worlds:
         acting(learner)
     if not isinstance(learner, Foresighted):
@@ -64,12 +64,17 @@ def _first_batch(stream: Stream) -> Batch | None:
     return first if isinstance(first, Batch) else None
 
 
-def _prospect(stream: Stream) -> Prospect:
+def _prospect(stream: Stream, first: Batch) -> Prospect:
     tasks = [task for task in stream.tasks if isinstance(task, Task)]
+    names = {task.name for task in tasks}
+    visits = [segment.task for segment in stream.segments if segment.task in names]
+    # A visit to the same task goes on with it, unless its beginning is shown.
+    ends = sum(here != there or first.boundary for here, there in pairwise(visits))
     return Prospect(
         tuple(dict.fromkeys(task.contract for task in tasks)),
         all(task.label is not None for task in tasks),
         sum(segment.steps for segment in stream.segments),
+        ends,
     )
 
 

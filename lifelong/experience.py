@@ -71,8 +71,10 @@ class Prospect:
     """What is known of a stream of batches before it is lived through.
 
     contracts: of all its tasks. labelled: whether questions say which task they are of. steps: experiences in all.
+    ends: how often a task of batches ends, and another visit to one follows.
     """
 
     contracts: tuple[Contract, ...]
     labelled: bool
     steps: int
+    ends: int

@@ -30,7 +30,7 @@ from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.objective import Contract
 from lifelong.pool import Pool, Verdict
-from lifelong.retention.needs import are_particular, await_ends, check, shows_ends
+from lifelong.retention.needs import Ends, are_particular, await_ends, check, shows_ends
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
 from lifelong.trail import Trail
@@ -276,7 +276,9 @@ class LifelongLearner:
         return are_particular(self._pool.upbringing.retention)
 
     def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
-        check(self._pool.upbringing.retention, "shown" if shows_ends(first) else "found", first, prospect)
+        upbringing = self._pool.upbringing
+        known: Ends = "shown" if shows_ends(first) else "found"
+        check(upbringing.retention, known, first, prospect, upbringing.is_alone)
 
     def held(self) -> Sequence[Event]:
         return self._pool.held()

@@ -11,7 +11,7 @@ import torch
 from lifelong.experience import Batch
 from lifelong.retention.episodes import Episodes
 from lifelong.retention.gradients import gradients, set_gradients
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -28,12 +28,12 @@ class Agem:
 
     def __post_init__(self) -> None:
         Episodes(self.capacity, 0)
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
+        if not whole(self.batch_size):
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {self.batch_size}.")
 
     @property
     def needs(self) -> Needs:
-        return Needs(ends="found")
+        return Needs(ends="found", room=self.capacity)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

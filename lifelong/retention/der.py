@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.retention.er import Er, Replay, mean_loss
+from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, positive
+from lifelong.retention.method import Keeper, positive, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -36,11 +37,11 @@ class Der:
         if (
             not positive(self.alpha)
             or not 0.0 <= self.beta < math.inf
-            or (self.batch_size is not None and self.batch_size < 1)
+            or (self.batch_size is not None and not whole(self.batch_size))
         ):
             raise ValueError(
-                f"alpha must be positive, beta at least 0 and batch_size at least 1 (or null), got alpha={self.alpha}, "
-                f"beta={self.beta}, batch_size={self.batch_size}."
+                "alpha must be positive, beta at least 0 and batch_size a whole number of at least 1 (or null), got "
+                f"alpha={self.alpha}, beta={self.beta}, batch_size={self.batch_size}."
             )
 
     @property
@@ -68,12 +69,12 @@ class _Keeper(Replay):
     def _distance(self, drawn: list[tuple[Batch, list[Tensor]]]) -> Tensor:
         total = sum(len(kept.targets) for kept, _ in drawn)
         parts = []
-        for kept, (answers,) in drawn:
-            now, mask = self._model.outputs(kept.inputs, kept.contract, kept.task), kept.contract.mask
-            if mask is not None:
+        for (kept, (then,)), now in zip(drawn, answers(self._model, [kept for kept, _ in drawn]), strict=True):
+            if kept.contract.mask is not None:
                 # What the task forbids is the lowest number there is, now and then.
-                now, answers = now[:, list(mask)], answers[:, list(mask)]
-            parts.append(F.mse_loss(now, answers) * (len(kept.targets) / total))
+                columns = list(kept.contract.mask)
+                now, then = now[:, columns], then[:, columns]
+            parts.append(F.mse_loss(now, then) * (len(kept.targets) / total))
         return torch.stack(parts).sum()
 
     def observe(self, batch: Batch, outputs: Tensor) -> None:

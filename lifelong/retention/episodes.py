@@ -9,7 +9,7 @@ import torch
 
 from lifelong.experience import Batch
 from lifelong.retention.kinds import merged
-from lifelong.retention.method import Stored
+from lifelong.retention.method import Stored, whole
 from lifelong.retention.model import bytes_of
 
 
@@ -20,22 +20,22 @@ class Episodes:
     """
 
     def __init__(self, capacity: int, seed: int) -> None:
-        if capacity < 1:
-            raise ValueError(f"A memory needs room for at least 1 sample, got capacity={capacity}.")
+        if not whole(capacity):
+            raise ValueError(f"capacity must be a whole number of at least 1 sample, got {capacity}.")
         self._capacity = capacity
         self._random = torch.Generator().manual_seed(seed)
         self.tasks: list[list[Batch]] = []
 
     def add(self, batches: Sequence[Batch]) -> None:
-        """One more task. Raises ValueError where there is no room for a sample of each."""
-        self.tasks.append(merged(batches))
-        share = self._capacity // len(self.tasks)
+        """One more task. Raises ValueError, and stays as it was, where there is no room for a sample of each."""
+        tasks = [*self.tasks, merged(batches)]
+        share = self._capacity // len(tasks)
         if not share:
             raise ValueError(
-                f"A memory of {self._capacity} samples cannot keep one of each of {len(self.tasks)} tasks: give it a "
+                f"A memory of {self._capacity} samples cannot keep one of each of {len(tasks)} tasks: give it a "
                 "larger capacity."
             )
-        self.tasks = [self._drawn(task, share) for task in self.tasks]
+        self.tasks = [self._drawn(task, share) for task in tasks]
 
     def draw(self, count: int | None, task: int | None = None) -> list[Batch]:
         """`count` samples (None: all) of one task, or of all tasks together."""

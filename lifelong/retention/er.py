@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from lifelong.experience import Batch
+from lifelong.retention.kinds import answers
 from lifelong.retention.memory import Balance, Memory
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -30,10 +31,10 @@ class Er:
 
     def __post_init__(self) -> None:
         Memory(self.capacity, self.balance)
-        if not positive(self.weight) or (self.batch_size is not None and self.batch_size < 1):
+        if not positive(self.weight) or (self.batch_size is not None and not whole(self.batch_size)):
             raise ValueError(
-                f"weight must be positive and batch_size at least 1, or null for that of the stream, got "
-                f"weight={self.weight}, batch_size={self.batch_size}."
+                "weight must be positive and batch_size a whole number of at least 1, or null for that of the stream, "
+                f"got weight={self.weight}, batch_size={self.batch_size}."
             )
 
     @property
@@ -77,8 +78,7 @@ def mean_loss(model: Model, batches: list[Batch]) -> Tensor:
     """The mean loss over all samples of batches of any kinds, with a graph."""
     total = sum(len(batch.targets) for batch in batches)
     parts = [
-        batch.contract.objective.loss(model.outputs(batch.inputs, batch.contract, batch.task), batch.targets)
-        * (len(batch.targets) / total)
-        for batch in batches
+        batch.contract.objective.loss(outputs, batch.targets) * (len(batch.targets) / total)
+        for batch, outputs in zip(batches, answers(model, batches), strict=True)
     ]
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum()

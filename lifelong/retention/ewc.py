@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lifelong.experience import Batch
 from lifelong.objective import Classification, MultiLabel, Regression
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, detached
 from lifelong.retention.needs import Needs
 from lifelong.retention.per_sample import importance
@@ -51,8 +51,8 @@ class Ewc:
             )
         if not 0.0 < self.decay <= 1.0 or (self.decay < 1.0 and self.form == "separate"):
             raise ValueError(f"decay must be in (0, 1], and 1 where form is separate, got {self.decay}.")
-        if self.samples is not None and self.samples < 1:
-            raise ValueError(f"samples must be at least 1, or null for all, got {self.samples}.")
+        if self.samples is not None and not whole(self.samples):
+            raise ValueError(f"samples must be a whole number of at least 1, or null for all, got {self.samples}.")
 
     @property
     def needs(self) -> Needs:

@@ -14,7 +14,7 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.retention.episodes import Episodes
 from lifelong.retention.gradients import gradients, set_gradients
-from lifelong.retention.method import Keeper, Silent, Stored
+from lifelong.retention.method import Keeper, Silent, Stored, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -37,15 +37,15 @@ class Gem:
 
     def __post_init__(self) -> None:
         Episodes(self.capacity, 0)
-        if not 0.0 <= self.margin < math.inf or (self.batch_size is not None and self.batch_size < 1):
+        if not 0.0 <= self.margin < math.inf or (self.batch_size is not None and not whole(self.batch_size)):
             raise ValueError(
-                f"margin must be at least 0 and batch_size at least 1, or null for all, got margin={self.margin}, "
-                f"batch_size={self.batch_size}."
+                "margin must be at least 0 and batch_size a whole number of at least 1, or null for all, got "
+                f"margin={self.margin}, batch_size={self.batch_size}."
             )
 
     @property
     def needs(self) -> Needs:
-        return Needs(ends="found")
+        return Needs(ends="found", room=self.capacity)
 
     def keeper(self, model: Model, seed: int) -> Keeper:
         return _Keeper(self, model, seed)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lifelong.experience import Batch
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, detached
 from lifelong.retention.needs import Needs
 from lifelong.retention.per_sample import Measure, importance
@@ -31,8 +31,8 @@ class Mas:
     def __post_init__(self) -> None:
         if not positive(self.strength):
             raise ValueError(f"strength must be positive, got {self.strength}.")
-        if self.samples is not None and self.samples < 1:
-            raise ValueError(f"samples must be at least 1, or null for all, got {self.samples}.")
+        if self.samples is not None and not whole(self.samples):
+            raise ValueError(f"samples must be a whole number of at least 1, or null for all, got {self.samples}.")
 
     @property
     def needs(self) -> Needs:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -24,8 +25,13 @@ from lifelong.retention.needs import Needs
 
 
 def positive(*values: float) -> bool:
-    """Whether all are above zero, and neither infinite nor no number at all."""
-    return all(0.0 < value < math.inf for value in values)
+    """Whether all are numbers above zero, and none is infinite."""
+    return all(isinstance(value, Real) and 0.0 < value < math.inf for value in values)
+
+
+def whole(*values: int, least: int = 1) -> bool:
+    """Whether all are whole numbers of at least `least`."""
+    return all(isinstance(value, Integral) and value >= least for value in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.objective import Classification, Contract
 from lifelong.retention.er import Er, Replay
+from lifelong.retention.kinds import Head, by_head, head_of
 from lifelong.retention.memory import Balance
 from lifelong.retention.method import Keeper
 from lifelong.retention.model import Model
@@ -52,11 +54,15 @@ class NearestMeanHead:
 class _Keeper(Replay):
     def __init__(self, settings: Er, model: Model, seed: int) -> None:
         super().__init__(settings, model, seed)
-        self._means: dict[tuple[Contract, str | None], tuple[Tensor, Tensor]] | None = None
+        self._means: dict[Head, tuple[Tensor, Tensor]] | None = None
 
     def observe(self, batch: Batch, outputs: Tensor) -> None:
         super().observe(batch, outputs)
         # The network has moved, and the features of all samples with it.
+        self._means = None
+
+    def consolidate(self, batches: Sequence[Batch]) -> None:
+        # A method beside this one may move the network as a task ends.
         self._means = None
 
     def retract(self, samples: int) -> None:
@@ -72,16 +78,28 @@ class _Keeper(Replay):
         if not isinstance(contract.objective, Classification):
             return None
         if self._means is None:
-            self._means = {(b.contract, b.task): self._mean(b) for b, _ in self.memory.all()}
-        found = self._means.get((contract, task))
+            kept = [b for b, _ in self.memory.all() if isinstance(b.contract.objective, Classification)]
+            self._means = {
+                head: self._mean([kept[place] for place in places]) for head, places in by_head(kept).items()
+            }
+        found = self._means.get(head_of(contract, task))
         if found is None:
             return None
         means, met = found
-        features = F.normalize(self._model.features(inputs, contract, task), dim=1)
-        return contract.restrict((2.0 * features @ means.T - 1.0).masked_fill(~met, UNMET))
+        directions = self._directions(inputs, contract, task)
+        with torch.autocast(inputs.device.type, enabled=False):
+            alike = directions @ means.to(directions.dtype).T
+        return contract.restrict((2.0 * alike - 1.0).masked_fill(~met, UNMET))
 
-    def _mean(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(C, F) means of length one, and (C,) which classes there are."""
-        features = F.normalize(self._model.features(batch.inputs, batch.contract, batch.task), dim=1)
-        members = F.one_hot(batch.targets, batch.contract.outputs).to(features.dtype)
-        return F.normalize(members.T @ features, dim=1), members.sum(0) > 0
+    def _mean(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        """(C, F) means of length one, and (C,) which classes there are, of batches that one head answers."""
+        directions = torch.cat([self._directions(b.inputs, b.contract, b.task) for b in batches])
+        targets = torch.cat([b.targets for b in batches])
+        members = F.one_hot(targets, batches[0].contract.outputs).to(directions.dtype)
+        with torch.autocast(directions.device.type, enabled=False):
+            return F.normalize(members.T @ directions, dim=1), members.sum(0) > 0
+
+    def _directions(self, inputs: Tensor, contract: Contract, task: str | None) -> Tensor:
+        """(B, F) features of length one, in single precision at least: under autocast they come in half of it."""
+        features = self._model.features(inputs, contract, task)
+        return F.normalize(features.to(torch.promote_types(features.dtype, torch.float32)), dim=1)

@@ -22,7 +22,7 @@ class Needs:
 
     ends: what must be known of where tasks end. labels: which task each sample is of, in training and in judging.
     shared_head: that later tasks are answered by the head of earlier ones. classes: that tasks ask for classes. steps:
-    after how many it acts for the first time.
+    after how many it acts for the first time. room: for how many ends of tasks it has room (None: for any number).
     """
 
     ends: Ends = "never"
@@ -30,6 +30,7 @@ class Needs:
     shared_head: bool = False
     classes: bool = False
     steps: int = 0
+    room: int | None = None
 
 
 def await_ends(methods: Sequence[Retention]) -> bool:
@@ -47,15 +48,19 @@ def shows_ends(first: Batch) -> bool:
     return first.boundary or first.task is not None
 
 
-def check(methods: Sequence[Retention], known: Ends, batch: Batch, prospect: Prospect | None = None) -> None:
+def check(
+    methods: Sequence[Retention], known: Ends, batch: Batch, prospect: Prospect | None = None, alone: bool = True
+) -> None:
     """Raise ValueError where a method would do nothing, or not what it promises, for a stream that gives such batches.
 
-    known: what the learner knows of where tasks end. prospect: what is known of the stream beforehand.
+    known: what the learner knows of where tasks end. prospect: what is known of the stream beforehand. alone: one
+    network lives through all of it, so that every end is its own.
     """
     contracts = (batch.contract, *(prospect.contracts if prospect is not None else ()))
     for method in methods:
         needs = method.needs
         why = _ends(needs, known) or _labels(needs, batch, prospect) or _steps(needs, prospect)
+        why = why or (_room(needs, prospect) if alone else None)
         for contract in contracts:
             why = why or _contract(needs, contract)
         if why is not None:
@@ -91,6 +96,15 @@ def _steps(needs: Needs, prospect: Prospect | None) -> str | None:
     return (
         f"it acts for the first time at step {needs.steps:,}, and the stream has {prospect.steps:,} steps. Let it act "
         "more often (every), or take a longer stream."
+    )
+
+
+def _room(needs: Needs, prospect: Prospect | None) -> str | None:
+    if prospect is None or needs.room is None or prospect.ends <= needs.room:
+        return None
+    return (
+        f"it keeps at least one sample of each task that ends, of {needs.room:,} in all, and in the stream "
+        f"{prospect.ends:,} tasks end. Give it a larger capacity."
     )
 
 

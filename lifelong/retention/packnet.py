@@ -13,7 +13,7 @@ from torch.func import functional_call
 from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.layers import runs
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, bytes_of
 from lifelong.retention.needs import Needs
 
@@ -37,10 +37,10 @@ class PackNet:
     lr: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.prune < 1.0 or self.retrain < 0 or not positive(self.lr):
+        if not 0.0 < self.prune < 1.0 or not whole(self.retrain, least=0) or not positive(self.lr):
             raise ValueError(
-                f"prune must be in (0, 1), retrain at least 0 epochs and lr positive, got prune={self.prune}, "
-                f"retrain={self.retrain}, lr={self.lr}."
+                "prune must be in (0, 1), retrain a whole number of at least 0 epochs and lr positive, got "
+                f"prune={self.prune}, retrain={self.retrain}, lr={self.lr}."
             )
 
     @property

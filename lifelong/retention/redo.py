@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lifelong.experience import Batch
 from lifelong.retention.layers import Layer, Run, runs
-from lifelong.retention.method import Keeper, Silent
+from lifelong.retention.method import Keeper, Silent, whole
 from lifelong.retention.model import Model
 from lifelong.retention.needs import Needs
 
@@ -37,9 +37,9 @@ class Redo:
     threshold: float = 0.025
 
     def __post_init__(self) -> None:
-        if self.every < 1 or not 0.0 <= self.threshold < math.inf:
+        if not whole(self.every) or not 0.0 <= self.threshold < math.inf:
             raise ValueError(
-                f"every must be at least 1 step and threshold at least 0, got every={self.every}, "
+                f"every must be at least 1 step, a whole number, and threshold at least 0, got every={self.every}, "
                 f"threshold={self.threshold}."
             )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lifelong.experience import Batch
 from lifelong.objective import Contract
 from lifelong.retention.distance import distance
-from lifelong.retention.method import Keeper, Silent, Stored, positive
+from lifelong.retention.method import Keeper, Silent, Stored, positive, whole
 from lifelong.retention.model import Model, bytes_of, detached
 from lifelong.retention.needs import Needs
 
@@ -62,10 +62,10 @@ class Zscl:
     def __post_init__(self) -> None:
         if not positive(self.strength, self.temperature):
             raise ValueError(f"strength and temperature must be positive, got {self.strength} and {self.temperature}.")
-        if (self.every is not None and self.every < 1) or self.batch_size < 1:
+        if not whole(self.batch_size) or (self.every is not None and not whole(self.every)):
             raise ValueError(
-                f"every and batch_size must be at least 1 (or every null, for no mean), got every={self.every}, "
-                f"batch_size={self.batch_size}."
+                "every and batch_size must be whole numbers of at least 1 (or every null, for no mean), got "
+                f"every={self.every}, batch_size={self.batch_size}."
             )
         if self.teacher not in get_args(Teacher):
             raise ValueError(f"teacher must be one of {', '.join(get_args(Teacher))}, got {self.teacher!r}.")

@@ -16,8 +16,10 @@ from lifelong.learner import Learner
 from lifelong.network import Mlp
 from lifelong.objective import Classification, Contract
 from lifelong.optimizer import Optimizer
+from lifelong.retention.agem import Agem
 from lifelong.retention.der import Der
 from lifelong.retention.er import Er
+from lifelong.retention.er_ace import ErAce
 from lifelong.retention.ewc import Ewc
 from lifelong.retention.gem import Gem
 from lifelong.retention.l2 import L2
@@ -26,6 +28,7 @@ from lifelong.retention.lwf import Lwf
 from lifelong.retention.mas import Mas
 from lifelong.retention.method import Retention
 from lifelong.retention.model import Model
+from lifelong.retention.nearest_mean import NearestMeanHead
 from lifelong.retention.packnet import PackNet
 from lifelong.retention.prd import Prd
 from lifelong.retention.redo import Redo
@@ -58,7 +61,8 @@ def split(**scenario: Any) -> Stream:
     if scenario == {"boundaries": "shown"}:
         timetable = Timetable(order=["digits", "diabetes"], samples=64, batch_size=16)
         return datasets([Digits(), Bundled("diabetes")], timetable, Scenario(**scenario))
-    return class_split(Digits(), Timetable(samples=64, batch_size=16), Scenario(**scenario))
+    order = scenario.pop("order", None)
+    return class_split(Digits(), Timetable(order=order, samples=64, batch_size=16), Scenario(**scenario))
 
 
 HIDDEN, SHOWN = {"labels": "never"}, {"labels": "never", "boundaries": "shown"}
@@ -81,6 +85,13 @@ REFUSED: dict[str, tuple[dict[str, str], Any, str]] = {
         HIDDEN,
         lambda: retain(Redo()),
         "Redo .*acts for the first time at step 200, and the stream",
+    ),
+    "no room for each task": (SHOWN, lambda: retain(Gem(3)), "Gem .*of 3 in all, and in the stream 4 tasks end"),
+    "no room where ends are found": (HIDDEN, lambda: retain(Agem(3)), "Agem .*at least one sample of each task"),
+    "no room for visits": (
+        {"labels": "training", "order": "A B A B"},
+        lambda: retain(Gem(2), detector=None),
+        "Gem .*in the stream 3 tasks end",
     ),
     "the oracle": ({"labels": "training"}, lambda: Independent(TINY, ADAM), "it needs the task's name"),
 }
@@ -112,6 +123,10 @@ def test_the_learner_says_it_too(name: str) -> None:
         ({"labels": "training"}, lambda: retain(Ewc(), detector=None)),
         (SHOWN, lambda: retain(LogitSwap())),
         (SHOWN, lambda: experts(Prd())),
+        (SHOWN, lambda: retain(Gem(4))),
+        ({"labels": "training", "order": "A A B"}, lambda: retain(Gem(1), detector=None)),
+        # Each has a task of its own.
+        (SHOWN, lambda: experts(Gem(1))),
         ({"labels": "judging"}, lambda: retain(PackNet(), detector=None)),
         (OWN, lambda: Independent(TINY, ADAM)),
     ],
@@ -160,6 +175,40 @@ def test_a_loop_of_ones_own_tells_ends_by_itself_and_nothing_else() -> None:
 def test_settings_are_numbers(kind: Any, setting: str, wrong: float) -> None:
     with pytest.raises(ValueError, match=setting):
         kind(**{setting: wrong})
+
+
+@pytest.mark.parametrize("wrong", [2.5, math.nan, math.inf, 0, -1, "3"])
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        (Er, "capacity"),
+        (Er, "batch_size"),
+        (ErAce, "capacity"),
+        (Der, "capacity"),
+        (Der, "batch_size"),
+        (NearestMeanHead, "capacity"),
+        (Gem, "capacity"),
+        (Gem, "batch_size"),
+        (Agem, "capacity"),
+        (Agem, "batch_size"),
+        (Ewc, "samples"),
+        (Mas, "samples"),
+        (Zscl, "every"),
+        (Zscl, "batch_size"),
+        (Redo, "every"),
+    ],
+)
+def test_settings_that_count_are_whole_numbers(kind: Any, setting: str, wrong: object) -> None:
+    with pytest.raises(ValueError, match=f"{setting}.*whole number.*got .*{wrong}"):
+        kind(**{setting: wrong})
+
+
+def test_settings_of_other_kinds_are_refused_in_words() -> None:
+    with pytest.raises(ValueError, match=r"strength must be positive, got much"):
+        Ewc(strength="much")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"retrain a whole number of at least 0 epochs.*retrain=0\.5"):
+        PackNet(retrain=0.5)  # type: ignore[arg-type]
+    assert PackNet(retrain=0).retrain == 0
 
 
 def test_weights_that_are_made_of_others_cannot_be_pruned_nor_copied() -> None:
