@@ -68,8 +68,8 @@ def _prospect(stream: Stream, first: Batch) -> Prospect:
     tasks = [task for task in stream.tasks if isinstance(task, Task)]
     names = {task.name for task in tasks}
     visits = [segment.task for segment in stream.segments if segment.task in names]
-    # A visit to the same task goes on with it, unless its beginning is shown.
-    ends = sum(here != there or first.boundary for here, there in pairwise(visits))
+    # A visit to the same task goes on with it, unless its beginning is shown; where that is, so is the last one's end.
+    ends = sum(here != there or first.boundary for here, there in pairwise(visits)) + int(first.boundary)
     return Prospect(
         tuple(dict.fromkeys(task.contract for task in tasks)),
         all(task.label is not None for task in tasks),

@@ -58,7 +58,8 @@ def band_of(curves: Sequence[Curve]) -> Band:
 
 def mean_figure(frame: RecordedRun, runs: Mapping[str, Sequence[Curves]], dashed: Collection[str] = ()) -> Figure:
     """The mean score over the tasks seen so far, each agent named at its end; `dashed` ones stand back."""
-    figure, (axes,) = stage(frame, [(0.1, 2.8)], right=0.78, strip=MUTED)
+    # As high as its labels, one above the other.
+    figure, (axes,) = stage(frame, [(0.1, max(2.8, 0.16 * len(runs)))], right=0.78, strip=MUTED)
     found = {label: band_of([curves.mean for curves in of_agent]) for label, of_agent in runs.items()}
     _draw(axes, frame, found, dashed, shortened_to=20)
     return figure
