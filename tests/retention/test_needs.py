@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[dict[str, str], Any, str]] = {
         lambda: retain(Redo()),
         "Redo .*acts for the first time at step 200, and the stream",
     ),
-    "no room for each task": (SHOWN, lambda: retain(Gem(3)), "Gem .*of 3 in all, and in the stream 4 tasks end"),
+    "no room for each task": (SHOWN, lambda: retain(Gem(3)), "Gem .*of 3 in all, and in the stream 5 tasks end"),
     "no room where ends are found": (HIDDEN, lambda: retain(Agem(3)), "Agem .*at least one sample of each task"),
     "no room for visits": (
         {"labels": "training", "order": "A B A B"},
@@ -123,7 +123,7 @@ def test_the_learner_says_it_too(name: str) -> None:
         ({"labels": "training"}, lambda: retain(Ewc(), detector=None)),
         (SHOWN, lambda: retain(LogitSwap())),
         (SHOWN, lambda: experts(Prd())),
-        (SHOWN, lambda: retain(Gem(4))),
+        (SHOWN, lambda: retain(Gem(5))),
         ({"labels": "training", "order": "A A B"}, lambda: retain(Gem(1), detector=None)),
         # Each has a task of its own.
         (SHOWN, lambda: experts(Gem(1))),
