@@ -30,7 +30,7 @@ from lifelong.experience import Batch, Prediction, Prospect, Query
 from lifelong.expert import Expert
 from lifelong.learner import Size
 from lifelong.pool import Pool, Verdict
-from lifelong.retention.needs import Ends, are_particular, await_ends, check, shows_ends
+from lifelong.retention.needs import are_particular, await_ends, check, shows_ends
 from lifelong.start import PARTLY
 from lifelong.stay import Stay
 from lifelong.trail import Trail
@@ -61,13 +61,11 @@ class LifelongLearner:
         self._border = Border()
 
     def learn(self, batch: Batch) -> Sequence[Update | Event]:
-        happened = self._go_on(batch)
-        return (*happened, *self._stay.close()) if batch.ends else happened
+        return (*self._go_on(batch), *(self._stay.close() if batch.ends else ()))
 
     def _go_on(self, batch: Batch) -> Sequence[Update | Event]:
         stay = self._stay
-        begins = stay.expert is None or self._border.begins(batch)
-        before = self._arrive(batch) if begins else ()
+        before = self._arrive(batch) if stay.expert is None or self._border.begins(batch) else ()
         self._border.passed(batch)
         update = stay.learn(batch)
         if len(stay.unread) < self._read_every:
@@ -278,9 +276,8 @@ class LifelongLearner:
         return are_particular(self._pool.upbringing.retention)
 
     def suits(self, first: Batch, prospect: Prospect | None = None) -> None:
-        upbringing = self._pool.upbringing
-        known: Ends = "shown" if shows_ends(first) else "found"
-        check(upbringing.retention, known, first, prospect, upbringing.is_alone)
+        up = self._pool.upbringing
+        check(up.retention, "shown" if shows_ends(first) else "found", first, prospect, up.is_alone)
 
     def held(self) -> Sequence[Event]:
         return self._pool.held()
