@@ -76,11 +76,8 @@ class LifelongLearner:
             if alarm is not None:
                 stay.active.watch.rearm()
             return (update, *before)
-        if alarm is not None:
-            return (update, *before, *self._turn(alarm))
-        if stay.is_due():
-            return (update, *before, *self._look_back())
-        return (update, *before)
+        after = self._turn(alarm) if alarm is not None else self._look_back() if stay.is_due() else ()
+        return (update, *before, *after)
 
     def _turn(self, alarm: Alarm) -> list[Event]:
         """There was an alarm: undo, judge, and hand the evidence to whoever shall learn it."""
