@@ -59,4 +59,8 @@ class Implicit:
         return made
 
     def bytes(self) -> int:
-        return bytes_of(self._divisors.values())
+        """What the divisors take, also between the end of a task and the next step, which makes them."""
+        held: dict[str, Tensor] = {}
+        for penalty in self._penalties:
+            held |= penalty.curvature()[0]
+        return bytes_of(held.values())
