@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifelong import cli_recorded, cli_studies
+from lifelong.blame import is_for_people
 from lifelong.exits import INTERRUPTED, OK, RECORD_LOST, STOPPED, USER_ERROR
 from lifelong.record.jsonl import RecordLost
 from lifelong.saying import printable
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(said_of(error))
         return USER_ERROR
     except (ValueError, OSError) as error:
-        if not _is_for_people(error):
+        if not is_for_people(error):
             raise
         _say(error)
         return USER_ERROR
@@ -256,17 +257,6 @@ def _warning(
     if category is UserWarning:
         return f"lifelong: warning: {printable(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
-
-
-def _is_for_people(error: ValueError | OSError) -> bool:
-    """Whether a message says it all: our own ValueErrors are written for people, torch's are defects."""
-    if isinstance(error, OSError):
-        return True
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in ("lifelong", "lifelong_envs", "lifelong_agents")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ ONLY: dict[str, set[str]] = {
     "config": {"evaluation", "learner", "places", "saving", "saying", "stream"},
     "cli": {
         "beforehand",
+        "blame",
         "cli_recorded",
         "cli_studies",
         "config",
@@ -61,6 +62,7 @@ ONLY: dict[str, set[str]] = {
     "cli_recorded": {"exits", "replay", "runs", "serving"},
     "cli_studies": {"config", "exits", "study", "tuning"},
     "exits": set(),
+    "blame": set(),
     "places": set(),
     "saving": set(),
     "saying": set(),

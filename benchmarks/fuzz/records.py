@@ -8,6 +8,8 @@ import random
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 from benchmarks.fuzz import nasty
@@ -37,7 +39,7 @@ def lived(place: Path) -> tuple[list[Path], list[Path]]:
     for name, (config, *words) in LIVES.items():
         resolved = load_config(CONFIGS / config, [*QUIET, *words, "record.report=false", "record.checkpoint_every=1"])
         whole.append(place / "whole" / name)
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()):
             run_config(resolved, whole[-1])
         # As if it had been killed: the last lines and what is made at the end are not there.
         half = place / "stopped" / name

@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
+from lifelong.blame import is_ours
 from lifelong.cli import main as command
 from lifelong.exits import OK, USER_ERROR
 from lifelong.shortage import is_shortage
@@ -20,7 +21,6 @@ Verdict = Literal["accepted", "refused", "bad"]
 Try = Callable[[random.Random, Path], bool]
 """Tries one input, drawn at random, in a folder of its own: True where it was taken. Refusals are raised, or False."""
 
-OURS = ("lifelong", "lifelong_envs", "lifelong_agents")
 LONGEST_LINE = 2000
 """Characters: a message that is longer floods the terminal instead of telling anything."""
 
@@ -74,7 +74,7 @@ def fault_in(error: BaseException) -> str | None:
         return None
     if not isinstance(error, ValueError | OSError):
         return f"{kind}: {said:.300}"
-    if not _is_ours(error) and not (isinstance(error, OSError) and error.filename is not None):
+    if not is_ours(error) and not (isinstance(error, OSError) and error.filename is not None):
         return f"a foreign {kind}: {said:.300}"
     return fault_of_words(said)
 
@@ -115,14 +115,6 @@ def by_command(words: list[str]) -> bool:
     if fault is not None:
         raise Fault(fault)
     return False
-
-
-def _is_ours(error: BaseException) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in OURS
 
 
 def _where(error: BaseException) -> str:

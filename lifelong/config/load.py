@@ -12,6 +12,7 @@ from typing import Any, cast
 from lifelong.config.build import RunWide, build
 from lifelong.config.device import real_device
 from lifelong.config.errors import SWEEP, Key, Report
+from lifelong.config.fitting import check_networks
 from lifelong.config.overrides import apply
 from lifelong.config.resolve import Call, Items, Node, Plain, Sections, resolve_call, written
 from lifelong.config.settings import AgentPlan, Layout, Study
@@ -94,6 +95,9 @@ class Resolved:
                     f"{type(agent).__name__} can neither learn from batches (learn, predict) nor act in worlds "
                     "(live, actor).",
                 )
+        report.stop_if_any()
+        for name in ("agent", "reference"):
+            check_networks(nodes[name], made["stream"], run, report)
         report.stop_if_any()
         return Study(
             stream=made["stream"],

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
+LEAST = 1e-6
+"""Of a ridge: its inverse is what the recursion begins with, and a much larger one takes all digits from the rows."""
+
 SYMMETRY_EVERY = 64
 """Rows after which rounding is taken out: an antisymmetric error grows by 1 / forgetting at every row."""
 
@@ -33,9 +36,10 @@ class RecursiveRidge:
     def __init__(self, features: int, outputs: int, forgetting: float = 1.0, ridge: float = 3.0) -> None:
         if features < 1 or outputs < 1:
             raise ValueError(f"RecursiveRidge needs 1 or more features and outputs, got {features} and {outputs}.")
-        if not 0.0 < forgetting <= 1.0 or not ridge > 0.0:
+        if not 0.0 < forgetting <= 1.0 or not LEAST <= ridge <= 1.0 / LEAST:
             raise ValueError(
-                f"RecursiveRidge needs 0 < forgetting <= 1 and ridge > 0, got forgetting={forgetting}, ridge={ridge}."
+                f"RecursiveRidge needs 0 < forgetting <= 1 and a ridge from {LEAST:g} to {1.0 / LEAST:g}, got "
+                f"forgetting={forgetting}, ridge={ridge}."
             )
         self.forgetting, self.ridge = forgetting, ridge
         self.weights: Vector = np.zeros((features, outputs))
