@@ -98,7 +98,8 @@ class Resolved:
         report.stop_if_any()
         for name in ("agent", "reference"):
             check_networks(nodes[name], made["stream"], run, report)
-        report.stop_if_any()
+            # What the reference has from the agent is told of once.
+            report.stop_if_any()
         return Study(
             stream=made["stream"],
             agent=self._plan("agent", run),

@@ -13,7 +13,7 @@ STUDY = """\
 stream: {name: datasets, data: [digits, {name: bundled, table: wine}, {name: bundled, table: diabetes}]}
 agent:
   name: AGENT
-reference: finetune
+reference: {name: finetune, network: mlp}
 """
 
 
