@@ -83,7 +83,7 @@ def compare(
 def _line(row: Row, published: Published | None) -> list[object]:
     def mean(key: str, factor: float = 1.0, places: int = 1) -> object:
         found = row.found[key]
-        return NONE if found is None else round(factor * found.mean, places)
+        return NONE if found is None else round(factor * found.mean, places or None)
 
     acc = row.found["acc"]
     if acc is None:
