@@ -79,9 +79,9 @@ def test_what_a_method_stores_is_what_it_counts(name: str) -> None:
     stored = retained.stored()
     # Four batches of eight are fewer than any capacity.
     assert stored.samples == (32 if "`capacity` samples" in says else 0)
-    counted = re.match(r"(one|two|six) numbers? to a parameter", says)
+    counted = re.match(r"(one|two|three|seven) numbers? to a parameter", says)
     if counted:
-        assert stored.bytes == {"one": 1, "two": 2, "six": 6}[counted[1]] * 4 * numbers
+        assert stored.bytes == {"one": 1, "two": 2, "three": 3, "seven": 7}[counted[1]] * 4 * numbers
     elif "copy of the network" in says:
         assert stored.bytes >= 4 * numbers
     elif not stored.samples and name != "packnet":

@@ -107,6 +107,6 @@ def test_a_run_is_gone_on_with_only_where_it_is_the_same(tmp_path, whole, capsys
     assert main(["run", str(DIGITS), *OFTEN, "--out", str(whole), "--resume", "auto"]) == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert main(["run", str(DIGITS), *OFTEN, "agent.optimizer.lr=0.5", "--out", str(whole), "--resume", "auto"]) == 2
-    assert "another configuration (it differs in agent.optimizer.lr)" in capsys.readouterr().err
+    assert "another configuration (it differs in agent.optimizer.lr, reference.optimizer.lr)" in capsys.readouterr().err
     assert main(["run", str(DIGITS), *OFTEN, "--out", str(whole)]) == 2
     assert "already holds a run" in capsys.readouterr().err

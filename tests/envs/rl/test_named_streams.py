@@ -234,4 +234,5 @@ def test_a_configuration_says_how_to_run_it_and_its_stream_can_be_made(path: Pat
     assert stream.name.split()[0] == name
     assert sum(segment.steps for segment in stream.segments) > 0
     agents = declared["project"]["entry-points"]["lifelong.agents"]
-    assert {given["agent"]["name"], given["reference"]["name"]} <= agents.keys()
+    named = [one if isinstance(one, str) else one["name"] for one in (given["agent"], given["reference"])]
+    assert set(named) <= agents.keys()
