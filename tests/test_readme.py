@@ -26,7 +26,7 @@ def test_every_piece_of_python_runs_and_prints_what_it_says(capsys):
         exec(block, space)
         printed.append(capsys.readouterr().out)
     retained, study, detector, unlabelled, protected, pool, metrics = printed
-    assert retained == "Stored(samples=50, bytes=4832)\n"
+    assert retained == "Stored(samples=50, bytes=6248)\n"
     acc, bwt, experts = study.split("\n")[0].split()
     assert float(acc) > 0.9
     assert float(bwt) > -0.02
